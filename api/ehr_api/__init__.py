@@ -1,0 +1,1 @@
+"""Contracts between the parts: resource models, conditions, the control API, CRD generation. No I/O."""

@@ -1,0 +1,1 @@
+"""The kinds of group ehrconnector.io, version v1alpha1."""

@@ -1,0 +1,1 @@
+"""The connector: the async web service that hospitals' visits run on."""

@@ -1,0 +1,1 @@
+"""The operator: Kopf watches, our queue reconciles."""
