@@ -1,0 +1,192 @@
+"""The control API: what the operator tells the connector, and what the connector tells back.
+
+    PUT    /control/v1/organizations/{namespace}/{name}/configuration   OrganizationConfiguration, ETag, If-Match
+    GET    /control/v1/organizations/{namespace}/{name}/configuration   200 with ETag, or 404
+    DELETE /control/v1/organizations/{namespace}/{name}/configuration   204, also when there is none
+    GET    /control/v1/organizations/{namespace}/{name}/evidence        Evidence
+    POST   /control/v1/organizations/{namespace}/{name}/endpoints/{endpoint}/probes   ProbeReport
+
+Errors are `application/problem+json` (RFC 9457): 401 no or bad token, 403 wrong subject, 404 unknown organisation or
+endpoint, 409 another organisation holds a base URL, 412 `If-Match` does not hold, 422 another geography or an invalid
+document. The ETag is the configuration's digest in double quotes.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field, JsonValue
+
+from ehr_api.digest import digest_of
+from ehr_api.meta import ApiModel, Name, Time
+from ehr_api.v1alpha1.ehr_connector_config import (
+    CommunicationServices,
+    DataGeography,
+    Ehr,
+    EmailNotifications,
+    Microsoft365,
+    Reports,
+    SmsNotifications,
+    Visits,
+)
+from ehr_api.v1alpha1.fhir_endpoint import Appointments, Department, Environment
+
+Digest = Annotated[str, Field(pattern="^sha256:[0-9a-f]{64}$")]
+
+
+class EndpointConfiguration(ApiModel):
+    """One FhirEndpoint as the connector needs it. A launch or a send happens only while it is active."""
+
+    name: Name
+    base_url: Annotated[str, Field(max_length=512)]
+    environment: Environment
+    active: bool
+    departments: Annotated[list[Department], Field(max_length=50)]
+    clinician_client_id: Annotated[str, Field(max_length=128)]
+    clinician_scopes: Annotated[list[str], Field(max_length=64)]
+    system_client_id: Annotated[str, Field(max_length=128)]
+    system_scopes: Annotated[list[str], Field(max_length=64)]
+    appointments: Appointments
+    sender_number: str | None = None
+    profile_digest: Digest
+
+
+class OrganizationConfiguration(ApiModel):
+    """The whole desired configuration of one organisation: one document, one digest."""
+
+    namespace: Name
+    name: Name
+    display_name: Annotated[str, Field(min_length=1, max_length=64)]
+    data_geography: DataGeography
+    ehr: Ehr
+    public_url: Annotated[str, Field(max_length=512)]
+    microsoft365: Microsoft365
+    communication_services: CommunicationServices | None = None
+    sms_notifications: SmsNotifications | None = None
+    email_notifications: EmailNotifications | None = None
+    visits: Visits | None = None
+    reports: Reports | None = None
+    endpoints: Annotated[list[EndpointConfiguration], Field(max_length=5000)] = Field(
+        default_factory=list[EndpointConfiguration], description="Sorted by name."
+    )
+
+    def digest(self) -> str:
+        """Return the digest of the document; it is the ETag (in quotes)."""
+        return digest_of(self.to_api())
+
+
+class ProfileEvidence(ApiModel):
+    """Completed visits on one endpoint under one profile digest."""
+
+    endpoint: Name
+    profile_digest: Digest
+    provider_launches: Annotated[int, Field(ge=0)]
+    patient_joins: Annotated[int, Field(ge=0)]
+    last_seen: Time | None = None
+
+
+class RecordEvidence(ApiModel):
+    """The last launch that used an integration record."""
+
+    record: Name
+    last_seen_launch: Time
+
+
+class Evidence(ApiModel):
+    """What the connector has seen: the ground on which Production is promoted."""
+
+    profiles: list[ProfileEvidence] = Field(default_factory=list[ProfileEvidence])
+    records: list[RecordEvidence] = Field(default_factory=list[RecordEvidence])
+
+
+class ProbeOutcome(StrEnum):
+    """How a probe that needs the connector's key ended."""
+
+    PASSED = "Passed"
+    UNREACHABLE = "Unreachable"
+    """The address did not answer: connection refused, time-out, TLS error."""
+    REFUSED = "Refused"
+    """The server refused: wrong client, wrong key, missing permission (4xx)."""
+    TENANT_REFUSED = "TenantRefused"
+    """403 'Tenant not valid or accessible': the base URL's tenant is wrong or the app is not enabled there."""
+    NOT_FOUND = "NotFound"
+    """404: there is no such API under the base URL."""
+    SERVER_ERROR = "ServerError"
+    """5xx or 429: the server failed or is busy."""
+    UNEXPECTED_ANSWER = "UnexpectedAnswer"
+    """The answer is not what the standard asks for."""
+    SCOPES_MISSING = "ScopesMissing"
+    """A token was granted, but not for all scopes that are needed."""
+    NOT_CONFIGURED = "NotConfigured"
+    """The server's SMART configuration, or the connector's key, is not there yet."""
+    NOT_RUN = "NotRun"
+    """An earlier probe failed, so this one could not run."""
+
+
+class ProbeResult(ApiModel):
+    """Evidence of one probe. It never carries a token, a body or patient data."""
+
+    outcome: ProbeOutcome
+    http_status: int | None = None
+    error_code: Annotated[str, Field(max_length=128)] | None = None
+    """OAuth `error` or FHIR `OperationOutcome.issue.code`, where the server sent one."""
+    missing_scopes: list[str] = Field(default_factory=list[str])
+    matches: int | None = None
+    """Appointments found by the search probe: a count, nothing of their content."""
+    latency_milliseconds: int | None = None
+
+
+class ProbeReport(ApiModel):
+    """Answer to a request for probes."""
+
+    token: ProbeResult
+    appointment_search: ProbeResult
+
+
+class Problem(ApiModel):
+    """An error answer (RFC 9457)."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    field: str | None = None
+    correlation_id: str | None = None
+
+
+def configuration_path(namespace: str, name: str) -> str:
+    """Return the path of an organisation's configuration."""
+    return f"{_organization(namespace, name)}/configuration"
+
+
+def evidence_path(namespace: str, name: str) -> str:
+    """Return the path of an organisation's evidence."""
+    return f"{_organization(namespace, name)}/evidence"
+
+
+def probes_path(namespace: str, name: str, endpoint: str) -> str:
+    """Return the path that runs the probes of one endpoint."""
+    return f"{_organization(namespace, name)}/endpoints/{endpoint}/probes"
+
+
+def _organization(namespace: str, name: str) -> str:
+    return f"/control/v1/organizations/{namespace}/{name}"
+
+
+def differing_fields(desired: OrganizationConfiguration, observed: dict[str, JsonValue]) -> list[str]:
+    """Return the paths (for example `visits.helpPhone`) at which an observed document differs, sorted, at most 20."""
+    found: list[str] = []
+    _differ(desired.to_api(), observed, "", found)
+    return sorted(found)[:20]
+
+
+def _differ(left: JsonValue, right: JsonValue, path: str, found: list[str]) -> None:
+    if isinstance(left, dict) and isinstance(right, dict):
+        for key in {*left, *right}:
+            _differ(left.get(key), right.get(key), f"{path}.{key}".lstrip("."), found)
+    elif isinstance(left, list) and isinstance(right, list) and len(left) == len(right):
+        for index, (one, other) in enumerate(zip(left, right, strict=True)):
+            _differ(one, other, f"{path}[{index}]", found)
+    elif left != right:
+        found.append(path)

@@ -1,0 +1,202 @@
+"""What every kind shares: the naming rule, conditions, references and the formats of strings."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+
+GROUP = "ehrconnector.io"
+VERSION = "v1alpha1"
+API_VERSION = f"{GROUP}/{VERSION}"
+
+_ACRONYMS = {"id": "ID", "ids": "IDs", "url": "URL", "uri": "URI", "jwks": "JWKS", "fhir": "FHIR", "sms": "SMS"}
+
+
+def api_name(snake_case: str) -> str:
+    """Return the field name as the Kubernetes API conventions write it: lower camel case, an acronym in one case.
+
+    `base_url` becomes `baseURL`, `jwks_url` stays lower case in front and becomes `jwksURL`.
+    """
+    first, *rest = snake_case.split("_")
+    return first + "".join(_ACRONYMS.get(word, word[:1].upper() + word[1:]) for word in rest)
+
+
+class ApiModel(BaseModel):
+    """Base of everything that is written in YAML or JSON between the parts.
+
+    Unknown fields are ignored on reading: the API server refuses them at apply (strict field validation), and an older
+    operator must be able to read what a newer CRD allowed.
+    """
+
+    model_config = ConfigDict(alias_generator=api_name, populate_by_name=True, extra="ignore", frozen=True)
+
+    def to_api(self) -> dict[str, Any]:
+        """Return the JSON form: API names, no absent fields, times in RFC 3339."""
+        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+def cel(rule: str, message: str, *, field_path: str | None = None, reason: str | None = None) -> dict[str, str]:
+    """Return one `x-kubernetes-validations` entry (Common Expression Language, checked by the API server)."""
+    entry = {"rule": rule, "message": message}
+    if field_path:
+        entry["fieldPath"] = field_path
+    if reason:
+        entry["reason"] = reason
+    return entry
+
+
+def rules(*entries: dict[str, str]) -> dict[str, Any]:
+    """Return the `json_schema_extra` that carries CEL rules into the CRD."""
+    return {"x-kubernetes-validations": list(entries)}
+
+
+def immutable(way_out: str) -> dict[str, Any]:
+    """Return the `json_schema_extra` of a field that never changes; `way_out` tells the author what to do instead."""
+    return rules(cel("self == oldSelf", f"is immutable: {way_out}"))
+
+
+Time = Annotated[datetime, WithJsonSchema({"type": "string", "format": "date-time"})]
+"""A moment, RFC 3339 with zone."""
+
+Name = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]
+"""The name of a Kubernetes object (RFC 1123 subdomain)."""
+
+Guid = Annotated[
+    str,
+    Field(
+        max_length=36,
+        json_schema_extra=rules(
+            cel(
+                "self.matches('^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$')",
+                "must be an Entra identifier such as 11111111-2222-3333-4444-555555555555",
+            )
+        ),
+    ),
+]
+"""An identifier of Microsoft Entra ID."""
+
+E164 = Annotated[
+    str,
+    Field(
+        max_length=16,
+        json_schema_extra=rules(
+            cel(
+                "self.matches('^[+][1-9][0-9]{7,14}$')",
+                "must be a phone number in E.164: a plus sign, the country code and the number without spaces,"
+                " for example +18005550100",
+            )
+        ),
+    ),
+]
+"""A phone number with plus sign and country code (ITU-T E.164)."""
+
+Duration = Annotated[
+    str,
+    Field(
+        max_length=32,
+        json_schema_extra=rules(
+            cel(
+                "self.matches('^([0-9]+(h|m|s|ms))+$')",
+                "must be a positive duration in hours, minutes, seconds or milliseconds, for example 24h, 1h30m or 45s",
+            )
+        ),
+    ),
+]
+"""A length of time as Go and Kubernetes write it, never negative: `24h`, `1h30m`, `500ms`."""
+
+_HTTPS = (
+    cel("self.startsWith('https://')", "must start with https://: credentials and patient data travel to this address"),
+    cel("isURL(self)", "must be an absolute URL, for example https://host.example/path"),
+    cel("!self.contains('@')", "must not contain user information (user:password@): credentials never stand in a URL"),
+    cel("!self.contains('?')", "must not contain a query (?...): remove everything from the question mark on"),
+    cel("!self.contains('#')", "must not contain a fragment (#...): remove everything from the number sign on"),
+)
+
+HttpsUrl = Annotated[str, Field(min_length=9, max_length=512, json_schema_extra=rules(*_HTTPS))]
+"""An absolute https URL without user information, query or fragment."""
+
+HttpsOrigin = Annotated[
+    str,
+    Field(
+        max_length=256,
+        json_schema_extra=rules(
+            cel(
+                "self.matches('^https://([*][.])?[a-zA-Z0-9.-]+(:[0-9]+)?$')",
+                "must be an origin: https://host or https://host:port, without a path; *.host stands for its subdomains",
+            )
+        ),
+    ),
+]
+"""A web origin as Content-Security-Policy `frame-ancestors` takes it."""
+
+
+class ObjectReference(ApiModel):
+    """Another object in the same namespace. References never cross namespaces: a namespace is one organisation."""
+
+    name: Name = Field(description="Name of the object in this namespace.")
+
+
+class SecretKeyReference(ApiModel):
+    """One key of a Secret in the same namespace."""
+
+    name: Name = Field(description="Name of the Secret in this namespace.")
+    key: str = Field(min_length=1, max_length=253, pattern=r"^[-._a-zA-Z0-9]+$", description="Key in the Secret.")
+
+
+class ConditionStatus(StrEnum):
+    """Three-valued: Unknown says that nobody has looked yet, or that the last look gave no answer."""
+
+    TRUE = "True"
+    FALSE = "False"
+    UNKNOWN = "Unknown"
+
+
+class Condition(ApiModel):
+    """One observation about an object, as `metav1.Condition` defines it.
+
+    Source: Kubernetes API conventions, "Typical status properties".
+    """
+
+    type: str = Field(max_length=316, description="What is observed, in CamelCase.")
+    status: ConditionStatus = Field(description="True, False or Unknown.")
+    observed_generation: int | None = Field(default=None, ge=0, description="Generation of the spec this is about.")
+    last_transition_time: Time = Field(description="When `status` last changed.")
+    reason: str = Field(min_length=1, max_length=1024, pattern="^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$",
+                        description="Machine-readable cause in CamelCase; the reference documents each.")  # fmt: skip
+    message: str = Field(max_length=32768, description="What is wrong, who must act, and how to mend it.")
+
+
+class Retry(ApiModel):
+    """Back-off after failures. It is kept here so that a restart does not try everything at once."""
+
+    failures: int = Field(ge=0, description="Failed attempts in a row.")
+    next_attempt_time: Time | None = Field(default=None, description="Not tried again before this time.")
+
+
+class KindStatus(ApiModel):
+    """What the status of every kind holds. Only the operator writes it; if it is lost, it is observed again."""
+
+    observed_generation: int = Field(
+        default=-1, description="Generation of the spec that this status is about; -1 until the operator has looked."
+    )
+    conditions: list[Condition] = Field(
+        default_factory=list[Condition],
+        max_length=32,
+        description="Observations, one for each type.",
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
+    )
+    last_handled_reconcile_at: str | None = Field(
+        default=None,
+        max_length=256,
+        description="Value of the annotation ehrconnector.io/requestedAt that was answered last.",
+    )
+    retry: Retry | None = Field(default=None, description="Back-off, present while the last attempt failed.")
+
+
+REQUESTED_AT = f"{GROUP}/requestedAt"
+"""Annotation: a new value asks for a reconcile now; `status.lastHandledReconcileAt` answers with the same value."""
+FORCE_PROMOTION = f"{GROUP}/force-promotion"
+"""Annotation on a Production FhirEndpoint: promotes it without evidence. Its value is the reason, kept in an Event."""

@@ -1,0 +1,403 @@
+"""EHRConnectorConfig: one organisation."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from ehr_api.meta import (
+    E164,
+    ApiModel,
+    Duration,
+    Guid,
+    HttpsOrigin,
+    HttpsUrl,
+    KindStatus,
+    SecretKeyReference,
+    Time,
+    cel,
+    immutable,
+    rules,
+)
+
+
+class DataGeography(StrEnum):
+    """Where data at rest stays."""
+
+    AMERICAS = "Americas"
+    EUROPE = "Europe"
+    ASIA_PACIFIC = "AsiaPacific"
+
+
+class PatientJoin(StrEnum):
+    """How a patient enters the meeting."""
+
+    BROWSER = "Browser"
+    VIRTUAL_APPOINTMENT = "VirtualAppointment"
+
+
+class DriftPolicy(StrEnum):
+    """What happens to a change that was made in the connector behind the operator's back."""
+
+    CORRECT = "Correct"
+    REPORT = "Report"
+
+
+class Locale(StrEnum):
+    """Languages in which texts to patients exist."""
+
+    ENGLISH = "en"
+    SPANISH = "es"
+    CHINESE_SIMPLIFIED = "zh-Hans"
+    ARABIC = "ar"
+
+
+class Ehr(ApiModel):
+    """The electronic health record system."""
+
+    system: Literal["Cerner"] = Field(description="The EHR product. Cerner stands for Oracle Health Millennium.")
+    release: str = Field(
+        max_length=7,
+        description="Release of the EHR as year and month, for example 2018.11 (November 2018), the oldest supported.",
+        json_schema_extra=rules(
+            cel(
+                "self.matches('^[0-9]{4}[.](0[1-9]|1[0-2])$')",
+                "must be a release as year and month: YYYY.MM, for example 2024.05",
+            ),
+            cel(
+                "!self.matches('^[0-9]{4}[.](0[1-9]|1[0-2])$') || self >= '2018.11'",
+                "must be 2018.11 (November 2018) or later: older Cerner releases cannot launch the connector; upgrade the EHR first",
+            ),
+        ),
+    )
+
+
+class Microsoft365(ApiModel):
+    """The Microsoft 365 tenant whose Teams holds the visits."""
+
+    tenant_id: Guid = Field(description="Directory (tenant) id in Microsoft Entra ID.")
+    client_id: Guid = Field(description="Application (client) id of the connector's app registration in that tenant.")
+    meeting_organizers: Annotated[list[Guid], Field(min_length=1, max_length=100)] = Field(
+        description=(
+            "Entra object ids of the accounts that organise the online meetings. Microsoft Graph allows 2,000 meetings"
+            " a month for each, so list as many as the visits need."
+        ),
+        json_schema_extra={"x-kubernetes-list-type": "set"},
+    )
+    patient_join: PatientJoin | None = Field(
+        default=None,
+        description="How patients join: Browser (the default) opens Teams in the browser by the meeting's join link;"
+        " VirtualAppointment uses the virtual-appointment join link where the tenant may call it.",
+    )
+
+
+class CommunicationServices(ApiModel):
+    """The Azure Communication Services resource that holds the phone numbers."""
+
+    endpoint: HttpsUrl = Field(
+        description="Endpoint of the resource, for example https://contoso.unitedstates.communication.azure.com."
+    )
+
+
+class ConnectorAddress(ApiModel):
+    """Where the connector answers."""
+
+    public_url: HttpsUrl = Field(
+        json_schema_extra=rules(cel("!self.endsWith('/')", "must not end with a slash: paths are added to it")),
+        description="Address that patients' and clinicians' browsers open. It stands in integration records and text"
+        " messages, so use a domain of the organisation and keep it for good.",
+    )
+    control_url: HttpsUrl = Field(
+        json_schema_extra=rules(cel("!self.endsWith('/')", "must not end with a slash: paths are added to it")),
+        description="Address of the connector's control API, reached by the operator alone.",
+    )
+
+
+class SmsConsent(ApiModel):
+    """The two consents without which no number is bought and no text is sent, and who gave them."""
+
+    send_on_behalf_of_organization: bool | None = Field(
+        default=None, description="The service may send text messages on the organisation's behalf."
+    )
+    attendees_have_consented: bool | None = Field(
+        default=None,
+        description="The organisation makes sure that attendees have consented to send and receive text messages.",
+    )
+    acknowledged_by: str | None = Field(
+        default=None, min_length=1, max_length=256, description="Who gave both consents for the organisation."
+    )
+    acknowledged_at: Time | None = Field(default=None, description="When they were given.")
+
+
+class Confirmation(ApiModel):
+    """Which changes of an appointment are confirmed to the patient by text message."""
+
+    on_booking: bool | None = Field(default=None, description="Text when a visit is booked. Default: true.")
+    on_change: bool | None = Field(default=None, description="Text when a visit is moved. Default: true.")
+    on_cancellation: bool | None = Field(default=None, description="Text when a visit is cancelled. Default: true.")
+
+
+class QuietHours(ApiModel):
+    """Hours in which no text is sent, in the time zone of the recipient's clinic."""
+
+    start: str = Field(pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$", description="First quiet minute, for example 21:00.")
+    end: str = Field(pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$", description="First minute to send again: 08:00.")
+    due_messages: Literal["SendBefore", "SendAfter"] | None = Field(
+        default=None,
+        description="What happens to a text due in quiet hours: sent before they begin, or after they end (the default)."
+        " It is never sent after the visit.",
+    )
+
+
+class MessageKind(StrEnum):
+    """The occasions for a text."""
+
+    BOOKING = "Booking"
+    CHANGE = "Change"
+    CANCELLATION = "Cancellation"
+    REMINDER = "Reminder"
+
+
+class MessageTemplate(ApiModel):
+    """The organisation's own words for one occasion in one language."""
+
+    kind: MessageKind = Field(description="The occasion.")
+    locale: Locale = Field(description="The language of the text.")
+    text: str = Field(
+        min_length=1,
+        max_length=640,
+        description="The text. Placeholders: {organization}, {department}, {time}, {timeZone}, {link}, {helpPhone},"
+        " {optOut}. No placeholder can carry clinical data.",
+        json_schema_extra=rules(
+            cel(
+                "!self.matches('[{]') || self.matches('^([^{}]|[{](organization|department|time|timeZone|link|helpPhone|optOut)[}])*$')",
+                "may only hold the placeholders {organization}, {department}, {time}, {timeZone}, {link}, {helpPhone}, {optOut}",
+            ),
+            cel("self.contains('{optOut}')", "must hold the placeholder {optOut}: the sentence on how to opt out"),
+        ),
+    )
+
+
+class SmsCaps(ApiModel):
+    """The most texts that one patient gets."""
+
+    per_day: int | None = Field(default=None, ge=1, le=20, description="A day. Default: 4.")
+    per_week: int | None = Field(default=None, ge=1, le=100, description="Seven days. Default: 10.")
+
+
+class SmsNotifications(ApiModel):
+    """Text messages to patients."""
+
+    enabled: bool = Field(description="Whether texts are sent. Needs both consents.")
+    consent: SmsConsent | None = Field(default=None, description="The organisation's consents.")
+    confirmation: Confirmation | None = Field(default=None, description="Which changes of a visit are confirmed.")
+    reminders: Annotated[list[Duration], Field(max_length=5)] = Field(
+        default_factory=list[str],
+        description="How long before the visit reminders are sent, for example 24h and 1h.",
+        json_schema_extra={"x-kubernetes-list-type": "set"},
+    )
+    quiet_hours: QuietHours | None = Field(default=None, description="Hours without texts. Default: 21:00 to 08:00.")
+    default_locale: Locale | None = Field(
+        default=None, description="Language for a patient whose own is unknown. Default: en."
+    )
+    templates: Annotated[list[MessageTemplate], Field(max_length=16)] = Field(
+        default_factory=list[MessageTemplate],
+        description="Texts that replace the built-in ones, one for each occasion and language.",
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["kind", "locale"]},
+    )
+    caps: SmsCaps | None = Field(default=None, description="The most texts that one patient gets.")
+    test_recipients_secret_ref: SecretKeyReference | None = Field(
+        default=None,
+        description="The only numbers that a Test endpoint may text, one E.164 number a line. They stand in a Secret since"
+        " a phone number is personal data.",
+    )
+
+
+_ENABLED = "!self.enabled || "
+_SMS_RULES = rules(
+    cel(
+        _ENABLED + "(has(self.consent) && has(self.consent.sendOnBehalfOfOrganization)"
+        " && self.consent.sendOnBehalfOfOrganization)",
+        "text messages need consent.sendOnBehalfOfOrganization: true; set it once the organisation lets the service"
+        " send on its behalf, or set enabled: false",
+        field_path=".consent",
+    ),
+    cel(
+        _ENABLED
+        + "(has(self.consent) && has(self.consent.attendeesHaveConsented) && self.consent.attendeesHaveConsented)",
+        "text messages need consent.attendeesHaveConsented: true; set it once the organisation makes sure that attendees"
+        " have consented, or set enabled: false",
+        field_path=".consent",
+    ),
+    cel(
+        "!has(self.consent) || !((has(self.consent.sendOnBehalfOfOrganization) && self.consent.sendOnBehalfOfOrganization)"
+        " || (has(self.consent.attendeesHaveConsented) && self.consent.attendeesHaveConsented))"
+        " || (has(self.consent.acknowledgedBy) && has(self.consent.acknowledgedAt))",
+        "a consent needs consent.acknowledgedBy (who gave it) and consent.acknowledgedAt (when, for example"
+        " 2026-01-31T09:00:00Z)",
+        field_path=".consent",
+    ),
+)
+
+
+class EmailNotifications(ApiModel):
+    """E-mail to patients."""
+
+    enabled: bool = Field(description="Whether e-mail is sent.")
+    sender_address: str | None = Field(
+        default=None,
+        max_length=254,
+        pattern="^[^@ ]+@[^@ ]+$",
+        description="Sender, an address of a domain that is linked to the Communication Services resource.",
+    )
+    reply_to: str | None = Field(
+        default=None, max_length=254, pattern="^[^@ ]+@[^@ ]+$", description="Where answers go, a mailbox that is read."
+    )
+
+
+class JoinWindow(ApiModel):
+    """When a patient's link opens the visit."""
+
+    opens_before: Duration | None = Field(default=None, description="How long before the start. Default: 30m.")
+    closes_after: Duration | None = Field(default=None, description="How long after the start. Default: 4h.")
+
+
+class Visits(ApiModel):
+    """What clinicians and patients meet."""
+
+    join_window: JoinWindow | None = Field(default=None, description="When a patient's link opens the visit.")
+    help_phone: E164 | None = Field(default=None, description="Whom patients call when they cannot connect.")
+    emergency_notice: str | None = Field(
+        default=None,
+        max_length=500,
+        description="Sentence on every patient page, for example 'In an emergency call 911.'",
+    )
+    frame_ancestors: Annotated[list[HttpsOrigin], Field(max_length=20)] = Field(
+        default_factory=list[str],
+        description="Origins that may embed the clinician's pages: those of the EHR's embedded browser. None: none may.",
+        json_schema_extra={"x-kubernetes-list-type": "set"},
+    )
+
+
+class QualityThresholds(ApiModel):
+    """Above (frame rate: below) any of these a call counts as poor."""
+
+    jitter: Duration | None = Field(default=None, description="Average jitter. Default: 30ms.")
+    round_trip_time: Duration | None = Field(default=None, description="Average round-trip time. Default: 500ms.")
+    packet_loss_percent: int | None = Field(default=None, ge=0, le=100, description="Average loss. Default: 10.")
+    concealed_audio_percent: int | None = Field(
+        default=None, ge=0, le=100, description="Average ratio of concealed audio samples. Default: 7."
+    )
+    frame_rate: int | None = Field(default=None, ge=1, le=60, description="Average video frames a second. Default: 7.")
+
+
+class QualityDimension(ApiModel):
+    """One way to group call quality in reports."""
+
+    name: str = Field(
+        max_length=32, pattern="^[a-z][a-zA-Z0-9]*$", description="Name of the dimension, a column of the report."
+    )
+    source: Literal["Department", "Endpoint", "Environment", "VisitType", "Location", "NetworkKind", "Platform"] = (
+        Field(description="Where the value comes from. None of the sources identifies a person.")
+    )
+    max_values: int | None = Field(
+        default=None, ge=1, le=200, description="Values beyond this many are counted as 'other'. Default: 50."
+    )
+
+
+class Retention(ApiModel):
+    """How long report rows are kept."""
+
+    visits: Duration | None = Field(
+        default=None, description="Rows of visits and call quality. Default: 9600h (400 days)."
+    )
+    audit: Duration | None = Field(default=None, description="Audit events. Default: 52560h (six years).")
+
+
+class Reports(ApiModel):
+    """Consumption and call-quality reports. Rows hold no identities."""
+
+    dimensions: Annotated[list[QualityDimension], Field(max_length=8)] = Field(
+        default_factory=list[QualityDimension],
+        description="The organisation's own dimensions of call quality.",
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+    )
+    thresholds: QualityThresholds | None = Field(default=None, description="What counts as a poor call.")
+    retention: Retention | None = Field(default=None, description="How long rows are kept.")
+
+
+class EHRConnectorConfigSpec(ApiModel):
+    """Desired state of one organisation's connector."""
+
+    display_name: str = Field(
+        min_length=1, max_length=64, description="The organisation's name as patients see it on pages and in texts."
+    )
+    suspend: bool = Field(
+        default=False, description="Stops all changes outside the cluster for this object; observation goes on."
+    )
+    ehr: Ehr = Field(description="The EHR system.")
+    data_geography: DataGeography = Field(
+        description="Where the connector keeps what it stores. A connector of another geography refuses the organisation.",
+        json_schema_extra=immutable("data stays where it was stored; create a new EHRConnectorConfig to move"),
+    )
+    microsoft365: Microsoft365 = Field(description="The Microsoft 365 tenant whose Teams holds the visits.")
+    communication_services: CommunicationServices | None = Field(
+        default=None, description="The Azure Communication Services resource; needed for text messages and e-mail."
+    )
+    connector: ConnectorAddress = Field(description="Where the connector answers.")
+    sms_notifications: SmsNotifications | None = Field(
+        default=None, description="Text messages to patients.", json_schema_extra=_SMS_RULES
+    )
+    email_notifications: EmailNotifications | None = Field(
+        default=None,
+        description="E-mail to patients.",
+        json_schema_extra=rules(
+            cel("!self.enabled || has(self.senderAddress)", "e-mail needs senderAddress: who the e-mail comes from")
+        ),
+    )
+    visits: Visits | None = Field(default=None, description="What clinicians and patients meet.")
+    reports: Reports | None = Field(default=None, description="Consumption and call-quality reports.")
+    drift_policy: DriftPolicy = Field(
+        default=DriftPolicy.CORRECT,
+        description="What happens to a change made in the connector behind the operator's back: Correct puts the desired"
+        " configuration back, Report only says so in the condition Drifted.",
+    )
+
+    @property
+    def consent_recorded(self) -> bool:
+        """Whether both consents stand, with who and when: only then a number may be bought or a text sent."""
+        consent = self.sms_notifications.consent if self.sms_notifications else None
+        return bool(
+            consent
+            and consent.send_on_behalf_of_organization
+            and consent.attendees_have_consented
+            and consent.acknowledged_by
+            and consent.acknowledged_at
+        )
+
+    @property
+    def sms_enabled(self) -> bool:
+        """Whether the organisation asks for text messages."""
+        return self.sms_notifications is not None and self.sms_notifications.enabled
+
+
+class EHRConnectorConfigStatus(KindStatus):
+    """Observed state of one organisation's connector."""
+
+    configuration_digest: str | None = Field(
+        default=None, max_length=80, description="Digest of the configuration that the connector was read back to hold."
+    )
+    endpoints: int | None = Field(default=None, ge=0, description="FhirEndpoints of this organisation.")
+    ready_endpoints: int | None = Field(default=None, ge=0, description="Those that are Ready.")
+
+
+SPEC_RULES = rules(
+    cel(
+        "!has(self.smsNotifications) || !self.smsNotifications.enabled || has(self.communicationServices)",
+        "text messages need communicationServices.endpoint: the Azure Communication Services resource that sends them",
+        field_path=".communicationServices",
+    ),
+)
+"""Rules across the fields of the spec."""
