@@ -1,0 +1,123 @@
+"""Where a configured address may lead: the guard against server-side request forgery.
+
+FHIR base URLs come from people, so a name is resolved once, every address behind it is checked, and the connection goes
+to the address that was checked: a name that resolves to something else a moment later changes nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Awaitable, Callable, Sequence
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+
+import httpx
+
+from ehr_clients import limits
+from ehr_clients.errors import RemoteError
+
+Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
+Resolve = Callable[[str, int], Awaitable[Sequence[Address]]]
+"""Gives the addresses behind a host name; raises OSError when there are none."""
+
+_NAT64 = ip_network("64:ff9b::/96")
+_AZURE_PLATFORM = ip_address("168.63.129.16")
+"""Azure's host services answer on this address of the public range (learn.microsoft.com, "What is IP 168.63.129.16")."""
+
+
+class ResolutionError(RemoteError):
+    """The host name has no address."""
+
+
+class AddressRefusedError(RemoteError):
+    """The host name leads to an address that is not public and not among the allowed networks."""
+
+
+def is_allowed(address: Address, allowed: Sequence[Network]) -> bool:
+    """Return whether a connection to `address` may be made: public addresses, and those of the allowed networks.
+
+    IPv4 addresses inside IPv6 (mapped, 6to4, NAT64) are judged as the IPv4 address that they reach.
+    """
+    inner = _embedded(address)
+    if any(inner in network or address in network for network in allowed):
+        return True
+    return inner.is_global and not inner.is_multicast and inner != _AZURE_PLATFORM
+
+
+def _embedded(address: Address) -> Address:
+    if isinstance(address, IPv4Address):
+        return address
+    if address in _NAT64:
+        return IPv4Address(int(address) & 0xFFFF_FFFF)
+    return address.ipv4_mapped or address.sixtofour or address
+
+
+async def system_resolve(host: str, port: int) -> Sequence[Address]:
+    """Resolve `host` as the operating system does."""
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return [ip_address(str(entry[4][0]).partition("%")[0]) for entry in found]
+
+
+class GuardedTransport(httpx.AsyncBaseTransport):
+    """A transport that connects only to checked addresses, and to the same address of a host for its whole life.
+
+    Use one for each validation: it is cheap, and its connections are shared with no other endpoint.
+    """
+
+    def __init__(
+        self, *, tls: ssl.SSLContext, allowed: Sequence[Network] = (), resolve: Resolve = system_resolve
+    ) -> None:
+        self._tls = tls
+        self._allowed = allowed
+        self._resolve = resolve
+        self._pinned: dict[tuple[str, int], tuple[Address, httpx.AsyncHTTPTransport]] = {}
+
+    async def pin(self, host: str, port: int) -> Address:
+        """Resolve and check `host` now, unless that was done before; return the address that connections go to.
+
+        Raises:
+            ResolutionError: The name has no address.
+            AddressRefusedError: One of its addresses may not be connected to.
+        """
+        return (await self._pin(host, port))[0]
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send `request` to the checked address, with the host name in `Host` and TLS server name."""
+        url = request.url
+        port = url.port or (443 if url.scheme == "https" else 80)
+        address, transport = await self._pin(url.host, port)
+        pinned = httpx.Request(
+            request.method,
+            url.copy_with(host=str(address)),
+            headers=request.headers,
+            stream=request.stream,
+            extensions={**request.extensions, "sni_hostname": url.host},
+        )
+        return await transport.handle_async_request(pinned)
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        for _, transport in self._pinned.values():
+            await transport.aclose()
+
+    async def _pin(self, host: str, port: int) -> tuple[Address, httpx.AsyncHTTPTransport]:
+        if (host, port) not in self._pinned:
+            address = await self._checked_address(host, port)
+            # A pool of its own for each host: pools are keyed by address, and a connection that was verified for one
+            # name must not serve another.
+            transport = httpx.AsyncHTTPTransport(verify=self._tls, limits=httpx.Limits(max_connections=4))
+            self._pinned[host, port] = (address, transport)
+        return self._pinned[host, port]
+
+    async def _checked_address(self, host: str, port: int) -> Address:
+        try:
+            async with asyncio.timeout(limits.CONNECT_TIMEOUT_S):
+                addresses = await self._resolve(host, port)
+        except (OSError, TimeoutError) as exc:
+            raise ResolutionError("DNS", "resolve", f"'{host}' has no address") from exc
+        refused = [address for address in addresses if not is_allowed(address, self._allowed)]
+        if refused or not addresses:
+            raise AddressRefusedError("DNS", "resolve", f"'{host}' leads to {refused[0] if refused else 'no address'}")
+        return addresses[0]

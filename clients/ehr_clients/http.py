@@ -1,0 +1,210 @@
+"""One way out: a request is sent once, its answer is read within limits, and failures become `ehr_clients.errors`.
+
+Nothing here retries: a caller knows its deadline and whether a repetition is safe. Redirects are never followed, so an
+answer always comes from the host that was asked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import email.utils
+import ssl
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeVar
+
+import httpx
+from pydantic import BaseModel, ValidationError
+
+from ehr_clients import limits
+from ehr_clients.errors import ContractError, RefusedError, TemporaryError
+
+Body = TypeVar("Body", bound=BaseModel)
+
+_TEMPORARY = frozenset({408, 425, 429, 500, 502, 503, 504})
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer that was read completely."""
+
+    system: str
+    operation: str
+    status: int
+    headers: httpx.Headers = field(repr=False)
+    body: bytes = field(repr=False)
+    elapsed_s: float
+    certificate_expiry: datetime | None
+    """When the server's TLS certificate expires; None over plain HTTP."""
+
+    @property
+    def media_type(self) -> str:
+        """Return the media type without parameters, lower case."""
+        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def tls_context(ca_file: Path | None = None) -> ssl.SSLContext:
+    """Return a context that verifies names and chains with TLS 1.2 or later; `ca_file` adds authorities (PEM).
+
+    Source: Cerner's TLS guidance (TLS 1.2 and 1.3 only, RFC 6125 name checks).
+    """
+    context = ssl.create_default_context()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if ca_file is not None:
+        context.load_verify_locations(ca_file)
+    return context
+
+
+def client(
+    *,
+    base_url: str = "",
+    transport: httpx.AsyncBaseTransport | None = None,
+    tls: ssl.SSLContext | None = None,
+    auth: httpx.Auth | None = None,
+) -> httpx.AsyncClient:
+    """Return an HTTP client with the time-outs and sizes of `limits`; the caller closes it."""
+    return httpx.AsyncClient(
+        base_url=base_url,
+        transport=transport,
+        verify=tls if tls is not None else True,
+        auth=auth,
+        follow_redirects=False,
+        trust_env=False,
+        timeout=httpx.Timeout(limits.ANSWER_TIMEOUT_S, connect=limits.CONNECT_TIMEOUT_S),
+        limits=httpx.Limits(max_connections=limits.MAX_CONNECTIONS),
+        # Compressed answers are not asked for: a small one could unpack to any size.
+        headers={"Accept-Encoding": "identity"},
+    )
+
+
+async def exchange(
+    http: httpx.AsyncClient,
+    request: httpx.Request,
+    *,
+    system: str,
+    operation: str,
+    timeout_s: float = limits.ANSWER_TIMEOUT_S,
+    max_bytes: int = limits.MAX_ANSWER_BYTES,
+) -> Answer:
+    """Send `request` once and return its answer, whatever its status.
+
+    Raises:
+        TemporaryError: No complete answer in `timeout_s`; `ambiguous` unless the connection was never made.
+        ContractError: The answer is longer than `max_bytes` or compressed although that was not asked for.
+    """
+    started = time.perf_counter()
+    try:
+        async with asyncio.timeout(timeout_s):
+            response = await http.send(request, stream=True)
+            try:
+                body = await _read(response, system, operation, max_bytes)
+            finally:
+                await response.aclose()
+    except TimeoutError as exc:
+        raise TemporaryError(system, operation, f"no complete answer in {timeout_s:g} s", ambiguous=True) from exc
+    except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as exc:
+        raise TemporaryError(system, operation, _why(exc)) from exc
+    except httpx.HTTPError as exc:
+        raise TemporaryError(system, operation, _why(exc), ambiguous=True) from exc
+    return Answer(
+        system=system,
+        operation=operation,
+        status=response.status_code,
+        headers=response.headers,
+        body=body,
+        elapsed_s=time.perf_counter() - started,
+        certificate_expiry=_certificate_expiry(response),
+    )
+
+
+def check(answer: Answer, *, code: str = "") -> Answer:
+    """Return `answer` when its status is 2xx.
+
+    `code` is the machine-readable code that the caller found in an error body, if any.
+
+    Raises:
+        TemporaryError: The status asks to try again (408, 429, 5xx), after `Retry-After` where it is sent.
+        RefusedError: Any other status, redirects among them.
+    """
+    if 200 <= answer.status < 300:  # noqa: PLR2004 (RFC 9110: successful)
+        return answer
+    detail = f"status {answer.status}" + (f" ({code})" if code else "")
+    if answer.status in _TEMPORARY:
+        raise TemporaryError(
+            answer.system,
+            answer.operation,
+            detail,
+            retry_after_s=retry_after_s(answer.headers.get("Retry-After"), now=datetime.now(UTC)),
+            ambiguous=answer.status >= 500,  # noqa: PLR2004 (RFC 9110: server error)
+        )
+    raise RefusedError(answer.system, answer.operation, detail, status=answer.status, code=code)
+
+
+def parse(answer: Answer, body: type[Body]) -> Body:
+    """Return the body of `answer` as the given model.
+
+    Raises:
+        ContractError: The body is not JSON of that shape; the message names the fields and holds no value.
+    """
+    try:
+        return body.model_validate_json(answer.body)
+    except ValidationError as exc:
+        places = sorted({".".join(map(str, error["loc"])) or "the whole body" for error in exc.errors()})
+        raise ContractError(answer.system, answer.operation, f"unexpected body at: {', '.join(places[:8])}") from None
+
+
+def retry_after_s(value: str | None, *, now: datetime) -> float | None:
+    """Return the seconds of a `Retry-After` header, given as seconds or as a date, within sensible bounds.
+
+    Source: RFC 9110 section 10.2.3.
+    """
+    if not value:
+        return None
+    if value.strip().isdecimal():
+        seconds = float(value)
+    else:
+        try:
+            seconds = (email.utils.parsedate_to_datetime(value) - now).total_seconds()
+        except (TypeError, ValueError):
+            return None
+    return min(max(seconds, 0.0), limits.RETRY_AFTER_MAX_S)
+
+
+async def _read(response: httpx.Response, system: str, operation: str, max_bytes: int) -> bytes:
+    if response.headers.get("content-encoding", "identity").lower() not in {"", "identity"}:
+        raise ContractError(system, operation, "the answer is compressed although that was not asked for")
+    chunks = bytearray()
+    async for chunk in response.aiter_raw():
+        chunks += chunk
+        if len(chunks) > max_bytes:
+            raise ContractError(system, operation, f"the answer is longer than {max_bytes} bytes")
+    return bytes(chunks)
+
+
+def _certificate_expiry(response: httpx.Response) -> datetime | None:
+    stream = response.extensions.get("network_stream")
+    tls = stream.get_extra_info("ssl_object") if stream is not None else None
+    if not isinstance(tls, ssl.SSLObject | ssl.SSLSocket):
+        return None
+    not_after = (tls.getpeercert() or {}).get("notAfter")
+    return datetime.fromtimestamp(ssl.cert_time_to_seconds(not_after), UTC) if isinstance(not_after, str) else None
+
+
+def tls_failure(error: BaseException) -> ssl.SSLError | None:
+    """Return the TLS error behind an error of this package, if TLS was the cause."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, ssl.SSLError):
+            return seen
+        seen = seen.__cause__ or seen.__context__
+    return None
+
+
+def _why(error: httpx.HTTPError) -> str:
+    """Return what failed in words that hold no URL: httpx puts addresses with queries into some of its messages."""
+    failure = tls_failure(error)
+    if isinstance(failure, ssl.SSLCertVerificationError):
+        return f"TLS certificate not trusted: {failure.verify_message}"
+    return f"TLS: {failure.reason}" if failure else type(error).__name__
