@@ -1,0 +1,189 @@
+"""The contract between the runtime and a kind: an observed object goes in, an outcome comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+
+from ehr_api.conditions import Finding
+from ehr_api.meta import ApiModel, KindStatus
+
+SpecT = TypeVar("SpecT", bound=ApiModel)
+StatusT = TypeVar("StatusT", bound=KindStatus)
+
+Body = Mapping[str, Any]
+"""A custom resource as the API server sends it."""
+
+
+class Key(NamedTuple):
+    """Names one object; it sorts and hashes."""
+
+    kind: str
+    namespace: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Object(Generic[SpecT, StatusT]):
+    """A custom resource, parsed."""
+
+    key: Key
+    uid: str
+    generation: int
+    resource_version: str
+    annotations: Mapping[str, str]
+    deleting: bool
+    spec: SpecT
+    status: StatusT
+    body: Body = field(repr=False)
+
+
+class State(StrEnum):
+    """The one abnormal or normal state of an object (kstatus): exactly one of these conditions is True."""
+
+    READY = "Ready"
+    RECONCILING = "Reconciling"
+    """Not there yet; it will be tried again, or something that is awaited will wake it."""
+    STALLED = "Stalled"
+    """No automatic retry will help: somebody must change something."""
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """Pauses after failures: they double from `base_s` up to `max_s`, with full jitter."""
+
+    base_s: float
+    max_s: float
+
+
+FREE = Backoff(base_s=2.0, max_s=15 * 60.0)
+"""For calls that cost nothing."""
+PAID = Backoff(base_s=60.0, max_s=6 * 3600.0)
+"""For calls that spend money or a small quota."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """The attempt failed and is repeated after a pause, which stands in `status.retry` and survives a restart."""
+
+    backoff: Backoff = FREE
+    retry_after_s: float | None = None
+    """The remote system's own word, at least this long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A Kubernetes Event beyond those for changed conditions."""
+
+    reason: str
+    message: str
+    warning: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome(Generic[StatusT]):
+    """What one reconcile found and did.
+
+    The runtime turns it into status (`observedGeneration`, conditions, `lastHandledReconcileAt`, `retry`), writes that
+    only when it differs, posts Events for conditions that changed, and plans the next reconcile.
+    """
+
+    state: State
+    reason: str
+    message: str
+    """Together the `Ready` condition, and `Reconciling` or `Stalled` with the same words."""
+    findings: tuple[Finding, ...]
+    """The kind's own conditions, all of them, in the order in which they are shown."""
+    status: StatusT
+    """The kind's own status fields; what `KindStatus` declares is overwritten by the runtime."""
+    requeue_after_s: float | None = None
+    """When to look again although nothing changed; jitter is the kind's. None: the periodic re-list only."""
+    failure: Failure | None = None
+    wake: tuple[Key, ...] = ()
+    """Objects to reconcile now, since what they wait for may have happened."""
+    notes: tuple[Note, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Finalized:
+    """Nothing outside the cluster needs the object any more: its finalizer goes."""
+
+    notes: tuple[Note, ...] = ()
+
+
+class Kind(Protocol[SpecT, StatusT]):
+    """What the runtime needs of a kind."""
+
+    kind: str
+    plural: str
+    spec_type: type[SpecT]
+    status_type: type[StatusT]
+    finalizer: str | None
+    """Set on every object before the first reconcile; None when nothing outside has to be cleaned up."""
+    workers: int
+    """Objects of this kind that are reconciled at a time."""
+    min_interval_s: float
+    """Pause between two reconciles of one object: changes that come meanwhile are taken together."""
+
+    def signal(self, body: Body) -> Hashable:
+        """Return what other objects look at; while it stays equal, `related` objects are not woken."""
+        ...
+
+    def related(self, body: Body) -> Iterable[Key]:
+        """Return the objects that look at this one."""
+        ...
+
+    async def reconcile(self, obj: Object[SpecT, StatusT]) -> Outcome[StatusT]:
+        """Bring the world one step closer to the spec; may be killed and repeated at any point."""
+        ...
+
+    async def finalize(self, obj: Object[SpecT, StatusT]) -> Outcome[StatusT] | Finalized:
+        """Clean up outside the cluster; called while the object is being deleted and holds our finalizer."""
+        ...
+
+
+class Objects(Protocol):
+    """Read access to the newest bodies that the watch brought. A cache: it proves nothing before a paid call."""
+
+    def get(self, key: Key) -> Body | None:
+        """Return the newest known body."""
+        ...
+
+    def list(self, kind: str, namespace: str) -> list[Body]:
+        """Return all bodies of a kind in a namespace, sorted by name."""
+        ...
+
+
+class Api(Protocol):
+    """Writes and fresh reads that a kind needs beyond its outcome."""
+
+    async def read(self, key: Key) -> Body | None:
+        """Return the object as the API server holds it now, or None."""
+        ...
+
+    async def write_intent(self, obj: Object[SpecT, StatusT], status: StatusT) -> Object[SpecT, StatusT]:
+        """Write status at once, only if nobody has changed the object since it was read; return it as written.
+
+        Raises:
+            ConflictError: Somebody changed the object: drop the work and start again from what stands now.
+        """
+        ...
+
+    async def apply(self, body: Body) -> Body:
+        """Server-side apply an object that the operator owns; return it as written."""
+        ...
+
+    async def apply_status(self, body: Body) -> Body:
+        """Server-side apply the status of an object that the operator owns; return it as written."""
+        ...
+
+
+class Clock(Protocol):
+    """The time, injected."""
+
+    def __call__(self) -> datetime:
+        """Return now, with zone UTC."""
+        ...
