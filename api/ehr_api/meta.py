@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, WithJsonSchema
+from pydantic_core import CoreSchema
 
 GROUP = "ehrconnector.io"
 VERSION = "v1alpha1"
@@ -38,24 +40,43 @@ class ApiModel(BaseModel):
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
-def cel(rule: str, message: str, *, field_path: str | None = None, reason: str | None = None) -> dict[str, str]:
-    """Return one `x-kubernetes-validations` entry (Common Expression Language, checked by the API server)."""
-    entry = {"rule": rule, "message": message}
-    if field_path:
-        entry["fieldPath"] = field_path
-    if reason:
-        entry["reason"] = reason
-    return entry
+VALIDATIONS = "x-kubernetes-validations"
 
 
-def rules(*entries: dict[str, str]) -> dict[str, Any]:
-    """Return the `json_schema_extra` that carries CEL rules into the CRD."""
-    return {"x-kubernetes-validations": list(entries)}
+@dataclass(frozen=True, slots=True)
+class Cel:
+    """One rule in Common Expression Language, checked by the API server at apply."""
+
+    rule: str
+    message: str
+    field_path: str | None = None
+
+    def to_api(self) -> dict[str, str]:
+        """Return the entry of `x-kubernetes-validations`."""
+        entry = {"rule": self.rule, "message": self.message}
+        return entry | {"fieldPath": self.field_path} if self.field_path else entry
 
 
-def immutable(way_out: str) -> dict[str, Any]:
-    """Return the `json_schema_extra` of a field that never changes; `way_out` tells the author what to do instead."""
-    return rules(cel("self == oldSelf", f"is immutable: {way_out}"))
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """Annotation of a field's type that carries CEL rules into the CRD; several on one field add up."""
+
+    entries: tuple[Cel, ...]
+
+    def __get_pydantic_json_schema__(self, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """Add the rules to the JSON Schema of the annotated type."""
+        schema = dict(handler(core_schema))
+        return schema | {VALIDATIONS: [*schema.get(VALIDATIONS, []), *(entry.to_api() for entry in self.entries)]}
+
+
+def rules(*entries: Cel) -> Rules:
+    """Return the annotation that carries these CEL rules."""
+    return Rules(entries)
+
+
+def immutable(way_out: str) -> Rules:
+    """Return the annotation of a field that never changes; `way_out` tells the author what to do instead."""
+    return rules(Cel("self == oldSelf", f"is immutable: {way_out}"))
 
 
 Time = Annotated[datetime, WithJsonSchema({"type": "string", "format": "date-time"})]
@@ -68,12 +89,12 @@ Guid = Annotated[
     str,
     Field(
         max_length=36,
-        json_schema_extra=rules(
-            cel(
-                "self.matches('^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$')",
-                "must be an Entra identifier such as 11111111-2222-3333-4444-555555555555",
-            )
-        ),
+    ),
+    rules(
+        Cel(
+            "self.matches('^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$')",
+            "must be an Entra identifier such as 11111111-2222-3333-4444-555555555555",
+        )
     ),
 ]
 """An identifier of Microsoft Entra ID."""
@@ -82,13 +103,13 @@ E164 = Annotated[
     str,
     Field(
         max_length=16,
-        json_schema_extra=rules(
-            cel(
-                "self.matches('^[+][1-9][0-9]{7,14}$')",
-                "must be a phone number in E.164: a plus sign, the country code and the number without spaces,"
-                " for example +18005550100",
-            )
-        ),
+    ),
+    rules(
+        Cel(
+            "self.matches('^[+][1-9][0-9]{7,14}$')",
+            "must be a phone number in E.164: a plus sign, the country code and the number without spaces,"
+            " for example +18005550100",
+        )
     ),
 ]
 """A phone number with plus sign and country code (ITU-T E.164)."""
@@ -97,37 +118,37 @@ Duration = Annotated[
     str,
     Field(
         max_length=32,
-        json_schema_extra=rules(
-            cel(
-                "self.matches('^([0-9]+(h|m|s|ms))+$')",
-                "must be a positive duration in hours, minutes, seconds or milliseconds, for example 24h, 1h30m or 45s",
-            )
-        ),
+    ),
+    rules(
+        Cel(
+            "self.matches('^([0-9]+(h|m|s|ms))+$')",
+            "must be a positive duration in hours, minutes, seconds or milliseconds, for example 24h, 1h30m or 45s",
+        )
     ),
 ]
 """A length of time as Go and Kubernetes write it, never negative: `24h`, `1h30m`, `500ms`."""
 
 _HTTPS = (
-    cel("self.startsWith('https://')", "must start with https://: credentials and patient data travel to this address"),
-    cel("isURL(self)", "must be an absolute URL, for example https://host.example/path"),
-    cel("!self.contains('@')", "must not contain user information (user:password@): credentials never stand in a URL"),
-    cel("!self.contains('?')", "must not contain a query (?...): remove everything from the question mark on"),
-    cel("!self.contains('#')", "must not contain a fragment (#...): remove everything from the number sign on"),
+    Cel("self.startsWith('https://')", "must start with https://: credentials and patient data travel to this address"),
+    Cel("isURL(self)", "must be an absolute URL, for example https://host.example/path"),
+    Cel("!self.contains('@')", "must not contain user information (user:password@): credentials never stand in a URL"),
+    Cel("!self.contains('?')", "must not contain a query (?...): remove everything from the question mark on"),
+    Cel("!self.contains('#')", "must not contain a fragment (#...): remove everything from the number sign on"),
 )
 
-HttpsUrl = Annotated[str, Field(min_length=9, max_length=512, json_schema_extra=rules(*_HTTPS))]
+HttpsUrl = Annotated[str, Field(min_length=9, max_length=512), rules(*_HTTPS)]
 """An absolute https URL without user information, query or fragment."""
 
 HttpsOrigin = Annotated[
     str,
     Field(
         max_length=256,
-        json_schema_extra=rules(
-            cel(
-                "self.matches('^https://([*][.])?[a-zA-Z0-9.-]+(:[0-9]+)?$')",
-                "must be an origin: https://host or https://host:port, without a path; *.host stands for its subdomains",
-            )
-        ),
+    ),
+    rules(
+        Cel(
+            "self.matches('^https://([*][.])?[a-zA-Z0-9.-]+(:[0-9]+)?$')",
+            "must be an origin: https://host or https://host:port, without a path; *.host stands for its subdomains",
+        )
     ),
 ]
 """A web origin as Content-Security-Policy `frame-ancestors` takes it."""

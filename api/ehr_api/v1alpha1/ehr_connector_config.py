@@ -10,6 +10,7 @@ from pydantic import Field
 from ehr_api.meta import (
     E164,
     ApiModel,
+    Cel,
     Duration,
     Guid,
     HttpsOrigin,
@@ -17,7 +18,6 @@ from ehr_api.meta import (
     KindStatus,
     SecretKeyReference,
     Time,
-    cel,
     immutable,
     rules,
 )
@@ -58,19 +58,21 @@ class Ehr(ApiModel):
     """The electronic health record system."""
 
     system: Literal["Cerner"] = Field(description="The EHR product. Cerner stands for Oracle Health Millennium.")
-    release: str = Field(
-        max_length=7,
-        description="Release of the EHR as year and month, for example 2018.11 (November 2018), the oldest supported.",
-        json_schema_extra=rules(
-            cel(
+    release: Annotated[
+        str,
+        rules(
+            Cel(
                 "self.matches('^[0-9]{4}[.](0[1-9]|1[0-2])$')",
                 "must be a release as year and month: YYYY.MM, for example 2024.05",
             ),
-            cel(
+            Cel(
                 "!self.matches('^[0-9]{4}[.](0[1-9]|1[0-2])$') || self >= '2018.11'",
                 "must be 2018.11 (November 2018) or later: older Cerner releases cannot launch the connector; upgrade the EHR first",
             ),
         ),
+    ] = Field(
+        max_length=7,
+        description="Release of the EHR as year and month, for example 2018.11 (November 2018), the oldest supported.",
     )
 
 
@@ -104,13 +106,15 @@ class CommunicationServices(ApiModel):
 class ConnectorAddress(ApiModel):
     """Where the connector answers."""
 
-    public_url: HttpsUrl = Field(
-        json_schema_extra=rules(cel("!self.endsWith('/')", "must not end with a slash: paths are added to it")),
+    public_url: Annotated[
+        HttpsUrl, rules(Cel("!self.endsWith('/')", "must not end with a slash: paths are added to it"))
+    ] = Field(
         description="Address that patients' and clinicians' browsers open. It stands in integration records and text"
         " messages, so use a domain of the organisation and keep it for good.",
     )
-    control_url: HttpsUrl = Field(
-        json_schema_extra=rules(cel("!self.endsWith('/')", "must not end with a slash: paths are added to it")),
+    control_url: Annotated[
+        HttpsUrl, rules(Cel("!self.endsWith('/')", "must not end with a slash: paths are added to it"))
+    ] = Field(
         description="Address of the connector's control API, reached by the operator alone.",
     )
 
@@ -165,18 +169,20 @@ class MessageTemplate(ApiModel):
 
     kind: MessageKind = Field(description="The occasion.")
     locale: Locale = Field(description="The language of the text.")
-    text: str = Field(
+    text: Annotated[
+        str,
+        rules(
+            Cel(
+                "!self.matches('[{]') || self.matches('^([^{}]|[{](organization|department|time|timeZone|link|helpPhone|optOut)[}])*$')",
+                "may only hold the placeholders {organization}, {department}, {time}, {timeZone}, {link}, {helpPhone}, {optOut}",
+            ),
+            Cel("self.contains('{optOut}')", "must hold the placeholder {optOut}: the sentence on how to opt out"),
+        ),
+    ] = Field(
         min_length=1,
         max_length=640,
         description="The text. Placeholders: {organization}, {department}, {time}, {timeZone}, {link}, {helpPhone},"
         " {optOut}. No placeholder can carry clinical data.",
-        json_schema_extra=rules(
-            cel(
-                "!self.matches('[{]') || self.matches('^([^{}]|[{](organization|department|time|timeZone|link|helpPhone|optOut)[}])*$')",
-                "may only hold the placeholders {organization}, {department}, {time}, {timeZone}, {link}, {helpPhone}, {optOut}",
-            ),
-            cel("self.contains('{optOut}')", "must hold the placeholder {optOut}: the sentence on how to opt out"),
-        ),
     )
 
 
@@ -217,21 +223,21 @@ class SmsNotifications(ApiModel):
 
 _ENABLED = "!self.enabled || "
 _SMS_RULES = rules(
-    cel(
+    Cel(
         _ENABLED + "(has(self.consent) && has(self.consent.sendOnBehalfOfOrganization)"
         " && self.consent.sendOnBehalfOfOrganization)",
         "text messages need consent.sendOnBehalfOfOrganization: true; set it once the organisation lets the service"
         " send on its behalf, or set enabled: false",
         field_path=".consent",
     ),
-    cel(
+    Cel(
         _ENABLED
         + "(has(self.consent) && has(self.consent.attendeesHaveConsented) && self.consent.attendeesHaveConsented)",
         "text messages need consent.attendeesHaveConsented: true; set it once the organisation makes sure that attendees"
         " have consented, or set enabled: false",
         field_path=".consent",
     ),
-    cel(
+    Cel(
         "!has(self.consent) || !((has(self.consent.sendOnBehalfOfOrganization) && self.consent.sendOnBehalfOfOrganization)"
         " || (has(self.consent.attendeesHaveConsented) && self.consent.attendeesHaveConsented))"
         " || (has(self.consent.acknowledgedBy) && has(self.consent.acknowledgedAt))",
@@ -338,24 +344,26 @@ class EHRConnectorConfigSpec(ApiModel):
         default=False, description="Stops all changes outside the cluster for this object; observation goes on."
     )
     ehr: Ehr = Field(description="The EHR system.")
-    data_geography: DataGeography = Field(
+    data_geography: Annotated[
+        DataGeography, immutable("data stays where it was stored; create a new EHRConnectorConfig to move")
+    ] = Field(
         description="Where the connector keeps what it stores. A connector of another geography refuses the organisation.",
-        json_schema_extra=immutable("data stays where it was stored; create a new EHRConnectorConfig to move"),
     )
     microsoft365: Microsoft365 = Field(description="The Microsoft 365 tenant whose Teams holds the visits.")
     communication_services: CommunicationServices | None = Field(
         default=None, description="The Azure Communication Services resource; needed for text messages and e-mail."
     )
     connector: ConnectorAddress = Field(description="Where the connector answers.")
-    sms_notifications: SmsNotifications | None = Field(
-        default=None, description="Text messages to patients.", json_schema_extra=_SMS_RULES
+    sms_notifications: Annotated[SmsNotifications | None, _SMS_RULES] = Field(
+        default=None,
+        description="Text messages to patients.",
     )
-    email_notifications: EmailNotifications | None = Field(
+    email_notifications: Annotated[
+        EmailNotifications | None,
+        rules(Cel("!self.enabled || has(self.senderAddress)", "e-mail needs senderAddress: who the e-mail comes from")),
+    ] = Field(
         default=None,
         description="E-mail to patients.",
-        json_schema_extra=rules(
-            cel("!self.enabled || has(self.senderAddress)", "e-mail needs senderAddress: who the e-mail comes from")
-        ),
     )
     visits: Visits | None = Field(default=None, description="What clinicians and patients meet.")
     reports: Reports | None = Field(default=None, description="Consumption and call-quality reports.")
@@ -393,8 +401,8 @@ class EHRConnectorConfigStatus(KindStatus):
     ready_endpoints: int | None = Field(default=None, ge=0, description="Those that are Ready.")
 
 
-SPEC_RULES = rules(
-    cel(
+SPEC_RULES = (
+    Cel(
         "!has(self.smsNotifications) || !self.smsNotifications.enabled || has(self.communicationServices)",
         "text messages need communicationServices.endpoint: the Azure Communication Services resource that sends them",
         field_path=".communicationServices",

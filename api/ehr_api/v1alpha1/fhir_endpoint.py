@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field, WithJsonSchema
 
-from ehr_api.meta import ApiModel, Duration, HttpsUrl, KindStatus, ObjectReference, Time, cel, immutable, rules
+from ehr_api.meta import ApiModel, Cel, Duration, HttpsUrl, KindStatus, ObjectReference, Time, immutable, rules
 from ehr_api.time_zones import time_zone_names
 
 
@@ -112,12 +112,14 @@ class FhirEndpointSpec(ApiModel):
     suspend: bool = Field(
         default=False, description="Stops validation and all changes outside the cluster for this object."
     )
-    base_url: HttpsUrl = Field(
-        description="The FHIR base URL: the static address of the server's FHIR R4 API, for example"
-        " https://fhir-ehr.cerner.com/r4/ec2458f2-1e24-41c8-b71b-0e701af7583d.",
-        json_schema_extra=immutable(
+    base_url: Annotated[
+        HttpsUrl,
+        immutable(
             "a FHIR base URL is a static address that stands in the EHR's records; create a new FhirEndpoint instead"
         ),
+    ] = Field(
+        description="The FHIR base URL: the static address of the server's FHIR R4 API, for example"
+        " https://fhir-ehr.cerner.com/r4/ec2458f2-1e24-41c8-b71b-0e701af7583d.",
     )
     environment: Environment = Field(
         description="Test or Production. Production becomes active once its Test endpoint (promotedFrom) has proved itself."
@@ -127,14 +129,16 @@ class FhirEndpointSpec(ApiModel):
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
     )
     smart: Smart = Field(description="The registrations of the connector as a SMART app.")
-    appointments: Appointments = Field(
-        description="Which appointments are virtual visits.",
-        json_schema_extra=rules(
-            cel(
+    appointments: Annotated[
+        Appointments,
+        rules(
+            Cel(
                 "(has(self.locations) && size(self.locations) > 0) || (has(self.practitioners) && size(self.practitioners) > 0)",
                 "needs at least one of locations and practitioners: Cerner answers no search for all appointments",
             )
         ),
+    ] = Field(
+        description="Which appointments are virtual visits.",
     )
     sms_number_ref: ObjectReference | None = Field(
         default=None, description="The SmsNumber that texts patients of this endpoint. None: no texts."
@@ -146,13 +150,13 @@ class FhirEndpointSpec(ApiModel):
     records: Records | None = Field(default=None, description="How integration records change.")
 
 
-SPEC_RULES = rules(
-    cel(
+SPEC_RULES = (
+    Cel(
         "self.environment != 'Production' || has(self.promotedFrom)",
         "a Production endpoint needs promotedFrom.name: the Test FhirEndpoint that proves the set-up first",
         field_path=".promotedFrom",
     ),
-    cel(
+    Cel(
         "self.environment != 'Test' || !has(self.promotedFrom)",
         "must not be set on a Test endpoint: only Production is promoted",
         field_path=".promotedFrom",

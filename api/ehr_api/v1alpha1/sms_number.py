@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from ehr_api.meta import E164, ApiModel, KindStatus, Name, ObjectReference, Time, cel, immutable, rules
+from ehr_api.meta import E164, ApiModel, Cel, KindStatus, Name, ObjectReference, Time, immutable, rules
 
 
 class NumberType(StrEnum):
@@ -63,12 +63,11 @@ class NumberCapabilities(ApiModel):
 class Money(ApiModel):
     """An amount of money."""
 
-    amount: str = Field(
+    amount: Annotated[
+        str, rules(Cel("self.matches('^[0-9]+([.][0-9]{1,4})?$')", "must be an amount such as '2.00', in quotes"))
+    ] = Field(
         max_length=16,
         description="Amount as decimal text, for example '2.00'.",
-        json_schema_extra=rules(
-            cel("self.matches('^[0-9]+([.][0-9]{1,4})?$')", "must be an amount such as '2.00', in quotes")
-        ),
     )
     currency: str = Field(pattern="^[A-Z]{3}$", description="ISO 4217 code, for example USD.")
 
@@ -93,16 +92,14 @@ class SmsNumberSpec(ApiModel):
     suspend: bool = Field(
         default=False, description="Stops all changes outside the cluster for this object; observation goes on."
     )
-    country_code: str = Field(
+    country_code: Annotated[str, immutable("a number stays in its country; create a new SmsNumber instead")] = Field(
         default="US",
         pattern="^[A-Z]{2}$",
         description="Country of the number, ISO 3166-1 alpha-2.",
-        json_schema_extra=immutable("a number stays in its country; create a new SmsNumber instead"),
     )
-    number_type: NumberType = Field(
+    number_type: Annotated[NumberType, immutable("a number keeps its type; create a new SmsNumber instead")] = Field(
         default=NumberType.TOLL_FREE,
         description="Kind of number. In the United States only TollFree can send texts.",
-        json_schema_extra=immutable("a number keeps its type; create a new SmsNumber instead"),
     )
     area_code: str | None = Field(
         default=None, pattern="^[0-9]{1,6}$", description="Wanted area code, for example 833. None: any."
@@ -131,13 +128,13 @@ class SmsNumberSpec(ApiModel):
     )
 
 
-SPEC_RULES = rules(
-    cel(
+SPEC_RULES = (
+    Cel(
         "!has(oldSelf.phoneNumber) || (has(self.phoneNumber) && self.phoneNumber == oldSelf.phoneNumber)",
         "is immutable once it is set: patients know the number; create a new SmsNumber for another one",
         field_path=".phoneNumber",
     ),
-    cel(
+    Cel(
         "!has(self.phoneNumber) || self.acquire != 'Purchase'",
         "must not be set with acquire: Purchase, which buys any number; use Adopt or AdoptOrPurchase",
         field_path=".phoneNumber",
