@@ -24,7 +24,7 @@ from ehr_sandbox.control_plane.binaries import Binary
 from ehr_sandbox.control_plane.credentials import Credentials, write_token_kubeconfig
 from ehr_sandbox.control_plane.layout import Layout
 from ehr_sandbox.control_plane.progress import Progress
-from ehr_sandbox.control_plane.state import Phase, State, is_alive, read_state
+from ehr_sandbox.control_plane.state import Phase, State, is_supervised, read_state, supervision
 
 _POLL_S = 0.05
 _STOP_LIMIT_S = 15.0
@@ -115,9 +115,10 @@ class ControlPlane:
         if self.supervisor is not None:
             _stop_child(self.supervisor, self.data_dir)
             return
-        with suppress(ProcessLookupError):
-            os.kill(self.supervisor_pid, signal.SIGTERM)
-        _poll_until(lambda: not is_alive(self.supervisor_pid), _STOP_LIMIT_S, "the supervisor did not stop")
+        if is_supervised(self.data_dir):
+            with suppress(ProcessLookupError):
+                os.kill(self.supervisor_pid, signal.SIGTERM)
+        _poll_until(lambda: not is_supervised(self.data_dir), _STOP_LIMIT_S, "the supervisor did not stop")
         shutil.rmtree(self.data_dir, ignore_errors=True)
 
     def kill_component(self, binary: Binary) -> None:
@@ -207,7 +208,7 @@ def start_control_plane(
 def attach_control_plane(data_dir: Path) -> ControlPlane | None:
     """The control plane that another process started in `data_dir`, or None when there is none that is alive."""
     state = read_state(data_dir)
-    if state is None or state.phase is not Phase.READY or not is_alive(state.supervisor_pid):
+    if state is None or state.phase is not Phase.READY or not is_supervised(data_dir):
         return None
     return ControlPlane.of_state(data_dir, state)
 
@@ -215,13 +216,13 @@ def attach_control_plane(data_dir: Path) -> ControlPlane | None:
 def is_starting(data_dir: Path) -> bool:
     """Whether a supervisor in `data_dir` is alive but not ready yet."""
     state = read_state(data_dir)
-    return state is not None and state.phase is Phase.STARTING and is_alive(state.supervisor_pid)
+    return state is not None and state.phase is Phase.STARTING and is_supervised(data_dir)
 
 
 def discard_remains(data_dir: Path) -> bool:
     """End and remove what a dead or half-started control plane left; returns whether there was anything."""
     state = read_state(data_dir)
-    if state is not None and is_alive(state.supervisor_pid) and state.phase is not Phase.FAILED:
+    if state is not None and is_supervised(data_dir):
         ControlPlane.of_state(data_dir, state).stop()
     elif not data_dir.exists():
         return False
@@ -233,12 +234,13 @@ def _spawn_supervisor(assets: Assets, data_dir: Path, *, detached: bool) -> subp
     paths = json.dumps({binary: str(assets.path(binary).absolute()) for binary in Binary})
     command = [sys.executable, "-m", "ehr_sandbox.control_plane.supervisor", f"--data-dir={data_dir}"]
     lifeline = [] if detached else ["--lifeline"]
-    with Layout(data_dir).supervisor_log.open("ab") as log:
+    with Layout(data_dir).supervisor_log.open("ab") as log, supervision(data_dir) as lock:
         return subprocess.Popen(
             [*command, f"--assets={paths}", *lifeline],
             stdin=subprocess.DEVNULL if detached else subprocess.PIPE,
             stdout=log,
             stderr=log,
+            pass_fds=(lock,),
             start_new_session=True,  # Ctrl-C is for us to hear; we end the supervisor in order.
         )
 

@@ -65,7 +65,7 @@ def create_credentials(folder: Path) -> Credentials:
     ca = trustme.CA(organization_name="teams-ehr-connector local control plane")
     _write_private(credentials.ca_file, ca.cert_pem.bytes())
     server = ca.issue_cert("127.0.0.1", "localhost", "kubernetes.default.svc", common_name="kube-apiserver")
-    admin = ca.issue_cert(common_name="local-admin", organization_name="system:masters")
+    admin = ca.issue_cert("local-admin", common_name="local-admin", organization_name="system:masters")
     for leaf, cert_file, key_file in (
         (server, credentials.server_cert, credentials.server_key),
         (admin, credentials.admin_cert, credentials.admin_key),

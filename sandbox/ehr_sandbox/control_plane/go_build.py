@@ -94,7 +94,7 @@ def _build(go: str, module: Module, binaries: Sequence[Binary], into: Path, prog
     total = len(listing.read_text().splitlines())
     progress.end(f"{total} packages to compile at most")
 
-    progress.begin(f"Building {names} with Go (about six minutes on two cores the first time)")
+    progress.begin(f"Building {names} with Go (six to eleven minutes on two cores, the first time)")
     for binary, package in zip(binaries, packages, strict=True):
         command = [go, "build", "-mod=readonly", "-trimpath", "-buildvcs=false", "-v", f"-ldflags={module.ldflags}"]
         _run([*command, f"-o={into / binary}", package], folder, None, progress, total)
@@ -119,7 +119,7 @@ def _run(command: list[str], folder: Path, output: IO[bytes] | None, progress: P
     if status != 0:
         progress.end("failed")
         lines = log.read_text(errors="replace").splitlines()[-_MESSAGE_LINES:]
-        raise SourceError(f"`go {command[1]}` ended with status {status}: {' | '.join(lines)}")
+        raise SourceError(f"`go {command[1]}` ended with status {status}: {'; '.join(lines)}")
 
 
 @contextmanager

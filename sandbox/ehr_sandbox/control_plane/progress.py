@@ -57,7 +57,7 @@ class PlainProgress:
         now_s = self._clock()
         if now_s - self._last_line_s >= _PLAIN_LINE_INTERVAL_S:
             self._last_line_s = now_s
-            self._print(f"{self._what}: {amount(done, total, unit)} after {now_s - self._began_s:.0f} s")
+            self._print(f"{self._what}: {how_far(done, total, unit, now_s - self._began_s)}")
 
     def end(self, outcome: str) -> None:
         """Print the outcome and the time that it took."""
@@ -90,8 +90,7 @@ class TerminalProgress:
 
     def advance(self, done: int, total: int | None, unit: str) -> None:
         """Rewrite the line."""
-        elapsed_s = self._clock() - self._began_s
-        self._status.update(f"{self._what}: {amount(done, total, unit)}, {elapsed_s:.0f} s")
+        self._status.update(f"{self._what}: {how_far(done, total, unit, self._clock() - self._began_s)}")
 
     def end(self, outcome: str) -> None:
         """Replace the spinner by a line that stays."""
@@ -108,8 +107,11 @@ def progress_for(stream: TextIO) -> Progress:
     return TerminalProgress(Console(file=stream)) if stream.isatty() else PlainProgress(stream)
 
 
-def amount(done: int, total: int | None, unit: str) -> str:
-    """How far the work is, in words: '12 of 40 MiB', '312 of at most 2643 packages', '7 seconds'."""
+def how_far(done: int, total: int | None, unit: str, elapsed_s: float) -> str:
+    """How far the work is, in words: '12 of 40 MiB after 3 s', '312 of 2643 packages after 61 s', '7 s'."""
+    if unit == "seconds":
+        return f"{done} s"
     if unit == "bytes":
         done, total, unit = done // _MIB, None if total is None else total // _MIB, "MiB"
-    return f"{done} {unit}" if total is None else f"{done} of {total} {unit}"
+    share = f"{done} {unit}" if total is None else f"{done} of {total} {unit}"
+    return f"{share} after {elapsed_s:.0f} s"

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
+
+_LOCK = "supervisor.lock"
 
 
 class Phase(StrEnum):
@@ -48,15 +53,34 @@ def read_state(data_dir: Path) -> State | None:
     return State(**document)
 
 
-def is_alive(pid: int) -> bool:
-    """Whether a process with this id exists."""
+@contextmanager
+def supervision(data_dir: Path) -> Generator[int]:
+    """Take the lock that tells that `data_dir` has a living supervisor; gives the file descriptor to hand on to it.
+
+    Unlike a process id, the lock is given back however the supervisor ends, and is never another process's.
+    """
+    descriptor = os.open(data_dir / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def is_supervised(data_dir: Path) -> bool:
+    """Whether the supervisor of `data_dir` is alive."""
+    try:
+        descriptor = os.open(data_dir / _LOCK, os.O_RDONLY)
+    except FileNotFoundError:
         return False
-    except PermissionError:
-        return False  # Ours would allow it: the id was given to somebody else's process meanwhile.
-    return True
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    else:
+        return False
+    finally:
+        os.close(descriptor)
 
 
 def _file(data_dir: Path) -> Path:
