@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -19,6 +19,7 @@ from ehr_api.control import (
     evidence_path,
     probes_path,
 )
+from ehr_clients import limits
 from ehr_clients.errors import ContractError, RefusedError
 from ehr_clients.http import Answer, check, exchange, parse
 
@@ -77,15 +78,19 @@ class Control:
             raise ContractError(SYSTEM, "get configuration", "the answer is not a JSON object") from None
         return HeldConfiguration(document, answer.headers.get("etag", "").strip('"'))
 
-    async def configure(self, configuration: OrganizationConfiguration) -> str:
+    async def configure(self, configuration: OrganizationConfiguration, *, replaces: str | None) -> str:
         """Make the connector hold this configuration, and return the digest that it states.
+
+        `replaces` is the digest of what was read back before (None: nothing): a change in between is refused with 412.
 
         Raises:
             ControlRefusedError: 409 another organisation holds a base URL; 422 another geography, or a document that
                 this version of the connector does not understand.
         """
         path = configuration_path(configuration.namespace, configuration.name)
-        answer = await self._call("put configuration", "PUT", path, body=json.dumps(configuration.to_api()).encode())
+        body = json.dumps(configuration.to_api()).encode()
+        precondition = {"If-None-Match": "*"} if replaces is None else {"If-Match": f'"{replaces}"'}
+        answer = await self._call("put configuration", "PUT", path, body=body, headers=precondition)
         return answer.headers.get("etag", "").strip('"')
 
     async def forget(self, namespace: str, name: str) -> None:
@@ -108,13 +113,20 @@ class Control:
         return parse(answer, ProbeReport)
 
     async def _call(
-        self, operation: str, method: str, path: str, *, body: bytes | None = None, timeout_s: float = 20.0
+        self,
+        operation: str,
+        method: str,
+        path: str,
+        *,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout_s: float = limits.ANSWER_TIMEOUT_S,
     ) -> Answer:
         request = self._http.build_request(
             method,
             self._url + path,
             content=body,
-            headers={} if body is None else {"Content-Type": "application/json"},
+            headers={**(headers or {}), **({} if body is None else {"Content-Type": "application/json"})},
             timeout=timeout_s,
         )
         answer = await exchange(

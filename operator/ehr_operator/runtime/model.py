@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
@@ -39,6 +39,34 @@ class Object(Generic[SpecT, StatusT]):
     spec: SpecT
     status: StatusT
     body: Body = field(repr=False)
+
+    def with_status(self, status: StatusT) -> Object[SpecT, StatusT]:
+        """Return the object as it would stand with another status."""
+        return replace(self, status=status)
+
+
+def parse_object(kind: str, body: Body, spec_type: type[SpecT], status_type: type[StatusT]) -> Object[SpecT, StatusT]:
+    """Return a body of the API server as a typed object.
+
+    Raises:
+        pydantic.ValidationError: The spec or status is not what this version of the operator understands.
+    """
+    metadata: Mapping[str, Any] = body["metadata"]
+    return Object(
+        key=Key(kind, metadata["namespace"], metadata["name"]),
+        uid=metadata["uid"],
+        generation=metadata["generation"],
+        resource_version=metadata["resourceVersion"],
+        annotations=metadata.get("annotations", {}),
+        deleting="deletionTimestamp" in metadata,
+        spec=spec_type.model_validate(body["spec"]),
+        status=status_type.model_validate(body.get("status", {})),
+        body=body,
+    )
+
+
+class ConflictError(Exception):
+    """Somebody changed or removed the object: drop the work and start again from what stands now."""
 
 
 class State(StrEnum):
@@ -153,7 +181,7 @@ class Objects(Protocol):
         ...
 
     def list(self, kind: str, namespace: str) -> list[Body]:
-        """Return all bodies of a kind in a namespace, sorted by name."""
+        """Return all bodies of a kind in a namespace (empty: in all), sorted by namespace and name."""
         ...
 
 

@@ -1,0 +1,1 @@
+"""EHRConnectorConfig: one organisation, handed to the connector as one document."""

@@ -1,0 +1,1 @@
+"""FhirEndpoint: one FHIR base URL, validated, promoted and recorded."""

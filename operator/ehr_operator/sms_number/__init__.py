@@ -1,0 +1,1 @@
+"""SmsNumber: one phone number, adopted or bought exactly once."""

@@ -1,0 +1,266 @@
+"""Carries out the plan for one number, a step at a time, until there is something to wait for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from ehr_api.v1alpha1.sms_number import Purchase, PurchaseState, SmsNumberSpec, SmsNumberStatus
+from ehr_clients.acs_numbers import AvailableNumber, PhoneNumbers, PurchasedNumber, Reservation
+from ehr_clients.errors import RefusedError
+from ehr_operator.runtime.model import FREE, PAID, Api, Clock, Key, Note, Object
+from ehr_operator.sms_number import report
+from ehr_operator.sms_number.plan import (
+    Adopt,
+    Blocked,
+    Buy,
+    Hold,
+    Intend,
+    Observed,
+    Poll,
+    Reserve,
+    Step,
+    affordable,
+    capabilities,
+    number_type,
+    plan,
+)
+from ehr_operator.sms_number.report import Situation
+
+_MAX_STEPS = 8
+"""Intend, reserve, buy, poll: a pass has no more steps than this, so no mistake of ours can spend in a loop."""
+_POLL_S = 5.0
+_BLOCKED_S = 600.0
+
+Number = Object[SmsNumberSpec, SmsNumberStatus]
+Progress = Literal["go on", "held"]
+
+
+@dataclass
+class Claims:
+    """Which number belongs to which SmsNumber, ahead of the cache, which learns of a write a moment later.
+
+    `lock` makes look-and-claim one act for each Communication Services resource.
+    """
+
+    of: dict[Key, str] = field(default_factory=dict[Key, str])
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How far one pass got."""
+
+    status: SmsNumberStatus
+    situation: Situation | None
+    notes: tuple[Note, ...] = ()
+
+
+class Acquisition:
+    """One pass over one number. The caller holds the claims' lock."""
+
+    def __init__(
+        self,
+        obj: Number,
+        numbers: PhoneNumbers,
+        api: Api,
+        clock: Clock,
+        *,
+        claimed: Callable[[], set[str]],
+        claims: Claims,
+        purchasing_enabled: bool,
+    ) -> None:
+        self._obj = obj
+        self._numbers = numbers
+        self._api = api
+        self._clock = clock
+        self._claimed = claimed
+        self._claims = claims
+        self._purchasing_enabled = purchasing_enabled
+        self._notes: list[Note] = []
+
+    @property
+    def status(self) -> SmsNumberStatus:
+        """Return the status as far as this pass got, also after an error."""
+        return self._obj.status
+
+    async def run(self) -> Result:
+        """Take steps until one of them has to wait.
+
+        Raises:
+            RemoteError: The provider gave no usable answer; what was begun stands in status.
+            ConflictError: Somebody changed the object meanwhile; nothing was spent after that.
+        """
+        for _ in range(_MAX_STEPS):
+            step = plan(self._obj.spec, await self._observe())
+            progress = await self._take(step)
+            if progress != "go on":
+                situation = None if progress == "held" else progress
+                return Result(self._obj.status, situation, tuple(self._notes))
+        raise AssertionError("a pass took more steps than the protocol has")
+
+    async def _observe(self) -> Observed:
+        status = self._obj.status
+        reservation: Reservation | None = None
+        if status.phone_number is None and status.purchase is not None:
+            reservation = await self._numbers.reservation(status.purchase.reservation_id)
+        return Observed(
+            uid=self._obj.uid,
+            phone_number=status.phone_number,
+            purchase=status.purchase,
+            owned=tuple(await self._numbers.owned()),
+            claimed=self._claimed(),
+            reservation=reservation,
+            purchasing_enabled=self._purchasing_enabled,
+        )
+
+    async def _take(self, step: Step) -> Situation | Progress:
+        """Take one step; return what to wait for, or how it goes on."""
+        match step:
+            case Hold(number):
+                await self._record(number, adopted=bool(self._obj.status.adopted))
+                return "held"
+            case Adopt(number):
+                await self._record(number, adopted=True)
+                return "held"
+            case Intend(attempt, reservation_id):
+                await self._intend(attempt, reservation_id)
+                return "go on"
+            case Reserve(reservation_id):
+                return await self._reserve(reservation_id)
+            case Buy(reservation_id, phone_number):
+                await self._buy(reservation_id, phone_number)
+                return await self._operation() or Situation(
+                    "PurchaseSubmitted", f"Communication Services is buying {phone_number}", requeue_after_s=_POLL_S
+                )
+            case Poll(reason, message):
+                return await self._operation() or Situation(reason, message, requeue_after_s=_POLL_S)
+            case Blocked(reason, message, stalled):
+                return Situation(reason, message, stalled=stalled, requeue_after_s=_BLOCKED_S)
+
+    async def _record(self, number: PurchasedNumber, *, adopted: bool) -> None:
+        """Write down the number at once: a restart must not look for another one."""
+        old = self._obj.status
+        purchase = old.purchase.model_copy(update={"state": PurchaseState.COMPLETED}) if old.purchase else None
+        status = old.model_copy(
+            update={
+                "phone_number": number.phone_number,
+                "monthly_cost": report.money(number.cost),
+                "purchase_date": number.purchase_date,
+                "adopted": adopted,
+                "purchase": purchase,
+            }
+        )
+        self._claims.of[self._obj.key] = number.phone_number
+        if old.phone_number is None:
+            verb = "adopted" if adopted else "bought"
+            self._notes.append(Note("NumberAdopted" if adopted else "NumberPurchased", f"{verb} {number.phone_number}"))
+            self._obj = await self._api.write_intent(self._obj, status)
+        else:
+            self._obj = self._obj.with_status(status)
+
+    async def _intend(self, attempt: int, reservation_id: str) -> None:
+        purchase = Purchase(
+            attempt=attempt,
+            reservation_id=reservation_id,
+            object_uid=self._obj.uid,
+            state=PurchaseState.INTENT,
+            started_at=self._clock().replace(microsecond=0),
+        )
+        await self._write(purchase)
+
+    async def _reserve(self, reservation_id: str) -> Situation | Progress:
+        spec = self._obj.spec
+        on_sale = await self._numbers.browse(spec.country_code, number_type(spec), capabilities(spec), spec.area_code)
+        number = affordable(spec, on_sale)
+        if number is None:
+            return _nothing_on_sale(spec, on_sale)
+        reservation = await self._numbers.reserve(reservation_id, number)
+        if not reservation.held:
+            return Situation(
+                "NumberNotReserved",
+                "the number was taken in between; another one is tried",
+                backoff=FREE,
+            )
+        await self._write(
+            self._purchase.model_copy(
+                update={"state": PurchaseState.RESERVED, "phone_number": reservation.held[0].phone_number}
+            )
+        )
+        return "go on"
+
+    async def _buy(self, reservation_id: str, phone_number: str) -> None:
+        # Status says that the purchase was submitted before it is: after any doubt the reservation is asked.
+        await self._write(
+            self._purchase.model_copy(update={"state": PurchaseState.SUBMITTED, "phone_number": phone_number})
+        )
+        self._claims.of[self._obj.key] = phone_number
+        operation_id = await self._numbers.purchase(reservation_id)
+        purchase = self._purchase.model_copy(update={"operation_id": operation_id})
+        self._obj = self._obj.with_status(self._obj.status.model_copy(update={"purchase": purchase}))
+
+    async def _operation(self) -> Situation | None:
+        """Return the situation when the purchase operation is known to have failed."""
+        operation_id = self._purchase.operation_id
+        operation = await self._numbers.operation(operation_id) if operation_id else None
+        if operation is None or operation.status.lower() != "failed":
+            return None
+        code = operation.error.code if operation.error else "no reason given"
+        return Situation(
+            "PurchaseFailed",
+            f"Communication Services could not buy {self._purchase.phone_number} ({code}); another attempt follows once"
+            " its reservation has expired",
+            backoff=PAID,
+        )
+
+    @property
+    def _purchase(self) -> Purchase:
+        purchase = self._obj.status.purchase
+        if purchase is None:
+            raise AssertionError("a purchase goes on only after its intent was written")
+        return purchase
+
+    async def _write(self, purchase: Purchase) -> None:
+        status = self._obj.status.model_copy(update={"purchase": purchase})
+        self._obj = await self._api.write_intent(self._obj, status)
+
+
+def situation_of(error: RefusedError) -> Situation:
+    """Return what a refusal by the provider means, and who can mend it."""
+    if error.status in {401, 403}:
+        return Situation(
+            "AccessDenied",
+            f"Communication Services refused the operator ({error.operation}, {error.detail}): give its workload identity"
+            " a role on the resource with the actions Read and Write",
+            backoff=PAID,
+        )
+    if "quota" in error.code.lower() or "limit" in error.code.lower():
+        return Situation(
+            "QuotaReached",
+            f"the quota of Communication Services is used up ({error.detail}): ask Azure support for a larger one, or"
+            " adopt a number that is owned",
+            backoff=PAID,
+        )
+    return Situation(
+        "ProviderRefused",
+        f"Communication Services refused ({error.operation}, {error.detail}): compare spec with what the resource's"
+        " country and subscription offer",
+        backoff=PAID,
+    )
+
+
+def _nothing_on_sale(spec: SmsNumberSpec, on_sale: list[AvailableNumber]) -> Situation:
+    if on_sale and spec.max_monthly_cost:
+        limit = spec.max_monthly_cost
+        return Situation(
+            "TooExpensive",
+            f"every number on sale costs more than maxMonthlyCost ({limit.amount} {limit.currency}): raise it",
+            backoff=PAID,
+        )
+    return Situation(
+        "OutOfStock",
+        "no number on sale matches countryCode, numberType, areaCode and capabilities; it is tried again by itself",
+        backoff=PAID,
+    )

@@ -1,0 +1,242 @@
+"""What to do next for a phone number. Pure: desired and observed state go in, exactly one step comes out.
+
+The order of things is what keeps a purchase exactly once: the intent stands in status before the first call, the
+reservation's id follows from the object and the attempt, and after any doubt the provider is asked what became of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from uuid import UUID, uuid5
+
+from ehr_api.v1alpha1.sms_number import Acquire, Capability, Purchase, SmsNumberSpec
+from ehr_clients.acs_numbers import AvailableNumber, Capabilities, PurchasedNumber, Reservation
+
+_NAMESPACE = UUID("6c2f6f0e-93b5-4c0b-8f0d-5a6b3f1f7f0a")
+"""Ours alone: reservation ids are derived under it. Changing it would buy numbers twice."""
+
+_CAPABILITY = {
+    Capability.NONE: "none",
+    Capability.INBOUND: "inbound",
+    Capability.OUTBOUND: "outbound",
+    Capability.INBOUND_AND_OUTBOUND: "inbound+outbound",
+}
+_TYPE = {"TollFree": "tollFree", "Geographic": "geographic", "Mobile": "mobile"}
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What is known before a step."""
+
+    uid: str
+    phone_number: str | None
+    """The number that status says is held."""
+    purchase: Purchase | None
+    """The recorded intent."""
+    owned: tuple[PurchasedNumber, ...]
+    claimed: Collection[str] = ()
+    """Numbers that other SmsNumbers hold, pin or are buying."""
+    reservation: Reservation | None = None
+    """What the provider says of the intent's reservation; None where it knows none (or there is no intent)."""
+    purchasing_enabled: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """The number is owned: record it, and what the provider says about it."""
+
+    number: PurchasedNumber
+
+
+@dataclass(frozen=True, slots=True)
+class Adopt:
+    """Take this owned number."""
+
+    number: PurchasedNumber
+
+
+@dataclass(frozen=True, slots=True)
+class Intend:
+    """Write down the intent to buy, under this attempt."""
+
+    attempt: int
+    reservation_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reserve:
+    """Find a number and put it into the intent's reservation."""
+
+    reservation_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Buy:
+    """Buy what the reservation holds: this spends money."""
+
+    reservation_id: str
+    phone_number: str
+
+
+@dataclass(frozen=True, slots=True)
+class Poll:
+    """The provider is at work: look again."""
+
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Blocked:
+    """Nothing can be done until somebody or something else changes."""
+
+    reason: str
+    message: str
+    stalled: bool = field(default=True)
+
+
+Step = Hold | Adopt | Intend | Reserve | Buy | Poll | Blocked
+
+
+def plan(spec: SmsNumberSpec, observed: Observed) -> Step:
+    """Return the one next step; the first rule that applies wins."""
+    owned = {number.phone_number: number for number in observed.owned}
+    if observed.phone_number is not None:
+        return _held(observed.phone_number, owned)
+    if observed.purchase is not None:
+        return _resume(observed.purchase, observed, owned)
+    adopted = _adoptable(spec, observed)
+    if adopted is not None:
+        return Adopt(adopted)
+    return _acquire(spec, observed)
+
+
+def _held(phone_number: str, owned: dict[str, PurchasedNumber]) -> Step:
+    if phone_number in owned:
+        return Hold(owned[phone_number])
+    return Blocked(
+        "NumberNotOwned",
+        f"{phone_number} is recorded here but the Communication Services resource does not own it (any more). It is not"
+        " bought again by itself: put it back, or delete this SmsNumber and create a new one",
+    )
+
+
+def _resume(purchase: Purchase, observed: Observed, owned: dict[str, PurchasedNumber]) -> Step:
+    """Go on with a purchase that was begun: the provider says how far it got."""
+    reservation = observed.reservation
+    recorded = purchase.phone_number
+    if recorded is not None and recorded in owned:
+        return Hold(owned[recorded])
+    if reservation is None:
+        # The service forgets reservations after a month, and never knew one whose first call was lost.
+        return Reserve(purchase.reservation_id) if recorded is None else _next_attempt(purchase, observed)
+    match reservation.status, [number.phone_number for number in reservation.held]:
+        case "active", []:
+            return Reserve(purchase.reservation_id)
+        case "active", [phone_number]:
+            if not observed.purchasing_enabled:
+                return _PURCHASING_DISABLED
+            return Buy(purchase.reservation_id, phone_number)
+        case "submitted", _:
+            return Poll("PurchaseSubmitted", "Communication Services is buying the number; this can take minutes")
+        case "completed", [phone_number] if phone_number in owned:
+            return Hold(owned[phone_number])
+        case "completed", _:
+            return Poll("AwaitingListing", "the number is bought; Communication Services does not list it yet")
+        case _:
+            # Expired unpurchased, or holding several numbers, which this operator never asks for.
+            return _next_attempt(purchase, observed)
+
+
+def _next_attempt(purchase: Purchase, observed: Observed) -> Step:
+    if not observed.purchasing_enabled:
+        return _PURCHASING_DISABLED
+    attempt = purchase.attempt + 1 if purchase.object_uid == observed.uid else 1
+    return Intend(attempt, reservation_id(observed.uid, attempt))
+
+
+def _adoptable(spec: SmsNumberSpec, observed: Observed) -> PurchasedNumber | None:
+    if spec.acquire is Acquire.PURCHASE:
+        return None
+    free = [number for number in observed.owned if number.phone_number not in observed.claimed]
+    if spec.phone_number is not None:
+        return next((number for number in free if number.phone_number == spec.phone_number), None)
+    matching = [number for number in free if _matches(spec, number)]
+    # The oldest first: the number that patients have known the longest.
+    return min(matching, key=lambda number: (str(number.purchase_date or ""), number.phone_number), default=None)
+
+
+def _acquire(spec: SmsNumberSpec, observed: Observed) -> Step:
+    if spec.phone_number is not None:
+        if spec.phone_number in observed.claimed:
+            return Blocked("AlreadyClaimed", f"another SmsNumber holds {spec.phone_number}: remove one of the two")
+        return Blocked(
+            "PinnedNumberNotOwned",
+            f"the Communication Services resource does not own {spec.phone_number}: port it there, or remove"
+            " spec.phoneNumber in a new SmsNumber to take or buy another one",
+            stalled=False,
+        )
+    if spec.acquire is Acquire.ADOPT:
+        return Blocked(
+            "NoNumberToAdopt",
+            "the Communication Services resource owns no unclaimed number that matches; buy one there, or set"
+            " acquire: AdoptOrPurchase",
+            stalled=False,
+        )
+    if not observed.purchasing_enabled:
+        return _PURCHASING_DISABLED
+    return Intend(1, reservation_id(observed.uid, 1))
+
+
+_PURCHASING_DISABLED = Blocked(
+    "PurchasingDisabled",
+    "purchases are switched off for the whole operator: set EHR_OPERATOR_PURCHASING=enabled, or adopt a number",
+    stalled=False,
+)
+
+
+def reservation_id(uid: str, attempt: int) -> str:
+    """Return the reservation id of an attempt: the same object and attempt give the same id for ever."""
+    return str(uuid5(_NAMESPACE, f"{uid}/{attempt}"))
+
+
+def number_type(spec: SmsNumberSpec) -> str:
+    """Return the provider's word for the kind of number."""
+    return _TYPE[spec.number_type]
+
+
+def capabilities(spec: SmsNumberSpec) -> Capabilities:
+    """Return what the number must be able to do, with the defaults of the API."""
+    wanted = spec.capabilities
+    sms = wanted.sms if wanted and wanted.sms else Capability.INBOUND_AND_OUTBOUND
+    calling = wanted.calling if wanted and wanted.calling else Capability.NONE
+    return Capabilities(calling=_CAPABILITY[calling], sms=_CAPABILITY[sms])
+
+
+def affordable(spec: SmsNumberSpec, numbers: Collection[AvailableNumber]) -> AvailableNumber | None:
+    """Return the first number on sale whose monthly cost is within `maxMonthlyCost`; None when there is none."""
+    limit = spec.max_monthly_cost
+    for number in numbers:
+        if limit is None:
+            return number
+        cost = number.cost
+        if cost and cost.currency_code == limit.currency and cost.amount <= float(limit.amount):
+            return number
+    return None
+
+
+def _matches(spec: SmsNumberSpec, number: PurchasedNumber) -> bool:
+    wanted = capabilities(spec)
+    national = number.phone_number.removeprefix("+1") if spec.country_code == "US" else number.phone_number
+    return (
+        number.country_code == spec.country_code
+        and number.phone_number_type == number_type(spec)
+        and (spec.area_code is None or national.startswith(spec.area_code))
+        and _covers(number.capabilities.sms, wanted.sms)
+        and _covers(number.capabilities.calling, wanted.calling)
+    )
+
+
+def _covers(has: str, wants: str) -> bool:
+    return wants == "none" or set(wants.split("+")) <= set(has.split("+"))

@@ -1,0 +1,136 @@
+"""From what is known about a number to its conditions. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from ehr_api.conditions import Finding, Type, false, true, unknown
+from ehr_api.v1alpha1.sms_number import (
+    Money,
+    NumberType,
+    PurchaseState,
+    SmsNumberSpec,
+    SmsNumberStatus,
+    VerificationState,
+)
+from ehr_clients.acs_numbers import Cost
+from ehr_operator.runtime.model import Backoff, Failure, Note, Outcome, State
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """Why there is no number yet (or none that can be confirmed), and what happens next."""
+
+    reason: str
+    message: str
+    stalled: bool = False
+    requeue_after_s: float | None = None
+    backoff: Backoff | None = None
+    retry_after_s: float | None = None
+
+
+def outcome(
+    spec: SmsNumberSpec,
+    status: SmsNumberStatus,
+    situation: Situation | None,
+    *,
+    requeue_after_s: float | None = None,
+    notes: tuple[Note, ...] = (),
+) -> Outcome[SmsNumberStatus]:
+    """Return the outcome for a number; `situation` None says that it is held."""
+    verified = _verified(spec)
+    findings = (_reserved(status, situation), _provisioned(status, situation), verified, _linked(status))
+    if situation is not None:
+        return Outcome(
+            state=State.STALLED if situation.stalled else State.RECONCILING,
+            reason=situation.reason,
+            message=situation.message,
+            findings=findings,
+            status=status,
+            requeue_after_s=situation.requeue_after_s,
+            failure=Failure(situation.backoff, situation.retry_after_s) if situation.backoff else None,
+            notes=notes,
+        )
+    if verified.status != "True":
+        rejected = verified.reason == "VerificationRejected"
+        state, reason, message = (
+            State.STALLED if rejected else State.RECONCILING,
+            verified.reason,
+            verified.message,
+        )
+    else:
+        state, reason, message = State.READY, "NumberHeld", f"{status.phone_number} is held and may send texts"
+    return Outcome(
+        state=state,
+        reason=reason,
+        message=message,
+        findings=findings,
+        status=status,
+        requeue_after_s=requeue_after_s,
+        notes=notes,
+    )
+
+
+def money(cost: Cost | None) -> Money | None:
+    """Return the provider's cost as the API writes amounts."""
+    if cost is None:
+        return None
+    return Money(amount=str(Decimal(str(cost.amount)).quantize(Decimal("0.01"))), currency=cost.currency_code)
+
+
+def _reserved(status: SmsNumberStatus, situation: Situation | None) -> Finding:
+    if status.phone_number is not None:
+        how = "Adopted" if status.adopted else "Purchased"
+        return true(Type.RESERVED, how, f"{status.phone_number} belongs to this object")
+    purchase = status.purchase
+    if purchase and purchase.state is not PurchaseState.INTENT and purchase.phone_number:
+        return true(
+            Type.RESERVED, "NumberReserved", f"{purchase.phone_number} is reserved in attempt {purchase.attempt}"
+        )
+    assert situation is not None  # noqa: S101 (a number that is held is reserved: the first rule)
+    return false(Type.RESERVED, situation.reason, situation.message)
+
+
+def _provisioned(status: SmsNumberStatus, situation: Situation | None) -> Finding:
+    if situation is None:
+        return true(Type.PROVISIONED, "NumberHeld", f"the Communication Services resource owns {status.phone_number}")
+    if status.phone_number is not None and not situation.stalled:
+        return unknown(Type.PROVISIONED, situation.reason, situation.message)
+    return false(Type.PROVISIONED, situation.reason, situation.message)
+
+
+def _verified(spec: SmsNumberSpec) -> Finding:
+    if spec.number_type is not NumberType.TOLL_FREE:
+        return true(Type.VERIFIED, "NotRequired", "only toll-free numbers need toll-free verification")
+    stated = spec.verification
+    if stated is None:
+        return unknown(
+            Type.VERIFIED,
+            "VerificationNotStated",
+            "carriers block texts from a toll-free number until it is verified: apply in the Azure portal (Communication"
+            " Services, Regulatory documents), then state the outcome in spec.verification",
+        )
+    match stated.state:
+        case VerificationState.VERIFIED:
+            return true(Type.VERIFIED, "VerificationStated", f"stated as verified, reference {stated.reference}")
+        case VerificationState.REJECTED:
+            return false(
+                Type.VERIFIED,
+                "VerificationRejected",
+                f"the toll-free verification {stated.reference} was rejected: apply again in the Azure portal and state"
+                " the new reference in spec.verification",
+            )
+        case VerificationState.PENDING:
+            return false(
+                Type.VERIFIED,
+                "VerificationPending",
+                f"the toll-free verification {stated.reference} is pending; it takes weeks. State its outcome in"
+                " spec.verification",
+            )
+
+
+def _linked(status: SmsNumberStatus) -> Finding:
+    if status.linked_endpoints:
+        return true(Type.LINKED, "EndpointsLinked", f"texts patients of {', '.join(status.linked_endpoints[:10])}")
+    return false(Type.LINKED, "NotLinked", "no FhirEndpoint names this number in spec.smsNumberRef yet")
