@@ -28,6 +28,7 @@ from ehr_sandbox.control_plane.state import Phase, State, is_supervised, read_st
 
 _POLL_S = 0.05
 _STOP_LIMIT_S = 15.0
+_RESTART_GRACE_S = 3.0
 _RESTART_LIMIT_S = 60.0
 
 
@@ -126,13 +127,19 @@ class ControlPlane:
         os.kill(self.pids[binary], signal.SIGKILL)
 
     def restart_component(self, binary: Binary) -> None:
-        """Let one program end in its own way, and wait until its successor runs and the API server is ready.
+        """End one program as a kubelet does, and wait until its successor runs and the API server is ready.
+
+        The program is killed after a grace of 3 seconds: an API server waits a minute for open watches to end.
 
         Raises:
             ControlPlaneError: It did not come back within a minute.
         """
         old_pid = self.pids[binary]
         os.kill(old_pid, signal.SIGTERM)
+        with suppress(ControlPlaneError):
+            _poll_until(lambda: self.pids[binary] != old_pid, _RESTART_GRACE_S, f"{binary} did not end")
+        if self.pids[binary] == old_pid:
+            os.kill(old_pid, signal.SIGKILL)
         api = AdminApi(self.server_url, self.credentials)
         _poll_until(
             lambda: self.pids[binary] != old_pid and api.is_ready(), _RESTART_LIMIT_S, f"{binary} did not come back"

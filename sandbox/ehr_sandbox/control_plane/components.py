@@ -22,6 +22,12 @@ Source: cmd/kube-controller-manager/names/controller_names.go of Kubernetes 1.37
 """
 
 
+# Sockets in the data folder, in which all programs run. The paths are relative, since a socket's path is limited to
+# about a hundred bytes.
+_ETCD_URL = "unix://etcd.sock"
+_PEER_URL = "unix://peer.sock"
+
+
 @dataclass(frozen=True, slots=True)
 class Component:
     """A program with its arguments."""
@@ -32,15 +38,14 @@ class Component:
 
 def etcd(assets: Assets, data_dir: Path) -> Component:
     """A member alone, which listens on Unix sockets in the data folder: nobody else reaches it, and no port is taken."""
-    client, peer = _etcd_url(data_dir), f"unix://{data_dir}/peer.sock"
     flags = {
         "name": "local",
         "data-dir": str(data_dir / "etcd"),
-        "listen-client-urls": client,
-        "advertise-client-urls": client,
-        "listen-peer-urls": peer,
-        "initial-advertise-peer-urls": peer,
-        "initial-cluster": f"local={peer}",
+        "listen-client-urls": _ETCD_URL,
+        "advertise-client-urls": _ETCD_URL,
+        "listen-peer-urls": _PEER_URL,
+        "initial-advertise-peer-urls": _PEER_URL,
+        "initial-cluster": f"local={_PEER_URL}",
         "log-level": "warn",
         # The data outlives no crash of this machine anyway.
         "unsafe-no-fsync": "true",
@@ -52,7 +57,7 @@ def kube_apiserver(assets: Assets, data_dir: Path, credentials: Credentials, por
     """The API server on loopback, with RBAC, and an issuer of service-account tokens at its own address."""
     server_url = server_url_of(port)
     flags = {
-        "etcd-servers": _etcd_url(data_dir),
+        "etcd-servers": _ETCD_URL,
         "bind-address": "127.0.0.1",
         "advertise-address": "127.0.0.1",
         "secure-port": str(port),
@@ -92,10 +97,6 @@ def kube_controller_manager(assets: Assets, credentials: Credentials, kubeconfig
 def server_url_of(port: int) -> str:
     """The API server's address, which is also the issuer of its service-account tokens."""
     return f"https://127.0.0.1:{port}"
-
-
-def _etcd_url(data_dir: Path) -> str:
-    return f"unix://{data_dir}/etcd.sock"
 
 
 def _component(assets: Assets, binary: Binary, flags: dict[str, str]) -> Component:

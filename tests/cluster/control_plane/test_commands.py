@@ -44,7 +44,7 @@ def supervisor_of(state_home: Path) -> psutil.Process:
 
 def test_up_env_and_down_give_a_shell_a_cluster_and_take_it_away(command: Command, state_home: Path) -> None:
     first, second, env = command("up"), command("up"), command("env")
-    script = f"{env.stdout}\nkubectl get --raw /readyz && ls $KUBEBUILDER_ASSETS"
+    script = f"{env.stdout}\nkubectl get --raw /readyz && echo && ls $KUBEBUILDER_ASSETS"
     used = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=False)
     supervisor = supervisor_of(state_home)
     down, again = command("down"), command("down")
