@@ -15,15 +15,15 @@ from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Event
 from typing import IO
 
 from ehr_sandbox.control_plane.admin_api import AdminApi
 from ehr_sandbox.control_plane.assets import Assets, usual_finder
 from ehr_sandbox.control_plane.binaries import Binary
 from ehr_sandbox.control_plane.credentials import Credentials, write_token_kubeconfig
+from ehr_sandbox.control_plane.interrupt import InterruptedWorkError, InterruptibleProgress
 from ehr_sandbox.control_plane.layout import Layout
-from ehr_sandbox.control_plane.progress import Progress
+from ehr_sandbox.control_plane.progress import Progress, piece_of_work
 from ehr_sandbox.control_plane.state import Phase, State, is_supervised, read_state, supervision
 
 _POLL_S = 0.05
@@ -90,13 +90,13 @@ class ControlPlane:
             AssetsError: A program cannot be had.
             ControlPlaneError: It did not become ready.
         """
-        interruptible = _Interruptible(progress)
+        interruptible = InterruptibleProgress(progress)
         starting = asyncio.create_task(asyncio.to_thread(start_control_plane, progress=interruptible, assets=assets))
         try:
             control_plane = await asyncio.shield(starting)
         except asyncio.CancelledError:
             interruptible.interrupted.set()
-            with suppress(_InterruptedStartError):
+            with suppress(InterruptedWorkError):
                 (await starting).stop()
             raise
         try:
@@ -253,21 +253,19 @@ def _spawn_supervisor(assets: Assets, data_dir: Path, *, detached: bool) -> subp
 
 
 def _await_ready(supervisor: subprocess.Popen[bytes], data_dir: Path, progress: Progress) -> State:
-    progress.begin("Starting the control plane")
     began_s = time.monotonic()
-    while True:
-        state = read_state(data_dir)
-        if state is not None and state.phase is Phase.READY:
-            progress.end(f"ready at {state.server_url}")
-            return state
-        if (state is not None and state.phase is Phase.FAILED) or supervisor.poll() is not None:
-            progress.end("failed")
-            # The supervisor may have written its reason between the two looks above.
+    with piece_of_work(progress, "Starting the control plane"):
+        while True:
+            has_ended = supervisor.poll() is not None
             state = read_state(data_dir)
-            log = Layout(data_dir).supervisor_log.read_text(errors="replace")
-            raise ControlPlaneError((state.detail if state else "") or f"the supervisor ended: {log}")
-        progress.advance(int(time.monotonic() - began_s), None, "seconds")
-        time.sleep(_POLL_S)
+            if state is not None and state.phase is Phase.READY:
+                progress.end(f"ready at {state.server_url}")
+                return state
+            if has_ended or (state is not None and state.phase is Phase.FAILED):
+                log = Layout(data_dir).supervisor_log.read_text(errors="replace")
+                raise ControlPlaneError((state.detail if state else "") or f"the supervisor ended: {log}")
+            progress.advance(int(time.monotonic() - began_s), None, "seconds")
+            time.sleep(_POLL_S)
 
 
 def _stop_child(supervisor: subprocess.Popen[bytes], data_dir: Path) -> None:
@@ -289,33 +287,3 @@ def _poll_until(is_done: Callable[[], bool], limit_s: float, failure: str) -> No
         if time.monotonic() > deadline_s:
             raise ControlPlaneError(f"{failure} within {limit_s:.0f} s")
         time.sleep(_POLL_S)
-
-
-class _InterruptedStartError(Exception):
-    """Raised from a progress report to end a start whose caller was cancelled."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Interruptible:
-    """Passes reports on until it is interrupted; then each report ends the work that it is about."""
-
-    inner: Progress
-    interrupted: Event = field(default_factory=Event)
-
-    def begin(self, what: str) -> None:
-        self._check()
-        self.inner.begin(what)
-
-    def advance(self, done: int, total: int | None, unit: str) -> None:
-        self._check()
-        self.inner.advance(done, total, unit)
-
-    def end(self, outcome: str) -> None:
-        self.inner.end(outcome)
-
-    def note(self, message: str) -> None:
-        self.inner.note(message)
-
-    def _check(self) -> None:
-        if self.interrupted.is_set():
-            raise _InterruptedStartError

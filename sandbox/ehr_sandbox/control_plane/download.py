@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 
 from ehr_sandbox.control_plane.binaries import ETCD_VERSION, KUBERNETES_VERSION, Binary, Platform
-from ehr_sandbox.control_plane.progress import Progress
+from ehr_sandbox.control_plane.progress import Progress, piece_of_work
 from ehr_sandbox.control_plane.sources import SourceError
 
 _TIMEOUT = httpx.Timeout(30.0, connect=5.0)
@@ -38,20 +38,27 @@ class DownloadSource:
         return "official download"
 
     def fetch(self, wanted: Sequence[Binary], into: Path, progress: Progress) -> Iterator[Binary]:
-        """Download one program after the other into `into`.
+        """Download one program after the other into `into`; a site that fails does not keep the other from being asked.
 
         Raises:
             SourceError: There is no download for this platform, the network failed, or a checksum differs.
         """
         if self.platform.os != "linux":
             raise SourceError(f"the Kubernetes project publishes no API server for {self.platform.os}")
+        failures: dict[str, str] = {}
         with httpx.Client(timeout=_TIMEOUT, follow_redirects=True) as http:
             for binary in wanted:
+                site = self.etcd_url if binary is Binary.ETCD else self.kubernetes_url
+                if site in failures:
+                    continue
                 try:
                     self._fetch_one(http, binary, into, progress)
                 except httpx.HTTPError as exc:
-                    raise SourceError(_reason(exc)) from exc
-                yield binary
+                    failures[site] = _reason(exc)
+                else:
+                    yield binary
+        if failures:
+            raise SourceError("; ".join(failures.values()))
 
     def _fetch_one(self, http: httpx.Client, binary: Binary, into: Path, progress: Progress) -> None:
         if binary is not Binary.ETCD:
@@ -84,20 +91,22 @@ def _published_digest(text: str, file_name: str) -> str:
 
 
 def _save(http: httpx.Client, url: str, target: Path, digest: str, progress: Progress) -> None:
-    progress.begin(f"Downloading {target.name}")
     seen = hashlib.sha256()
-    with http.stream("GET", url) as response, target.open("wb") as file:
+    with (
+        piece_of_work(progress, f"Downloading {target.name}"),
+        http.stream("GET", url) as response,
+        target.open("wb") as file,
+    ):
         response.raise_for_status()
         total_bytes = int(response.headers["Content-Length"]) if "Content-Length" in response.headers else None
         for chunk in response.iter_bytes(_CHUNK_BYTES):
             file.write(chunk)
             seen.update(chunk)
             progress.advance(file.tell(), total_bytes, "bytes")
-    if seen.hexdigest() != digest:
-        target.unlink()
-        progress.end("refused")
-        raise SourceError(f"the SHA-256 of {target.name} is {seen.hexdigest()}, but {digest} is published")
-    progress.end("downloaded, checksum verified")
+        if seen.hexdigest() != digest:
+            target.unlink()
+            raise SourceError(f"the SHA-256 of {target.name} is {seen.hexdigest()}, but {digest} is published")
+        progress.end("downloaded, checksum verified")
 
 
 def _extract(archive: Path, member: str, target: Path) -> None:

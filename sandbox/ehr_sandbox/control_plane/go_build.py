@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from ehr_sandbox.control_plane.binaries import ETCD_VERSION, KUBERNETES_VERSION, Binary
-from ehr_sandbox.control_plane.progress import Progress
+from ehr_sandbox.control_plane.progress import Progress, piece_of_work
 from ehr_sandbox.control_plane.sources import SourceError
 
 _TICK_S = 0.5
@@ -87,18 +87,17 @@ def _build(go: str, module: Module, binaries: Sequence[Binary], into: Path, prog
     packages = [module.packages[binary] for binary in binaries]
     names = ", ".join(binaries)
 
-    progress.begin(f"Getting the Go modules of {names}")
     listing = folder / "packages.txt"
-    with listing.open("wb") as file:
+    with piece_of_work(progress, f"Getting the Go modules of {names}"), listing.open("wb") as file:
         _run([go, "list", "-mod=readonly", "-deps", *packages], folder, file, progress)
-    total = len(listing.read_text().splitlines())
-    progress.end(f"{total} packages to compile at most")
+        total = len(listing.read_text().splitlines())
+        progress.end(f"{total} packages to compile at most")
 
-    progress.begin(f"Building {names} with Go (six to eleven minutes on two cores, the first time)")
-    for binary, package in zip(binaries, packages, strict=True):
-        command = [go, "build", "-mod=readonly", "-trimpath", "-buildvcs=false", "-v", f"-ldflags={module.ldflags}"]
-        _run([*command, f"-o={into / binary}", package], folder, None, progress, total)
-    progress.end("built")
+    with piece_of_work(progress, f"Building {names} with Go (minutes, the first time)"):
+        for binary, package in zip(binaries, packages, strict=True):
+            command = [go, "build", "-mod=readonly", "-trimpath", "-buildvcs=false", "-v", f"-ldflags={module.ldflags}"]
+            _run([*command, f"-o={into / binary}", package], folder, None, progress, total)
+        progress.end("built")
 
 
 def _run(command: list[str], folder: Path, output: IO[bytes] | None, progress: Progress, total: int = 0) -> None:
@@ -117,7 +116,6 @@ def _run(command: list[str], folder: Path, output: IO[bytes] | None, progress: P
             else:
                 progress.advance(int(elapsed_s), None, "seconds")
     if status != 0:
-        progress.end("failed")
         lines = log.read_text(errors="replace").splitlines()[-_MESSAGE_LINES:]
         raise SourceError(f"`go {command[1]}` ended with status {status}: {'; '.join(lines)}")
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from typing import Protocol, TextIO
 
 from rich.console import Console
@@ -35,6 +36,20 @@ class Progress(Protocol):
     def note(self, message: str) -> None:
         """Something worth a line of its own, such as why the next source is tried."""
         ...
+
+
+@contextmanager
+def piece_of_work(progress: Progress, what: str) -> Generator[None]:
+    """Report that work begins, and should it fail, that it is over; the block itself reports a good end."""
+    progress.begin(what)
+    try:
+        yield
+    except Exception:
+        progress.end("failed")
+        raise
+    except BaseException:
+        progress.end("interrupted")
+        raise
 
 
 class PlainProgress:

@@ -109,6 +109,17 @@ def test_a_missing_file_is_a_reason_to_try_the_next_source(
         list(source.fetch([Binary.KUBECTL], into, progress))
 
 
+def test_a_site_that_fails_does_not_keep_the_other_from_being_asked(
+    source: DownloadSource, into: Path, progress: RecordingProgress
+) -> None:
+    half = DownloadSource(LINUX, kubernetes_url=source.kubernetes_url, etcd_url=f"{source.etcd_url}/gone")
+
+    with pytest.raises(SourceError, match=r"answered 404 for /gone/.*/SHA256SUMS"):
+        list(half.fetch(list(Binary), into, progress))
+
+    assert sorted(path.name for path in into.iterdir()) == ["kube-apiserver", "kube-controller-manager", "kubectl"]
+
+
 def test_a_site_that_cannot_be_reached_is_a_reason_to_try_the_next_source(
     into: Path, progress: RecordingProgress
 ) -> None:

@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from ehr_sandbox.control_plane.progress import PlainProgress, TerminalProgress, how_far, progress_for
+from ehr_sandbox.control_plane.progress import PlainProgress, TerminalProgress, how_far, piece_of_work, progress_for
 
 
 class Clock:
@@ -47,6 +47,16 @@ def test_a_terminal_keeps_only_the_outcome_and_the_notes() -> None:
     progress.end("done")
 
     assert stream.getvalue().splitlines() == ["[a note]", "Downloading [etcd]: done (2.5 s)"]
+
+
+@pytest.mark.parametrize(("error", "outcome"), [(ValueError, "failed"), (KeyboardInterrupt, "interrupted")])
+def test_work_that_ends_early_is_reported_as_over(error: type[BaseException], outcome: str) -> None:
+    stream = io.StringIO()
+
+    with pytest.raises(error), piece_of_work(PlainProgress(stream, Clock()), "Building"):
+        raise error
+
+    assert stream.getvalue().splitlines() == ["Building ...", f"Building: {outcome} (0.0 s)"]
 
 
 def test_a_pipe_gets_plain_lines() -> None:
