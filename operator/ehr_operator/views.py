@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
-
 from ehr_api.conditions import Type
 from ehr_api.v1alpha1.ehr_connector_config import EHRConnectorConfigSpec
 from ehr_operator.runtime.model import Body, Key, Objects
@@ -13,6 +10,11 @@ CONFIG = "EHRConnectorConfig"
 ENDPOINT = "FhirEndpoint"
 NUMBER = "SmsNumber"
 RECORD = "IntegrationRecord"
+
+BY_CONFIG = "spec.configRef.name"
+BY_NUMBER = "spec.smsNumberRef.name"
+BY_TWIN = "spec.promotedFrom.name"
+BY_BASE_URL = "spec.baseURL"
 
 
 def key_of(kind: str, body: Body) -> Key:
@@ -27,8 +29,18 @@ def is_deleting(body: Body) -> bool:
 
 def condition_status(body: Body, type_: Type) -> str:
     """Return True, False or Unknown as it stands in status; Unknown where the condition does not stand."""
-    conditions: list[dict[str, Any]] = body.get("status", {}).get("conditions", [])
-    return next((condition["status"] for condition in conditions if condition["type"] == type_), "Unknown")
+    return _condition(body, type_).get("status", "Unknown")
+
+
+def condition_reason(body: Body, type_: Type) -> str:
+    """Return the reason as it stands in status; empty where the condition does not stand."""
+    return _condition(body, type_).get("reason", "")
+
+
+def _condition(body: Body, type_: Type) -> dict[str, str]:
+    conditions: list[dict[str, str]] = body.get("status", {}).get("conditions", [])
+    absent: dict[str, str] = {}
+    return next((condition for condition in conditions if condition["type"] == type_), absent)
 
 
 def config_key(body: Body) -> Key:
@@ -46,27 +58,29 @@ def config_of(objects: Objects, body: Body) -> EHRConnectorConfigSpec | None:
 
 def endpoints_of(objects: Objects, config: Key) -> list[Body]:
     """Return the endpoints of an organisation that are not going away, sorted by name."""
-    return [
-        body
-        for body in objects.list(ENDPOINT, config.namespace)
-        if body["spec"]["configRef"]["name"] == config.name and not is_deleting(body)
-    ]
+    return _standing(objects.find(ENDPOINT, config.namespace, BY_CONFIG, config.name))
 
 
 def numbers_of(objects: Objects, config: Key) -> list[Body]:
-    """Return the numbers of an organisation, sorted by name."""
-    return [
-        body
-        for body in objects.list(NUMBER, config.namespace)
-        if body["spec"]["configRef"]["name"] == config.name and not is_deleting(body)
-    ]
+    """Return the numbers of an organisation that are not going away, sorted by name."""
+    return _standing(objects.find(NUMBER, config.namespace, BY_CONFIG, config.name))
 
 
-def endpoints_with_number(objects: Objects, namespace: str, number: str) -> Iterator[Key]:
-    """Yield the endpoints that text from this number."""
-    for body in objects.list(ENDPOINT, namespace):
-        if body["spec"].get("smsNumberRef", {}).get("name") == number and not is_deleting(body):
-            yield key_of(ENDPOINT, body)
+def endpoints_with_number(objects: Objects, namespace: str, number: str) -> list[Key]:
+    """Return the endpoints that text from this number."""
+    return [key_of(ENDPOINT, body) for body in _standing(objects.find(ENDPOINT, namespace, BY_NUMBER, number))]
+
+
+def endpoints_promoted_from(objects: Objects, endpoint: Key) -> list[Key]:
+    """Return the Production endpoints that are promoted from this one."""
+    return [key_of(ENDPOINT, body) for body in objects.find(ENDPOINT, endpoint.namespace, BY_TWIN, endpoint.name)]
+
+
+def first_claim(objects: Objects, body: Body) -> Body:
+    """Return the endpoint of the same organisation that had this endpoint's base URL first; often itself."""
+    same = _standing(objects.find(ENDPOINT, body["metadata"]["namespace"], BY_BASE_URL, body["spec"]["baseURL"]))
+    rivals = [rival for rival in same if rival["spec"]["configRef"] == body["spec"]["configRef"]]
+    return min([*rivals, body], key=lambda one: (one["metadata"]["creationTimestamp"], one["metadata"]["name"]))
 
 
 def number_of(objects: Objects, body: Body) -> Body | None:
@@ -76,3 +90,7 @@ def number_of(objects: Objects, body: Body) -> Body | None:
         return None
     found = objects.get(Key(NUMBER, body["metadata"]["namespace"], name))
     return None if found is None or is_deleting(found) else found
+
+
+def _standing(bodies: list[Body]) -> list[Body]:
+    return [body for body in bodies if not is_deleting(body)]

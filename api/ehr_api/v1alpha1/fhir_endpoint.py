@@ -197,7 +197,6 @@ class FhirEndpointStatus(KindStatus):
     last_validated: Time | None = Field(
         default=None, description="When a validation last changed the result, or first confirmed it."
     )
-    consecutive_failures: int | None = Field(default=None, ge=0, description="Failed validations in a row.")
     profile_digest: str | None = Field(
         default=None,
         max_length=80,

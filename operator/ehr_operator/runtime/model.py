@@ -155,6 +155,8 @@ class Kind(Protocol[SpecT, StatusT]):
     """Objects of this kind that are reconciled at a time."""
     min_interval_s: float
     """Pause between two reconciles of one object: changes that come meanwhile are taken together."""
+    indexes: tuple[str, ...]
+    """Fields by which objects of this kind are found, as dotted paths such as `spec.configRef.name`."""
 
     def signal(self, body: Body) -> Hashable:
         """Return what other objects look at; while it stays equal, `related` objects are not woken."""
@@ -182,6 +184,10 @@ class Objects(Protocol):
 
     def list(self, kind: str, namespace: str) -> list[Body]:
         """Return all bodies of a kind in a namespace (empty: in all), sorted by namespace and name."""
+        ...
+
+    def find(self, kind: str, namespace: str, index: str, value: str) -> list[Body]:
+        """Return the bodies whose field `index` (one of the kind's `indexes`) has this value, sorted by name."""
         ...
 
 

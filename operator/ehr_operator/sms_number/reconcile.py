@@ -28,7 +28,7 @@ from ehr_operator.runtime.model import (
 from ehr_operator.sms_number import report
 from ehr_operator.sms_number.acquisition import Acquisition, Claims, Number, situation_of
 from ehr_operator.sms_number.report import Situation
-from ehr_operator.views import condition_status, config_key, config_of, endpoints_with_number, is_deleting
+from ehr_operator.views import BY_CONFIG, condition_status, config_key, config_of, endpoints_with_number, is_deleting
 
 _CHECK_S = 6 * 3600.0
 """A held number is looked at this often: nobody but us should change it."""
@@ -44,6 +44,7 @@ class SmsNumberKind:
     finalizer: str | None = f"{GROUP}/sms-number"
     workers = 4
     min_interval_s = 0.2
+    indexes: tuple[str, ...] = (BY_CONFIG,)
 
     def __init__(
         self,
@@ -202,7 +203,7 @@ class SmsNumberKind:
         return None, organization
 
     def _linked(self, obj: Number) -> list[str]:
-        return sorted(key.name for key in endpoints_with_number(self._objects, obj.key.namespace, obj.key.name))
+        return [key.name for key in endpoints_with_number(self._objects, obj.key.namespace, obj.key.name)]
 
     def _claimed(self, own: Key, claims: Claims) -> set[str]:
         """Return the numbers of all other SmsNumbers, in whatever namespace: a resource may serve several."""

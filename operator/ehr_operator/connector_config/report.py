@@ -1,0 +1,100 @@
+"""The conditions of an organisation. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ehr_api.conditions import Finding, Type, false, true, unknown
+from ehr_api.v1alpha1.ehr_connector_config import EHRConnectorConfigSpec
+from ehr_operator.runtime.model import Body, State
+from ehr_operator.views import condition_reason, condition_status
+
+_NAMED = 10
+"""At most so many objects are named in a message."""
+
+
+@dataclass(frozen=True, slots=True)
+class Push:
+    """What became of the configuration in the connector."""
+
+    configured: Finding
+    drifted: Finding
+
+
+def consent(spec: EHRConnectorConfigSpec) -> Finding:
+    """Judge the two consents for text messages."""
+    if not spec.sms_enabled and not spec.consent_recorded:
+        return true(Type.CONSENT_RECORDED, "NotRequired", "text messages are off, so no consent is needed")
+    if spec.consent_recorded:
+        return true(Type.CONSENT_RECORDED, "Recorded", "both consents are recorded, with who and when")
+    return false(
+        Type.CONSENT_RECORDED,
+        "ConsentMissing",
+        "text messages need both consents in smsNotifications.consent, with acknowledgedBy and acknowledgedAt",
+    )
+
+
+def graph_authorized() -> Finding:
+    """Say that the Graph permissions are not looked at: this version holds no meetings."""
+    return unknown(
+        Type.GRAPH_AUTHORIZED, "NotChecked", "permissions in Microsoft Graph are checked once visits are built"
+    )
+
+
+def endpoints_ready(endpoints: Sequence[Body]) -> Finding:
+    """Judge the endpoints. Production that only awaits its evidence is no fault."""
+    if not endpoints:
+        return false(
+            Type.ENDPOINTS_READY, "NoEndpoints", "waiting for a FhirEndpoint whose configRef names this organisation"
+        )
+    waiting = [
+        f"{body['metadata']['name']} ({condition_reason(body, Type.READY) or 'not looked at yet'})"
+        for body in endpoints
+        if condition_status(body, Type.READY) != "True" and not _only_awaits_evidence(body)
+    ]
+    if waiting:
+        return false(Type.ENDPOINTS_READY, "EndpointsNotReady", f"waiting for {_names(waiting)}")
+    return true(Type.ENDPOINTS_READY, "EndpointsReady", "every FhirEndpoint is ready, or awaits only its evidence")
+
+
+def sms_ready(spec: EHRConnectorConfigSpec, endpoints: Sequence[Body], numbers: Sequence[Body]) -> Finding:
+    """Judge whether texts can be sent from every endpoint that is linked to a number."""
+    if not spec.sms_enabled:
+        return true(Type.SMS_READY, "NotRequired", "text messages are off")
+    linked = {body["spec"]["smsNumberRef"]["name"] for body in endpoints if "smsNumberRef" in body["spec"]}
+    if not linked:
+        return false(
+            Type.SMS_READY, "NoNumberLinked", "text messages are on: name an SmsNumber in a FhirEndpoint's smsNumberRef"
+        )
+    standing = {body["metadata"]["name"]: body for body in numbers}
+    waiting = [
+        f"{name} ({condition_reason(standing[name], Type.READY) or 'not looked at yet' if name in standing else 'NotFound'})"
+        for name in sorted(linked)
+        if name not in standing or condition_status(standing[name], Type.READY) != "True"
+    ]
+    if waiting:
+        return false(Type.SMS_READY, "NumbersNotReady", f"waiting for SmsNumber {_names(waiting)}")
+    return true(Type.SMS_READY, "NumbersReady", "every linked SmsNumber may send texts")
+
+
+def summary(findings: Sequence[Finding]) -> tuple[State, str, str]:
+    """Return the state of the organisation, with the words of the first condition that stands in the way."""
+    for finding in findings:
+        stands_in_the_way = finding.status != "True"
+        if finding.type is Type.GRAPH_AUTHORIZED:
+            stands_in_the_way = finding.status == "False"
+        elif finding.type is Type.DRIFTED:
+            stands_in_the_way = finding.status == "True"
+        if stands_in_the_way:
+            return State.RECONCILING, finding.reason, f"{finding.type}: {finding.message}"
+    return State.READY, "Configured", "the connector holds the desired configuration"
+
+
+def _only_awaits_evidence(body: Body) -> bool:
+    return condition_reason(body, Type.READY) == "AwaitingEvidence" and condition_status(body, Type.VALIDATED) == "True"
+
+
+def _names(names: list[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more

@@ -1,0 +1,75 @@
+"""Whether an endpoint may serve real visits. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ehr_api.conditions import Finding, Type, false, true
+from ehr_api.control import Evidence
+from ehr_api.v1alpha1.fhir_endpoint import Environment, FhirEndpointSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Twin:
+    """The Test endpoint that a Production endpoint is promoted from."""
+
+    environment: Environment
+    validated: bool
+    profile_digest: str
+
+
+def promotion(
+    spec: FhirEndpointSpec,
+    twin: Twin | None,
+    *,
+    profile_digest: str | None,
+    evidence: Evidence | None,
+    forced_because: str | None,
+) -> Finding:
+    """Judge the promotion: a validated Test endpoint with the same profile, and a launch and a join completed on it.
+
+    `evidence` None: the connector could not be asked, so nothing is known to have happened.
+    """
+    if spec.environment is Environment.TEST:
+        return true(Type.PROMOTED, "NotRequired", "a Test endpoint serves without promotion")
+    if forced_because:
+        return true(
+            Type.PROMOTED, "Forced", f"promoted without evidence by annotation, because: {forced_because[:200]}"
+        )
+    name = spec.promoted_from.name if spec.promoted_from else ""
+    if twin is None:
+        return false(Type.PROMOTED, "TestEndpointNotFound", f"waiting for the FhirEndpoint '{name}' in this namespace")
+    if twin.environment is not Environment.TEST:
+        return false(
+            Type.PROMOTED,
+            "NotATestEndpoint",
+            f"the FhirEndpoint '{name}' is not a Test endpoint: name one in promotedFrom",
+        )
+    if not twin.validated:
+        return false(
+            Type.PROMOTED, "TestEndpointNotValidated", f"waiting for the FhirEndpoint '{name}' to be validated"
+        )
+    if twin.profile_digest != profile_digest:
+        return false(
+            Type.PROMOTED,
+            "ProfileDiffers",
+            f"visit types, write-back, departments or texting differ from the FhirEndpoint '{name}': make both alike",
+        )
+    if not _complete(evidence, name, profile_digest):
+        return false(
+            Type.PROMOTED,
+            "AwaitingEvidence",
+            f"waiting for one completed provider launch and one patient join on '{name}' with this profile: hold a visit"
+            " on the Test endpoint",
+        )
+    return true(Type.PROMOTED, "EvidenceComplete", f"a provider launch and a patient join were completed on '{name}'")
+
+
+def _complete(evidence: Evidence | None, endpoint: str, profile_digest: str | None) -> bool:
+    return evidence is not None and any(
+        seen.endpoint == endpoint
+        and seen.profile_digest == profile_digest
+        and seen.provider_launches > 0
+        and seen.patient_joins > 0
+        for seen in evidence.profiles
+    )

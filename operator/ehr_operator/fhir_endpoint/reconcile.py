@@ -1,0 +1,275 @@
+"""The kind FhirEndpoint: validate, judge the promotion, write the records, report."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable
+from datetime import datetime
+from typing import Any
+
+from ehr_api.conditions import Finding, Type, false, find, true
+from ehr_api.control import Evidence
+from ehr_api.meta import FORCE_PROMOTION
+from ehr_api.profile import profile_digest
+from ehr_api.v1alpha1.ehr_connector_config import EHRConnectorConfigSpec
+from ehr_api.v1alpha1.fhir_endpoint import Environment, FhirEndpointSpec, FhirEndpointStatus, SmartEndpoints
+from ehr_clients.errors import RemoteError
+from ehr_operator.fhir_endpoint.probes import Observation
+from ehr_operator.fhir_endpoint.promotion import Twin, promotion
+from ehr_operator.fhir_endpoint.records import differs, record_body, records
+from ehr_operator.fhir_endpoint.validation import Endpoint, Validated, Validator
+from ehr_operator.fhir_endpoint.verdicts import all_true, strings
+from ehr_operator.remotes import Remotes, UntrustedUrlError
+from ehr_operator.runtime.model import Api, Body, Clock, Finalized, Key, Note, Objects, Outcome, State
+from ehr_operator.views import (
+    BY_BASE_URL,
+    BY_CONFIG,
+    BY_NUMBER,
+    BY_TWIN,
+    ENDPOINT,
+    NUMBER,
+    condition_reason,
+    condition_status,
+    config_key,
+    config_of,
+    endpoints_promoted_from,
+    first_claim,
+    is_deleting,
+    key_of,
+    number_of,
+)
+
+_EVIDENCE_S = 10.0
+"""A Production endpoint that awaits its evidence asks for it this often."""
+
+
+class FhirEndpointKind:
+    """Validates the FHIR base URL, gates Production, and writes what the EHR admin copies."""
+
+    kind = ENDPOINT
+    plural = "fhirendpoints"
+    spec_type = FhirEndpointSpec
+    status_type = FhirEndpointStatus
+    finalizer: str | None = None
+    workers = 32
+    min_interval_s = 0.2
+    indexes: tuple[str, ...] = (BY_CONFIG, BY_NUMBER, BY_TWIN, BY_BASE_URL)
+
+    def __init__(self, api: Api, objects: Objects, remotes: Remotes, validator: Validator, clock: Clock) -> None:
+        self._api = api
+        self._objects = objects
+        self._remotes = remotes
+        self._validator = validator
+        self._clock = clock
+
+    def signal(self, body: Body) -> Hashable:
+        """Others look at the spec, and at how far the endpoint is."""
+        return (
+            body["metadata"].get("generation"),
+            condition_status(body, Type.READY),
+            condition_reason(body, Type.READY),
+            condition_status(body, Type.VALIDATED),
+            condition_status(body, Type.PROMOTED),
+            is_deleting(body),
+        )
+
+    def related(self, body: Body) -> Iterable[Key]:
+        """Wake the organisation, the number, and the endpoints that look at this one."""
+        key = key_of(ENDPOINT, body)
+        yield config_key(body)
+        if "smsNumberRef" in body["spec"]:
+            yield Key(NUMBER, key.namespace, body["spec"]["smsNumberRef"]["name"])
+        yield from endpoints_promoted_from(self._objects, key)
+        for rival in self._objects.find(ENDPOINT, key.namespace, BY_BASE_URL, body["spec"]["baseURL"]):
+            if key_of(ENDPOINT, rival) != key:
+                yield key_of(ENDPOINT, rival)
+        if is_deleting(body) or self._objects.get(key) is None:
+            self._validator.forget(body["metadata"]["uid"])
+
+    async def reconcile(self, obj: Endpoint) -> Outcome[FhirEndpointStatus]:
+        """Validate what is due, and bring records and status in line."""
+        organization = config_of(self._objects, obj.body)
+        if obj.spec.suspend:
+            return _suspended(obj)
+        owner = first_claim(self._objects, obj.body)["metadata"]["name"]
+        validated = await self._validator.validate(
+            obj, organization, claimed_by=None if owner == obj.key.name else owner
+        )
+        promoted = await self._promoted(obj, organization, validated)
+        findings = (*validated.findings, _summary(validated.findings), promoted, self._sms_linked(obj))
+        if organization is not None:
+            await self._write_records(obj, organization)
+        waits = promoted.reason == "AwaitingEvidence"
+        state, reason, message = _state(obj, organization, findings)
+        return Outcome(
+            state=state,
+            reason=reason,
+            message=message,
+            findings=findings,
+            status=_status(obj, organization, validated, self._clock()),
+            requeue_after_s=min(validated.next_s, _EVIDENCE_S) if waits else validated.next_s or None,
+            notes=_notes(obj, promoted),
+        )
+
+    async def finalize(self, obj: Endpoint) -> Outcome[FhirEndpointStatus] | Finalized:
+        """Nothing outside has to be cleaned up: records are garbage-collected, the connector is told by the organisation."""
+        self._validator.forget(obj.uid)
+        return Finalized()
+
+    async def _promoted(
+        self, obj: Endpoint, organization: EHRConnectorConfigSpec | None, validated: Validated
+    ) -> Finding:
+        spec = obj.spec
+        twin = self._twin(obj, organization)
+        digest = profile_digest(spec, organization) if organization else None
+        evidence: Evidence | None = None
+        if spec.environment is Environment.PRODUCTION and organization and twin and all_true(validated.findings):
+            try:
+                control = self._remotes.control(organization.connector.control_url)
+                evidence = await control.evidence(obj.key.namespace, spec.config_ref.name)
+            except (RemoteError, UntrustedUrlError):
+                evidence = None
+        found = promotion(
+            spec,
+            twin,
+            profile_digest=digest,
+            evidence=evidence,
+            forced_because=obj.annotations.get(FORCE_PROMOTION, "").strip() or None,
+        )
+        standing = find(obj.status.conditions, Type.PROMOTED)
+        unasked = evidence is None and found.reason == "AwaitingEvidence" and obj.status.profile_digest == digest
+        if unasked and standing is not None and standing.status == "True":
+            # The connector could not be asked just now, which takes nothing back that it has said before.
+            return Finding(Type.PROMOTED, standing.status, standing.reason, standing.message)
+        return found
+
+    def _twin(self, obj: Endpoint, organization: EHRConnectorConfigSpec | None) -> Twin | None:
+        if obj.spec.promoted_from is None or organization is None:
+            return None
+        body = self._objects.get(Key(ENDPOINT, obj.key.namespace, obj.spec.promoted_from.name))
+        if body is None or is_deleting(body):
+            return None
+        spec = FhirEndpointSpec.model_validate(body["spec"])
+        return Twin(
+            environment=spec.environment,
+            validated=condition_status(body, Type.VALIDATED) == "True",
+            profile_digest=profile_digest(spec, organization),
+        )
+
+    def _sms_linked(self, obj: Endpoint) -> Finding:
+        reference = obj.spec.sms_number_ref
+        if reference is None:
+            return true(Type.SMS_LINKED, "NotRequired", "no smsNumberRef: patients of this endpoint get no texts")
+        number = number_of(self._objects, obj.body)
+        if number is None:
+            return false(
+                Type.SMS_LINKED,
+                "SmsNumberNotFound",
+                f"waiting for the SmsNumber '{reference.name}' in this namespace",
+            )
+        if number["spec"]["configRef"]["name"] != obj.spec.config_ref.name:
+            return false(
+                Type.SMS_LINKED,
+                "SmsNumberOfOtherConfig",
+                f"the SmsNumber '{reference.name}' belongs to another EHRConnectorConfig: link a number of the same one",
+            )
+        if condition_status(number, Type.READY) != "True":
+            return false(
+                Type.SMS_LINKED, "SmsNumberNotReady", f"waiting for the SmsNumber '{reference.name}' to be Ready"
+            )
+        return true(Type.SMS_LINKED, "Linked", f"patients are texted from the SmsNumber '{reference.name}'")
+
+    async def _write_records(self, obj: Endpoint, organization: EHRConnectorConfigSpec) -> None:
+        number = number_of(self._objects, obj.body)
+        sender: str | None = number.get("status", {}).get("phoneNumber") if number else None
+        for key, record in records(obj.key, obj.spec, organization, sender).items():
+            body = record_body(key, record, obj.key, obj.uid)
+            if differs(body, self._objects.get(key)):
+                await self._api.apply(body)
+
+
+def _summary(findings: tuple[Finding, ...]) -> Finding:
+    failed = [finding for finding in findings if finding.status == "False"]
+    if failed:
+        return false(Type.VALIDATED, failed[0].reason, f"{failed[0].type}: {failed[0].message}")
+    waiting = [finding for finding in findings if finding.status != "True"]
+    if waiting:
+        return false(Type.VALIDATED, waiting[0].reason, f"{waiting[0].type}: {waiting[0].message}")
+    return true(Type.VALIDATED, "Validated", "every check passed")
+
+
+def _state(
+    obj: Endpoint, organization: EHRConnectorConfigSpec | None, findings: tuple[Finding, ...]
+) -> tuple[State, str, str]:
+    if organization is None:
+        name = obj.spec.config_ref.name
+        return State.RECONCILING, "ConfigNotFound", f"waiting for the EHRConnectorConfig '{name}' in this namespace"
+    problem = next((finding for finding in findings if finding.status != "True"), None)
+    if problem is None:
+        return State.READY, "Validated", "validated, and active in the connector"
+    # Only another spec helps against a wrong address; everything else is tried again, or wakes us.
+    state = State.STALLED if problem.type is Type.URL_WELL_FORMED else State.RECONCILING
+    return state, problem.reason, f"{problem.type}: {problem.message}"
+
+
+def _status(
+    obj: Endpoint, organization: EHRConnectorConfigSpec | None, validated: Validated, now: datetime
+) -> FhirEndpointStatus:
+    """Return the kind's fields; moving values are written only when a condition changed."""
+    status = obj.status
+    digest = profile_digest(obj.spec, organization) if organization else status.profile_digest
+    changes: dict[str, Any] = {"profile_digest": digest}
+    if validated.seen is not None and not _unchanged(obj, validated.findings):
+        changes |= _seen(validated.seen) | {"last_validated": now.replace(microsecond=0)}
+    return status.model_copy(update=changes)
+
+
+def _seen(seen: Observation) -> dict[str, Any]:
+    capability = seen.metadata.document or {}
+    smart = seen.smart.document or {}
+    return {
+        "fhir_version": _text(capability.get("fhirVersion"), 32),
+        "software": _text(" / ".join(str(capability[key]) for key in ("name", "publisher") if key in capability), 256),
+        "smart": SmartEndpoints(
+            issuer=_text(smart.get("issuer"), 512),
+            authorization_endpoint=_text(smart.get("authorization_endpoint"), 512),
+            token_endpoint=_text(smart.get("token_endpoint"), 512),
+            capabilities=sorted({name[:128] for name in strings(smart.get("capabilities"))})[:100],
+        ),
+        "certificate_expiry": seen.metadata.certificate_expiry,
+        "latency_milliseconds": round(seen.metadata.elapsed_s * 1000),
+    }
+
+
+def _text(value: Any, limit: int) -> str | None:
+    return value[:limit] if isinstance(value, str) and value else None
+
+
+def _unchanged(obj: Endpoint, findings: tuple[Finding, ...]) -> bool:
+    standing = {condition.type: condition for condition in obj.status.conditions}
+    return all(
+        (condition := standing.get(finding.type)) is not None
+        and (condition.status, condition.reason) == (finding.status, finding.reason)
+        for finding in findings
+    )
+
+
+def _notes(obj: Endpoint, promoted: Finding) -> tuple[Note, ...]:
+    standing = find(obj.status.conditions, Type.PROMOTED)
+    if promoted.reason == "Forced" and (standing is None or standing.reason != "Forced"):
+        return (Note("PromotionForced", promoted.message, warning=True),)
+    return ()
+
+
+def _suspended(obj: Endpoint) -> Outcome[FhirEndpointStatus]:
+    standing = tuple(
+        Finding(Type(condition.type), condition.status, condition.reason, condition.message)
+        for condition in obj.status.conditions
+        if condition.type not in {Type.READY, Type.RECONCILING, Type.STALLED}
+    )
+    return Outcome(
+        state=State.RECONCILING,
+        reason="Suspended",
+        message="spec.suspend is true: nothing is validated or changed",
+        findings=standing,
+        status=obj.status,
+    )

@@ -1,0 +1,216 @@
+"""One endpoint's validation: when it is due, what it asks, and when a failure counts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ehr_api.conditions import Finding, Type, find, is_true, unknown
+from ehr_api.control import ProbeReport
+from ehr_api.duration import seconds
+from ehr_api.meta import REQUESTED_AT
+from ehr_api.v1alpha1.ehr_connector_config import EHRConnectorConfigSpec
+from ehr_api.v1alpha1.fhir_endpoint import FhirEndpointSpec, FhirEndpointStatus
+from ehr_clients.errors import RemoteError
+from ehr_operator.fhir_endpoint import verdicts
+from ehr_operator.fhir_endpoint.probes import EhrProbes, Observation
+from ehr_operator.remotes import Remotes, UntrustedUrlError
+from ehr_operator.runtime.model import Clock, Object
+
+Endpoint = Object[FhirEndpointSpec, FhirEndpointStatus]
+
+DEFAULT_INTERVAL = "5m"
+DEFAULT_FAILURE_THRESHOLD = 3
+_RETRY_S = 5.0
+"""First pause after a failed validation; it doubles up to the interval."""
+_PROBE_TIMEOUT_S = 20.0
+
+PROBE_TYPES = (
+    Type.URL_WELL_FORMED,
+    Type.DNS_RESOLVED,
+    Type.TLS_TRUSTED,
+    Type.METADATA_OK,
+    Type.SMART_CONFIGURED,
+    Type.LATENCY_OK,
+    Type.TOKEN_GRANTED,
+    Type.APPOINTMENT_SEARCH_OK,
+)
+
+
+@dataclass(slots=True)
+class Memory:
+    """What is remembered of an endpoint between two reconciles: it saves requests and proves nothing.
+
+    It is gone after a restart: then an endpoint that stands validated is looked at again at a random moment of its
+    interval, so that a restart neither writes status nor storms every EHR at once. Times are monotonic seconds.
+    """
+
+    generation: int
+    requested: str | None
+    due_at: float
+    seen: Observation | None = None
+    report: ProbeReport | None = None
+    """What the connector reported; None while it does not know the endpoint or cannot be asked."""
+    failures: int = 0
+    """Failed validations in a row."""
+    connector_refusals: int = 0
+    """Times in a row that the connector could not be asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Validated:
+    """The result of one pass."""
+
+    findings: tuple[Finding, ...]
+    """One for each of `PROBE_TYPES`."""
+    seen: Observation | None
+    """What was seen, where this pass (or an earlier one of this process) looked."""
+    failures: int
+    next_s: float
+    """Seconds until the next look."""
+
+
+class Validator:
+    """Validates endpoints, each on its own interval."""
+
+    def __init__(
+        self,
+        probes: EhrProbes,
+        remotes: Remotes,
+        clock: Clock,
+        monotonic: Callable[[], float],
+        random: Callable[[], float],
+    ) -> None:
+        self._probes = probes
+        self._remotes = remotes
+        self._clock = clock
+        self._monotonic = monotonic
+        self._random = random
+        self._memories: dict[str, Memory] = {}
+
+    def forget(self, uid: str) -> None:
+        """Drop what is remembered of an endpoint that is gone."""
+        self._memories.pop(uid, None)
+
+    async def validate(
+        self, obj: Endpoint, organization: EHRConnectorConfigSpec | None, *, claimed_by: str | None
+    ) -> Validated:
+        """Return the conditions of the probes, having asked only what is due."""
+        url = verdicts.url_verdict(obj.spec, claimed_by=claimed_by)
+        if url.status != "True":
+            return Validated((url, *_unlooked("UrlNotWellFormed", "baseURL must be put right first")), None, 0, 0.0)
+        memory = self._remembered(obj)
+        now = self._monotonic()
+        looked = now >= memory.due_at
+        if looked:
+            memory.seen = await self._probes.observe(obj.spec.base_url, _PROBE_TIMEOUT_S)
+            memory.report = None
+        if memory.seen is None:
+            return Validated(_standing(obj), None, 0, memory.due_at - now)
+        network = verdicts.network_verdicts(obj.spec, memory.seen, self._clock())
+        keyed, asked = await self._keyed(obj, organization, memory, reachable=verdicts.all_true(network))
+        findings = (url, *network, *keyed)
+        if looked or asked:
+            self._plan_next(obj, memory, findings)
+        if _patient(obj, memory, findings):
+            findings = _standing(obj)
+        return Validated(findings, memory.seen, memory.failures, max(0.0, memory.due_at - self._monotonic()))
+
+    def _remembered(self, obj: Endpoint) -> Memory:
+        requested = obj.annotations.get(REQUESTED_AT)
+        memory = self._memories.get(obj.uid)
+        now = self._monotonic()
+        if memory is None:
+            settled = obj.status.observed_generation == obj.generation and is_true(
+                obj.status.conditions, Type.VALIDATED
+            )
+            asked = requested != obj.status.last_handled_reconcile_at
+            due_at = now + self._random() * interval_s(obj.spec) if settled and not asked else now
+            memory = self._memories[obj.uid] = Memory(obj.generation, requested, due_at)
+        elif (memory.generation, memory.requested) != (obj.generation, requested):
+            memory = self._memories[obj.uid] = Memory(obj.generation, requested, now)
+        return memory
+
+    async def _keyed(
+        self, obj: Endpoint, organization: EHRConnectorConfigSpec | None, memory: Memory, *, reachable: bool
+    ) -> tuple[tuple[Finding, Finding], bool]:
+        """Return the conditions of the probes with a key, and whether they were run just now."""
+        if memory.report is not None:
+            return verdicts.keyed_verdicts(obj.spec, memory.report), False
+        if not reachable:
+            return verdicts.awaiting_connector(
+                "NotReached", "could not be looked at, since an earlier check failed"
+            ), False
+        if organization is None:
+            name = obj.spec.config_ref.name
+            message = f"waiting for the EHRConnectorConfig '{name}' in this namespace"
+            return verdicts.awaiting_connector("ConfigNotFound", message), False
+        try:
+            control = self._remotes.control(organization.connector.control_url)
+            memory.report = await control.run_probes(obj.key.namespace, obj.spec.config_ref.name, obj.key.name)
+        except UntrustedUrlError as exc:
+            return verdicts.awaiting_connector("ControlUrlNotTrusted", str(exc)), False
+        except RemoteError as exc:
+            self._ask_again(memory)
+            message = f"the connector gave no usable answer ({exc.detail}); it is asked again by itself"
+            return verdicts.awaiting_connector("ConnectorUnavailable", message), False
+        if memory.report is None:
+            self._ask_again(memory)
+            message = "the connector does not know this endpoint yet; the operator is telling it"
+            return verdicts.awaiting_connector("AwaitingConnector", message), False
+        memory.connector_refusals = 0
+        return verdicts.keyed_verdicts(obj.spec, memory.report), True
+
+    def _ask_again(self, memory: Memory) -> None:
+        memory.connector_refusals += 1
+        memory.due_at = self._monotonic() + _jittered(
+            min(_RETRY_S * 2 ** (memory.connector_refusals - 1), 60.0), self._random()
+        )
+
+    def _plan_next(self, obj: Endpoint, memory: Memory, findings: tuple[Finding, ...]) -> None:
+        if verdicts.all_true(findings):
+            memory.failures = 0
+            pause = interval_s(obj.spec)
+        elif any(finding.status == "False" for finding in findings):
+            memory.failures += 1
+            pause = min(_RETRY_S * 2.0 ** min(memory.failures - 1, 16), interval_s(obj.spec))
+        else:
+            return  # Only the connector is awaited: `_ask_again` has planned the next look.
+        memory.due_at = self._monotonic() + _jittered(pause, self._random())
+
+
+def interval_s(spec: FhirEndpointSpec) -> float:
+    """Return the seconds between two validations, at least ten."""
+    text = (spec.validation.interval if spec.validation else None) or DEFAULT_INTERVAL
+    return max(10.0, seconds(text))
+
+
+def _patient(obj: Endpoint, memory: Memory, findings: tuple[Finding, ...]) -> bool:
+    """Return whether an endpoint that stood validated keeps that for now: one lost packet pages nobody."""
+    threshold = (obj.spec.validation.failure_threshold if obj.spec.validation else None) or DEFAULT_FAILURE_THRESHOLD
+    return (
+        not verdicts.all_true(findings)
+        and memory.failures < threshold
+        and obj.status.observed_generation == obj.generation
+        and is_true(obj.status.conditions, Type.VALIDATED)
+    )
+
+
+def _standing(obj: Endpoint) -> tuple[Finding, ...]:
+    found: list[Finding] = []
+    for type_ in PROBE_TYPES:
+        condition = find(obj.status.conditions, type_)
+        if condition is None:
+            found.append(unknown(type_, "NotChecked", "was not looked at yet"))
+        else:
+            found.append(Finding(type_, condition.status, condition.reason, condition.message))
+    return tuple(found)
+
+
+def _unlooked(reason: str, message: str) -> tuple[Finding, ...]:
+    return tuple(unknown(type_, reason, message) for type_ in PROBE_TYPES[1:])
+
+
+def _jittered(pause_s: float, random: float) -> float:
+    """Return the pause give or take a tenth, so that endpoints applied together drift apart."""
+    return pause_s * (0.9 + 0.2 * random)

@@ -1,0 +1,84 @@
+"""The remote systems that a spec may name, and which of them the operator trusts with its credentials.
+
+A control URL and a Communication Services endpoint stand in a spec, so whoever may write one could send the operator's
+token to a server of their own. Credentials therefore go only to addresses that the platform team has listed, and to
+Azure's own domains.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+from urllib.parse import urlsplit
+
+import httpx
+
+from ehr_clients.acs_numbers import PhoneNumbers
+from ehr_clients.control import Control
+
+_AZURE_DOMAINS = (".communication.azure.com", ".communication.azure.us")
+
+
+class UntrustedUrlError(Exception):
+    """A spec names an address to which the operator sends no credentials."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(
+            f"the operator sends its credentials to no server that the platform team has not listed: add {origin(url)} to"
+            " EHR_OPERATOR_TRUSTED_URLS, or correct the address"
+        )
+
+
+class Remotes(Protocol):
+    """Clients of the systems that a spec names."""
+
+    def control(self, control_url: str) -> Control:
+        """Return the client of a connector.
+
+        Raises:
+            UntrustedUrlError: The address is not trusted.
+        """
+        ...
+
+    def phone_numbers(self, endpoint: str) -> PhoneNumbers:
+        """Return the client of a Communication Services resource.
+
+        Raises:
+            UntrustedUrlError: The address is not trusted.
+        """
+        ...
+
+
+class HttpRemotes:
+    """Remotes over HTTP."""
+
+    def __init__(
+        self,
+        *,
+        trusted_urls: tuple[str, ...],
+        control_http: httpx.AsyncClient,
+        communication_http: Callable[[], httpx.AsyncClient],
+    ) -> None:
+        self._trusted = frozenset(origin(url) for url in trusted_urls)
+        self._control_http = control_http
+        self._communication_http = communication_http
+
+    def control(self, control_url: str) -> Control:
+        """Return the client of a connector."""
+        if origin(control_url) not in self._trusted:
+            raise UntrustedUrlError(control_url)
+        return Control(self._control_http, control_url)
+
+    def phone_numbers(self, endpoint: str) -> PhoneNumbers:
+        """Return the client of a Communication Services resource."""
+        host = urlsplit(endpoint).hostname or ""
+        if origin(endpoint) not in self._trusted and not host.endswith(_AZURE_DOMAINS):
+            raise UntrustedUrlError(endpoint)
+        return PhoneNumbers(self._communication_http(), endpoint)
+
+
+def origin(url: str) -> str:
+    """Return scheme, host and port of a URL, the port always written out."""
+    parts = urlsplit(url)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    return f"{parts.scheme}://{parts.hostname}:{port}"
