@@ -7,7 +7,6 @@ Azure's own domains.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Protocol
 from urllib.parse import urlsplit
 
@@ -57,7 +56,7 @@ class HttpRemotes:
         *,
         trusted_urls: tuple[str, ...],
         control_http: httpx.AsyncClient,
-        communication_http: Callable[[], httpx.AsyncClient],
+        communication_http: httpx.AsyncClient,
     ) -> None:
         self._trusted = frozenset(origin(url) for url in trusted_urls)
         self._control_http = control_http
@@ -74,7 +73,7 @@ class HttpRemotes:
         host = urlsplit(endpoint).hostname or ""
         if origin(endpoint) not in self._trusted and not host.endswith(_AZURE_DOMAINS):
             raise UntrustedUrlError(endpoint)
-        return PhoneNumbers(self._communication_http(), endpoint)
+        return PhoneNumbers(self._communication_http, endpoint)
 
 
 def origin(url: str) -> str:

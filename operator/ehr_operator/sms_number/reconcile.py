@@ -9,8 +9,8 @@ from ehr_api.conditions import Type
 from ehr_api.meta import GROUP
 from ehr_api.v1alpha1.ehr_connector_config import EHRConnectorConfigSpec
 from ehr_api.v1alpha1.sms_number import DeletionPolicy, SmsNumberSpec, SmsNumberStatus
-from ehr_clients.acs_numbers import PhoneNumbers
 from ehr_clients.errors import ContractError, RefusedError, RemoteError, TemporaryError
+from ehr_operator.remotes import Remotes, UntrustedUrlError
 from ehr_operator.runtime.model import (
     FREE,
     PAID,
@@ -51,7 +51,7 @@ class SmsNumberKind:
         api: Api,
         objects: Objects,
         clock: Clock,
-        phone_numbers: Callable[[str], PhoneNumbers],
+        remotes: Remotes,
         *,
         purchasing_enabled: bool,
         jitter: Callable[[float], float],
@@ -59,7 +59,7 @@ class SmsNumberKind:
         self._api = api
         self._objects = objects
         self._clock = clock
-        self._phone_numbers = phone_numbers
+        self._remotes = remotes
         self._purchasing_enabled = purchasing_enabled
         self._jitter = jitter
         self._claims: dict[str, Claims] = {}
@@ -120,11 +120,16 @@ class SmsNumberKind:
 
     async def _acquire(self, obj: Number, endpoint: str, claims: Claims) -> Outcome[SmsNumberStatus]:
         """Take as many steps as can be taken, on what the API server holds now rather than on the cache."""
-        fresh = await self._read(obj)
         linked = {"linked_endpoints": self._linked(obj)}
+        try:
+            numbers = self._remotes.phone_numbers(endpoint)
+        except UntrustedUrlError as exc:
+            return report.outcome(
+                obj.spec, obj.status.model_copy(update=linked), Situation("EndpointNotTrusted", str(exc))
+            )
         acquisition = Acquisition(
-            fresh,
-            self._phone_numbers(endpoint),
+            await self._read(obj),
+            numbers,
             self._api,
             self._clock,
             claimed=lambda: self._claimed(obj.key, claims),
@@ -165,11 +170,13 @@ class SmsNumberKind:
                     f" {number} is held is gone: restore it, or set deletionPolicy: Retain",
                 ),
             )
-        numbers = self._phone_numbers(services.endpoint)
         try:
+            numbers = self._remotes.phone_numbers(services.endpoint)
             if await numbers.owned_number(number) is None:
                 return Finalized((Note("NumberReleased", f"{number} was given up"),))
             await numbers.release(number)
+        except UntrustedUrlError as exc:
+            return report.outcome(obj.spec, status, Situation("EndpointNotTrusted", str(exc)))
         except RemoteError as exc:
             return report.outcome(obj.spec, status, _situation(exc, spends=False))
         return report.outcome(

@@ -1,0 +1,80 @@
+"""Composition of the kinds: clients with their credentials, and what each kind is given of them."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import httpx
+from azure.identity.aio import DefaultAzureCredential
+
+from ehr_clients.acs_auth import ENTRA_SCOPE, AccessKeyAuth, EntraTokenAuth
+from ehr_clients.control import TokenAuth
+from ehr_clients.http import client, tls_context
+from ehr_operator.connector_config.reconcile import EHRConnectorConfigKind
+from ehr_operator.fhir_endpoint.probes import EhrProbes
+from ehr_operator.fhir_endpoint.reconcile import FhirEndpointKind
+from ehr_operator.fhir_endpoint.validation import Validator
+from ehr_operator.integration_record import IntegrationRecordKind
+from ehr_operator.remotes import HttpRemotes
+from ehr_operator.runtime.model import Api, Clock, Kind, Objects
+from ehr_operator.settings import Settings
+from ehr_operator.sms_number.reconcile import SmsNumberKind
+
+
+@asynccontextmanager
+async def build_kinds(
+    settings: Settings, api: Api, objects: Objects, clock: Clock
+) -> AsyncGenerator[list[Kind[Any, Any]]]:
+    """Return the four kinds; their connections are closed at the end of the block."""
+    tls = tls_context(settings.ca_file)
+    async with AsyncExitStack() as stack:
+        control_http = await stack.enter_async_context(
+            client(tls=tls, auth=TokenAuth(lambda: settings.control_token_file.read_text(encoding="utf-8").strip()))
+        )
+        communication_http = await stack.enter_async_context(
+            client(tls=tls, auth=await _communication_auth(settings, stack))
+        )
+        remotes = HttpRemotes(
+            trusted_urls=settings.trusted_urls, control_http=control_http, communication_http=communication_http
+        )
+        probes = EhrProbes(tls, settings.allowed_networks)
+        validator = Validator(probes, remotes, clock, time.monotonic, random.random)
+        yield [
+            EHRConnectorConfigKind(objects, remotes, _jitter),
+            FhirEndpointKind(api, objects, remotes, validator, clock),
+            SmsNumberKind(
+                api,
+                objects,
+                clock,
+                remotes,
+                purchasing_enabled=settings.purchasing == "enabled",
+                jitter=_jitter,
+            ),
+            IntegrationRecordKind(),
+        ]
+
+
+def _jitter(pause_s: float) -> float:
+    """Return the pause give or take a tenth."""
+    return pause_s * random.uniform(0.9, 1.1)  # noqa: S311 (spreads load, guards nothing)
+
+
+async def _communication_auth(settings: Settings, stack: AsyncExitStack) -> httpx.Auth:
+    """Return how the operator proves itself to Communication Services: a key from a file, or its workload identity."""
+    kind, _, path = settings.acs_credential.partition(":")
+    if kind == "file":
+        with open(path, encoding="utf-8") as file:  # noqa: ASYNC230, PTH123 (once, before anything is served)
+            return AccessKeyAuth(file.read().strip())
+    credential = await stack.enter_async_context(DefaultAzureCredential(exclude_interactive_browser_credential=True))
+    return EntraTokenAuth(_token_of(credential))
+
+
+def _token_of(credential: DefaultAzureCredential) -> Callable[[], Awaitable[str]]:
+    async def fetch() -> str:
+        return (await credential.get_token(ENTRA_SCOPE)).token
+
+    return fetch

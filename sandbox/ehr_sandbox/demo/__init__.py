@@ -1,0 +1,1 @@
+"""The whole system on one machine: control plane, stand-ins, operator and connector, played through once."""
