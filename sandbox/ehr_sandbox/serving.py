@@ -1,0 +1,110 @@
+"""Serves a simulator in the running event loop, on a port of the system's choice, and lends it the connection."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import uvicorn
+from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from ehr_sandbox.faults import TRANSPORT_EXTENSION
+
+_GRACE_S = 1
+"""Seconds that requests in progress get when the server stops: a simulated delay must not hold the stop back."""
+
+
+class ServingError(Exception):
+    """The app could not be served."""
+
+
+@asynccontextmanager
+async def serve(
+    app: ASGIApp,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    ssl_certfile: Path | str | None = None,
+    ssl_keyfile: Path | str | None = None,
+) -> AsyncGenerator[str]:
+    """Serve `app` while the context is open, and give its base URL without a trailing slash.
+
+    Port 0 takes a free port. With a certificate and its key the scheme is https. Signals are left to the caller.
+
+    Raises:
+        OSError: the address cannot be had.
+        ServingError: the app's lifespan failed to start.
+    """
+    with socket.create_server((host, port)) as listener:
+        server = _Server(
+            uvicorn.Config(
+                app,
+                http=_LendingProtocol,
+                ws="none",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=_GRACE_S,
+                ssl_certfile=ssl_certfile,
+                ssl_keyfile=None if ssl_keyfile is None else str(ssl_keyfile),
+            )
+        )
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        try:
+            await server.wait_until_up(serving)
+            scheme = "https" if ssl_certfile else "http"
+            yield f"{scheme}://{host}:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            await asyncio.wait([serving])
+    if (failure := serving.exception()) is not None:
+        raise failure
+
+
+class _Server(uvicorn.Server):
+    """A server that says when it is up and leaves signals to the program around it."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._up = asyncio.Event()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        try:
+            await super().startup(sockets)
+        except SystemExit as exc:
+            # Inside a task this would end the whole program.
+            raise ServingError("the app failed to start; the log says why") from exc
+        self._up.set()
+
+    async def wait_until_up(self, serving: asyncio.Task[None]) -> None:
+        """Return once connections are accepted; raises what ended `serving` before."""
+        up = asyncio.create_task(self._up.wait())
+        try:
+            await asyncio.wait([up, serving], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            up.cancel()
+        if serving.done():
+            await serving
+
+
+class _LendingProtocol(H11Protocol):
+    """Puts the transport into each request's scope: ASGI itself has no way to drop a connection."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]  # uvicorn narrows asyncio's type in the same way.
+        super().connection_made(transport)
+        served = self.app
+
+        async def lending(scope: Scope, receive: Receive, send: Send) -> None:
+            scope.setdefault("extensions", {})[TRANSPORT_EXTENSION] = transport
+            await served(scope, receive, send)  # pyright: ignore[reportArgumentType]  # uvicorn types the scope more closely than Starlette.
+
+        self.app = lending
