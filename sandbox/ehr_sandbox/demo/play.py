@@ -24,14 +24,18 @@ _RECORDS = ("lamna-production-patient", "lamna-production-provider", "lamna-test
 
 
 @asynccontextmanager
-async def running_system(report: Report, *, first_port: int) -> AsyncGenerator[System]:
+async def running_system(
+    report: Report, *, first_port: int, restart_pause_max_s: float = 30.0
+) -> AsyncGenerator[System]:
     """Bring the system up, a step at a time; at the end of the block nothing of it is left."""
     async with AsyncExitStack() as stack:
         work = Path(stack.enter_context(TemporaryDirectory(prefix="ehr-demo-")))
         async with report.step("control plane ready") as detail:
             control_plane = await stack.enter_async_context(ControlPlane.start(progress=report.progress))
             detail.text = control_plane.server_url
-        system = System(Layout(work, first_port), control_plane, stack, LocalCA.create(work / "ca"))
+        system = System(
+            Layout(work, first_port), control_plane, stack, LocalCA.create(work / "ca"), restart_pause_max_s
+        )
         async with report.step("stand-ins ready") as detail:
             await system.start_stand_ins()
             detail.text = f"EHR {system.layout.cerner_url}, Communication Services {system.layout.acs_url}"

@@ -14,7 +14,6 @@ from pathlib import Path
 
 _STOP_LIMIT_S = 25.0
 _RESTART_PAUSE_S = 1.0
-_RESTART_PAUSE_MAX_S = 30.0
 _STEADY_S = 10.0
 """A program that lived this long starts with a short pause again."""
 _PR_SET_PDEATHSIG = 1
@@ -33,8 +32,9 @@ class Program:
 class Supervised:
     """One program that is kept alive until it is stopped."""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, *, restart_pause_max_s: float = 30.0) -> None:
         self.program = program
+        self._pause_max_s = restart_pause_max_s
         self.restarts = 0
         self._process: asyncio.subprocess.Process | None = None
         self._stopping = False
@@ -79,15 +79,13 @@ class Supervised:
         return "\n".join(self.program.log.read_text(encoding="utf-8", errors="replace").splitlines()[-count:])
 
     async def _keep(self) -> None:
-        pause_s = _RESTART_PAUSE_S
+        pause_s = first_s = min(_RESTART_PAUSE_S, self._pause_max_s)
         while self._process is not None:
             began_s = time.monotonic()
             await self._process.wait()
             if self._stopping:
                 return
-            pause_s = (
-                _RESTART_PAUSE_S if time.monotonic() - began_s > _STEADY_S else min(2 * pause_s, _RESTART_PAUSE_MAX_S)
-            )
+            pause_s = first_s if time.monotonic() - began_s > _STEADY_S else min(2 * pause_s, self._pause_max_s)
             await asyncio.sleep(pause_s)
             self.restarts += 1
             await self._spawn()

@@ -36,6 +36,7 @@ class System:
     control_plane: ControlPlane
     stack: AsyncExitStack
     ca: LocalCA
+    restart_pause_max_s: float = 30.0
     programs: dict[str, Supervised] = field(default_factory=dict[str, Supervised])
 
     @property
@@ -43,8 +44,8 @@ class System:
         """Run kubectl as the administrator."""
         return Kubectl(self.control_plane.kubectl, self.control_plane.kubeconfig)
 
-    async def start_stand_ins(self) -> None:
-        """Start the stand-ins for the EHR and for Communication Services."""
+    async def start_stand_ins(self, *cerner_options: str) -> None:
+        """Start the stand-ins for the EHR (with further options) and for Communication Services."""
         layout = self.layout
         certificate, key = self.ca.server_certificate("stand-ins", "127.0.0.1", "localhost")
         tls = [f"--tls-cert={certificate}", f"--tls-key={key}"]
@@ -59,6 +60,7 @@ class System:
                 f"--tenant={PRODUCTION_TENANT}",
                 f"--client={SYSTEM_CLIENT}={layout.connector_url}/.well-known/jwks.json",
                 f"--client-ca={self.ca.ca_file}",
+                *cerner_options,
             ],
             {},
         )
@@ -148,7 +150,10 @@ class System:
 
     async def _start(self, name: str, command: list[str], environment: dict[str, str]) -> None:
         inherited = {key: value for key, value in os.environ.items() if not key.startswith("EHR_")}
-        program = Supervised(Program(name, command, inherited | environment, self.layout.log(name)))
+        program = Supervised(
+            Program(name, command, inherited | environment, self.layout.log(name)),
+            restart_pause_max_s=self.restart_pause_max_s,
+        )
         self.stack.push_async_callback(program.stop)
         self.programs[name] = program
         await program.start()

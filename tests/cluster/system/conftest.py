@@ -1,0 +1,39 @@
+"""The whole system, as `make demo` runs it, on ports of its own."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import AsyncIterator
+from contextlib import ExitStack
+
+import pytest_asyncio
+
+from ehr_sandbox.control_plane.assets import Assets
+from ehr_sandbox.control_plane.progress import PlainProgress
+from ehr_sandbox.demo.play import running_system
+from ehr_sandbox.demo.report import Report
+from ehr_sandbox.demo.system import System
+
+_PORTS = 4
+
+
+def four_free_ports() -> int:
+    """The first of four free ports in a row."""
+    for first in range(31000, 32000, _PORTS):
+        with ExitStack() as stack:
+            try:
+                for port in range(first, first + _PORTS):
+                    stack.enter_context(socket.socket()).bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return first
+    raise OSError("no four free ports in a row")
+
+
+@pytest_asyncio.fixture(loop_scope="function")
+async def system(assets: Assets) -> AsyncIterator[System]:
+    """A system of the test's own: it kills and restarts parts of it. What dies is restarted quickly."""
+    del assets  # fetched before the first test
+    report = Report(PlainProgress())
+    async with running_system(report, first_port=four_free_ports(), restart_pause_max_s=0.3) as running:
+        yield running
