@@ -14,6 +14,7 @@ document. The ETag is the configuration's digest in double quotes.
 from __future__ import annotations
 
 from enum import StrEnum
+from functools import cached_property
 from typing import Annotated
 
 from pydantic import Field, JsonValue
@@ -51,6 +52,11 @@ class EndpointConfiguration(ApiModel):
     sender_number: str | None = None
     profile_digest: Digest
 
+    @cached_property
+    def digest(self) -> str:
+        """The digest of this endpoint alone, computed once: an organisation may have thousands that stay as they are."""
+        return digest_of(self.to_api())
+
 
 class OrganizationConfiguration(ApiModel):
     """The whole desired configuration of one organisation: one document, one digest."""
@@ -72,8 +78,9 @@ class OrganizationConfiguration(ApiModel):
     )
 
     def digest(self) -> str:
-        """Return the digest of the document; it is the ETag (in quotes)."""
-        return digest_of(self.to_api())
+        """Return the digest of the document; it is the ETag (in quotes). Endpoints count by their own digests."""
+        document = self.model_copy(update={"endpoints": []}).to_api()
+        return digest_of(document | {"endpoints": [endpoint.digest for endpoint in self.endpoints]})
 
 
 class ProfileEvidence(ApiModel):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 
 from ehr_api.conditions import Type
 from ehr_api.control import EndpointConfiguration, OrganizationConfiguration
@@ -14,14 +14,34 @@ from ehr_operator.runtime.model import Body, Key
 from ehr_operator.views import condition_status
 
 
+Memo = dict[str, tuple[Hashable, EndpointConfiguration | None]]
+"""The endpoints of the last document by name, each with what it was made of: most of thousands stay as they are."""
+
+
 def configuration(
-    organization: Key, spec: EHRConnectorConfigSpec, endpoints: Iterable[Body], sender_of: dict[str, str]
+    organization: Key,
+    generation: int,
+    spec: EHRConnectorConfigSpec,
+    endpoints: Iterable[Body],
+    sender_of: dict[str, str],
+    memo: Memo,
 ) -> OrganizationConfiguration:
     """Return the desired configuration.
 
     `sender_of` gives the phone number of each SmsNumber that may text. Every well-formed endpoint is in the document,
-    since the connector needs it for the probes; the caller leaves out those whose base URL another one had first. One is active once it is validated and promoted.
+    since the connector needs it for the probes; the caller leaves out those whose base URL another one had first. One
+    is active once it is validated and promoted. `memo` is brought up to date; it changes nothing but the time taken.
     """
+    fresh: Memo = {}
+    for body in endpoints:
+        name: str = body["metadata"]["name"]
+        number: str | None = body["spec"].get("smsNumberRef", {}).get("name")
+        sender = sender_of.get(number) if number else None
+        made_of = (body["metadata"]["uid"], body["metadata"]["generation"], generation, _is_active(body), sender)
+        known = memo.get(name)
+        fresh[name] = known if known and known[0] == made_of else (made_of, _endpoint(body, spec, sender))
+    memo.clear()
+    memo.update(fresh)
     return OrganizationConfiguration(
         namespace=organization.namespace,
         name=organization.name,
@@ -35,34 +55,27 @@ def configuration(
         email_notifications=spec.email_notifications,
         visits=spec.visits,
         reports=spec.reports,
-        endpoints=[
-            _endpoint(body["metadata"]["name"], parsed, _is_active(body), spec, sender_of)
-            for body in endpoints
-            if url_verdict(parsed := FhirEndpointSpec.model_validate(body["spec"]), claimed_by=None).status == "True"
-        ],
+        endpoints=[part for name in sorted(fresh) if (part := fresh[name][1]) is not None],
     )
 
 
-def _endpoint(
-    name: str,
-    spec: FhirEndpointSpec,
-    active: bool,
-    organization: EHRConnectorConfigSpec,
-    sender_of: dict[str, str],
-) -> EndpointConfiguration:
-    number = spec.sms_number_ref.name if spec.sms_number_ref else None
+def _endpoint(body: Body, organization: EHRConnectorConfigSpec, sender: str | None) -> EndpointConfiguration | None:
+    """Return the endpoint's part, or None when its address is not well-formed."""
+    spec = FhirEndpointSpec.model_validate(body["spec"])
+    if url_verdict(spec, claimed_by=None).status != "True":
+        return None
     return EndpointConfiguration(
-        name=name,
+        name=body["metadata"]["name"],
         base_url=spec.base_url,
         environment=spec.environment,
-        active=active and not spec.suspend,
+        active=_is_active(body) and not spec.suspend,
         departments=spec.departments,
         clinician_client_id=spec.smart.clinician_client_id,
         clinician_scopes=clinician_scopes(spec),
         system_client_id=spec.smart.system_client_id,
         system_scopes=system_scopes(spec),
         appointments=spec.appointments,
-        sender_number=sender_of.get(number) if number else None,
+        sender_number=sender,
         profile_digest=profile_digest(spec, organization),
     )
 

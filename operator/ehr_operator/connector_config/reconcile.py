@@ -13,7 +13,7 @@ from ehr_api.v1alpha1.ehr_connector_config import DriftPolicy, EHRConnectorConfi
 from ehr_clients.control import Control, ControlRefusedError, HeldConfiguration
 from ehr_clients.errors import RemoteError
 from ehr_operator.connector_config import report
-from ehr_operator.connector_config.document import configuration
+from ehr_operator.connector_config.document import Memo, configuration
 from ehr_operator.connector_config.report import Push
 from ehr_operator.remotes import Remotes, UntrustedUrlError
 from ehr_operator.runtime.model import FREE, Body, Failure, Finalized, Key, Note, Object, Objects, Outcome, State
@@ -64,6 +64,7 @@ class EHRConnectorConfigKind:
         self._objects = objects
         self._remotes = remotes
         self._jitter = jitter
+        self._memos: dict[str, Memo] = {}
 
     def signal(self, body: Body) -> Hashable:
         """Endpoints and numbers look at the spec alone; the outcome of a push wakes them by itself."""
@@ -81,7 +82,9 @@ class EHRConnectorConfigKind:
         endpoints = endpoints_of(self._objects, obj.key)
         numbers = numbers_of(self._objects, obj.key)
         known = [body for body in endpoints if first_claim(self._objects, body) is body]
-        desired = configuration(obj.key, obj.spec, known, _senders(numbers))
+        desired = configuration(
+            obj.key, obj.generation, obj.spec, known, _senders(numbers), self._memos.setdefault(obj.uid, {})
+        )
         pushed = await self._push(obj, desired)
         findings = (
             report.consent(obj.spec),
@@ -112,6 +115,7 @@ class EHRConnectorConfigKind:
 
     async def finalize(self, obj: Config) -> Outcome[EHRConnectorConfigStatus] | Finalized:
         """Remove the configuration from the connector, which then serves the organisation no more."""
+        self._memos.pop(obj.uid, None)
         try:
             await self._remotes.control(obj.spec.connector.control_url).forget(obj.key.namespace, obj.key.name)
         except (RemoteError, UntrustedUrlError) as exc:
