@@ -1,0 +1,145 @@
+"""What every call of the REST interface passes: API version, authentication, passing time, errors, saving."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+from urllib.parse import urlencode
+
+from pydantic import BaseModel, ValidationError
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from ehr_sandbox.acs.authentication import Presented, authenticate
+from ehr_sandbox.acs.errors import AzureError, bad_request, not_found
+from ehr_sandbox.acs.passing_time import settle
+from ehr_sandbox.acs.state_file import Store
+from ehr_sandbox.acs.world import World
+
+API_VERSIONS = ("2021-03-07", "2022-12-01", "2024-03-01", "2025-02-11", "2025-04-01", "2025-06-01")
+"""Source: azure-rest-api-specs, Communication/data-plane/PhoneNumbers/stable."""
+
+_FIRST_WITH_RESERVATIONS = "2025-04-01"
+_RESERVATION_PATHS = re.compile(r"/reservations(/|$)|/:browse$")
+_MERGE_PATCH = "application/merge-patch+json"
+
+Body = TypeVar("Body", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call that was let in."""
+
+    path: Mapping[str, str]
+    query: Mapping[str, str]
+    content_type: str
+    body: bytes
+
+    def body_as(self, model: type[Body], *, merge_patch: bool = False) -> Body:
+        """Return the body; raises AzureError when it is of another media type or shape."""
+        if merge_patch and self.content_type != _MERGE_PATCH:
+            raise AzureError(415, "UnsupportedMediaType", f"The Content-Type must be {_MERGE_PATCH}.")
+        try:
+            return model.model_validate_json(self.body or b"{}")
+        except ValidationError as exc:
+            faults = "; ".join(
+                f"`{'.'.join(str(part) for part in error['loc'])}`: {error['msg']}" for error in exc.errors()
+            )
+            raise bad_request(f"The request body is not valid: {faults}") from exc
+
+    def number(self, name: str, default: int) -> int:
+        """Return a query parameter that counts something; raises AzureError when it is no number."""
+        text = self.query.get(name, str(default))
+        if not text.isdecimal():
+            raise bad_request(f"`{name}` must be a number that is not negative.")
+        return int(text)
+
+
+Handler = Callable[[World, Call], Response]
+
+
+class Gate:
+    """Turns handlers into routes."""
+
+    def __init__(self, world: World, store: Store) -> None:
+        self._world = world
+        self._store = store
+
+    def route(self, method: str, path: str, handler: Handler) -> Route:
+        """Return a route whose calls pass everything that calls pass here."""
+
+        async def endpoint(request: Request) -> Response:
+            body = await request.body()
+            self._admit(request, body)
+            # From here to the answer nothing waits, so that calls cannot mix.
+            changed = settle(self._world)
+            call = Call(
+                path=request.path_params,
+                query=request.query_params,
+                content_type=request.headers.get("content-type", "").partition(";")[0].strip().lower(),
+                body=body,
+            )
+            try:
+                return handler(self._world, call)
+            finally:
+                # A refused call may have changed something too: a search that was over the quota counts.
+                if changed or method != "GET":
+                    self._store.save(self._world.state)
+
+        return Route(path, endpoint, methods=[method])
+
+    def _admit(self, request: Request, body: bytes) -> None:
+        _check_version(request)
+        query = request.scope["query_string"].decode("ascii")
+        path = request.scope["raw_path"].decode("ascii")
+        presented = Presented(
+            method=request.method,
+            path_and_query=f"{path}?{query}" if query else path,
+            headers=request.headers,
+            body=body,
+        )
+        authenticate(presented, self._world.settings, self._world.settings.now())
+
+
+def _check_version(request: Request) -> None:
+    version = request.query_params.get("api-version")
+    if not version:
+        raise AzureError(400, "MissingApiVersionParameter", "The query parameter `api-version` is required.")
+    if version not in API_VERSIONS:
+        raise AzureError(
+            400,
+            "UnsupportedApiVersionValue",
+            f"`api-version` '{version}' is not supported; supported are: {', '.join(API_VERSIONS)}.",
+        )
+    if version < _FIRST_WITH_RESERVATIONS and _RESERVATION_PATHS.search(request.url.path):
+        raise not_found(f"In `api-version` '{version}' this address")
+
+
+async def answer_azure_error(_request: Request, exc: Exception) -> Response:
+    """Return the answer to a refused call, in Azure's shape."""
+    if not isinstance(exc, AzureError):
+        raise TypeError from exc
+    headers = {} if exc.retry_after_s is None else {"Retry-After": str(exc.retry_after_s)}
+    return JSONResponse(exc.body, status_code=exc.status, headers=headers)
+
+
+def page(
+    name: str,
+    items: list[dict[str, Any]],
+    path: str,
+    *,
+    query: Mapping[str, str],
+    skip: int,
+    size_name: str,
+    size: int,
+) -> Response:
+    """Return one page of a list, with a relative `nextLink`, which repeats the query, while there is more."""
+    shown = items[skip : skip + size]
+    body: dict[str, Any] = {name: shown}
+    if skip + len(shown) < len(items):
+        following = {**query, "skip": str(skip + size), size_name: str(size)}
+        body["nextLink"] = f"{path}?{urlencode(following)}"
+    return JSONResponse(body)

@@ -1,0 +1,58 @@
+"""How the simulator behaves."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Behaviour(BaseModel):
+    """What may be changed while it runs, by `PATCH /_sandbox/settings`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    operation_seconds: float = Field(default=2.0, ge=0, description="How long each long-running operation takes.")
+    listing_delay_s: float = Field(
+        default=0.0,
+        ge=0,
+        description="Seconds from a purchase until the number is listed; minutes in the real service.",
+    )
+    purchase_quota: int = Field(default=1, ge=0, description="Numbers that the tenant may own.")
+    search_quota: int = Field(default=5, ge=0, description="Searches that the tenant may make in seven days.")
+    browse_size: int = Field(default=10, ge=1, description="Most numbers that one browse returns.")
+
+
+def example_access_key() -> str:
+    """Return the access key that is used when none is set: made up, known to all, the same every time."""
+    return base64.b64encode(hashlib.sha512(b"ehr_sandbox acs access key").digest()).decode()
+
+
+@dataclass(frozen=True)
+class AcsSettings:
+    """Who may call, what is in stock, and how the service behaves."""
+
+    access_key: str = field(default_factory=example_access_key, repr=False)
+    """Base64, as the portal shows it."""
+    accepted_tokens: frozenset[str] = field(default=frozenset(), repr=False)
+    """Bearer tokens that are let in. They are compared as text: this simulator asks no Entra."""
+    accept_any_bearer: bool = False
+    """Let in whoever shows a bearer token that is not empty, instead."""
+    seed: int = 1
+    numbers_per_area: int = 20
+    behaviour: Behaviour = field(default_factory=Behaviour)
+    state_file: Path | None = None
+    """JSON; written after every change and read at the start, so that a restart forgets nothing."""
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+    def __post_init__(self) -> None:
+        """Raises ValueError when the access key is not base64."""
+        try:
+            base64.b64decode(self.access_key, validate=True)
+        except ValueError as exc:
+            raise ValueError("`access_key` must be base64") from exc
