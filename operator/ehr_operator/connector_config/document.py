@@ -13,7 +13,6 @@ from ehr_operator.fhir_endpoint.verdicts import url_verdict
 from ehr_operator.runtime.model import Body, Key
 from ehr_operator.views import condition_status
 
-
 Memo = dict[str, tuple[Hashable, EndpointConfiguration | None]]
 """The endpoints of the last document by name, each with what it was made of: most of thousands stay as they are."""
 
