@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Mount
+from starlette.routing import Mount, Route
 
 from ehr_sandbox.acs import rest
 from ehr_sandbox.acs.controls import CONTROLS, Controls
@@ -47,13 +47,19 @@ def create_app(settings: AcsSettings | None = None) -> Starlette:
     store = Store(settings.state_file)
     world = new_world(settings, store.load())
     faults = Faults(error_body=_fault_body)
+    identity = identity_route("Azure Communication Services phone numbers", {**CONTROLS, **FAULT_CONTROLS})
     controls = [
-        identity_route("Azure Communication Services phone numbers", {**CONTROLS, **FAULT_CONTROLS}),
+        identity,
         *fault_routes(faults),
         *Controls(world, store).routes(),
     ]
     return Starlette(
-        routes=[Mount(CONTROL_PREFIX, routes=controls), *rest.routes(Gate(world, store))],
+        routes=[
+            # A mount serves only what is below it; its own address would be a redirect.
+            Route(CONTROL_PREFIX, identity.endpoint, methods=["GET"]),
+            Mount(CONTROL_PREFIX, routes=controls),
+            *rest.routes(Gate(world, store)),
+        ],
         middleware=[Middleware(SimulatorHeader, name=SERVER), Middleware(FaultMiddleware, faults=faults)],
         exception_handlers={AzureError: answer_azure_error, HTTPException: _answer_unknown_address},
     )

@@ -25,9 +25,12 @@ def acs(
     *,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = 0,
-    access_key: Annotated[
-        str, typer.Option(envvar="EHR_SANDBOX_ACS_ACCESS_KEY", help="Access key, base64. A made-up one when not given.")
-    ] = "",
+    access_key_file: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True, dir_okay=False, help="File that holds the access key, base64. A made-up key when not given."
+        ),
+    ] = None,
     accept_token: Annotated[
         list[str] | None, typer.Option(help="Let in callers with this bearer token; may be repeated.")
     ] = None,
@@ -51,10 +54,10 @@ def acs(
     state_file: Annotated[
         Path | None, typer.Option(dir_okay=False, help="JSON file that keeps numbers and ledger over a restart.")
     ] = None,
-    certificate: Annotated[
+    tls_cert: Annotated[
         Path | None, typer.Option(exists=True, dir_okay=False, help="PEM certificate chain: serve https.")
     ] = None,
-    certificate_key: Annotated[
+    tls_key: Annotated[
         Path | None, typer.Option(exists=True, dir_okay=False, help="PEM key, when it is not in the same file.")
     ] = None,
 ) -> None:
@@ -63,9 +66,11 @@ def acs(
     It sells numbers that do not exist for no money. GET /_sandbox on its address tells how to make it fail and how to
     read what was bought. Bearer tokens are compared as text with those that are accepted: it asks no Entra.
     """
+    if tls_key is not None and tls_cert is None:
+        raise typer.BadParameter("must not be given without --tls-cert", param_hint="--tls-key")
     try:
         settings = AcsSettings(
-            access_key=access_key or example_access_key(),
+            access_key=example_access_key() if access_key_file is None else access_key_file.read_text().strip(),
             accepted_tokens=frozenset(accept_token or ()),
             accept_any_bearer=accept_any_bearer,
             seed=seed,
@@ -78,15 +83,13 @@ def acs(
             ),
             state_file=state_file,
         )
-        asyncio.run(_run(settings, host, port, certificate, certificate_key))
+        asyncio.run(_run(settings, host, port, tls_cert, tls_key))
     except (ValueError, OSError, StateFileError, ServingError) as exc:
         typer.echo(f"Error: {exc}", err=True)
         raise typer.Exit(1) from exc
 
 
-async def _run(
-    settings: AcsSettings, host: str, port: int, certificate: Path | None, certificate_key: Path | None
-) -> None:
+async def _run(settings: AcsSettings, host: str, port: int, tls_cert: Path | None, tls_key: Path | None) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -94,9 +97,7 @@ async def _run(
     with contextlib.ExitStack() as handlers:
         for number in (signal.SIGINT, signal.SIGTERM):
             handlers.callback(loop.remove_signal_handler, number)
-        async with serve(
-            create_app(settings), host=host, port=port, ssl_certfile=certificate, ssl_keyfile=certificate_key
-        ) as url:
+        async with serve(create_app(settings), host=host, port=port, ssl_certfile=tls_cert, ssl_keyfile=tls_key) as url:
             typer.echo(f"Simulator of Azure Communication Services phone numbers: {url} (controls: {url}/_sandbox)")
             if settings.access_key == example_access_key():
                 typer.echo(f"Connection string: endpoint={url};accesskey={settings.access_key}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -104,7 +103,7 @@ class Controls:
 def apply(world: World, change: StateChange, newcomers: dict[str, AvailableNumber]) -> None:
     """Let something happen at the provider."""
     state = world.state
-    world.shift += timedelta(seconds=change.advance_s)
+    state.shift_s += change.advance_s
     for phone_number in change.own:
         number = newcomers[phone_number]
         state.owned[number.id] = own(number, world.now(), listed_after_s=0)
@@ -118,7 +117,7 @@ def apply(world: World, change: StateChange, newcomers: dict[str, AvailableNumbe
         state.restocked.add(phone_number)
         world.stock.setdefault(number.id, number)
     for planned in change.fail_operations:
-        world.failures.extend((planned.operation_type, planned.code) for _ in range(planned.count))
+        state.failures.extend((planned.operation_type, planned.code) for _ in range(planned.count))
 
 
 def ledger(world: World) -> dict[str, Any]:
@@ -126,16 +125,16 @@ def ledger(world: World) -> dict[str, Any]:
     entries = world.state.ledger
 
     def of(kind: str) -> list[dict[str, Any]]:
-        return [entry.model_dump(mode="json", exclude={"kind"}) for entry in entries if entry.kind == kind]
+        return [entry.to_wire(without={"kind"}) for entry in entries if entry.kind == kind]
 
     return {
         "purchases": of("purchase"),
-        "purchases_refused": of("purchase_refused"),
+        "purchasesRefused": of("purchase_refused"),
         "releases": of("release"),
         "reservations": of("reservation"),
         "searches": of("search"),
-        "searches_refused": of("search_refused"),
-        "total_cost": {"amount": round(sum(entry.amount for entry in entries), 2), "currency_code": "USD"},
+        "searchesRefused": of("search_refused"),
+        "totalCost": {"amount": round(sum(entry.amount for entry in entries), 2), "currencyCode": "USD"},
     }
 
 

@@ -166,16 +166,19 @@ class Operation(Wire):
         return self.status in {"notStarted", "running"}
 
 
-class LedgerEntry(BaseModel):
-    """Something that was done, and what it cost."""
+class LedgerEntry(Wire):
+    """Something that was done, and what it cost. What spends or gives up has an entry for each number."""
 
     kind: Literal["purchase", "release", "reservation", "search", "search_refused", "purchase_refused"]
     time: datetime
     id: str
     """The reservation or search; for a release the operation."""
-    phone_numbers: list[str]
+    phone_number: str | None = None
+    """The number that was bought or released."""
+    phone_numbers: list[str] | None = None
+    """The numbers of a reservation, a search or a refused purchase."""
     amount: float = 0.0
-    """The first month's price of all numbers together."""
+    """The first month's price."""
 
 
 class State(BaseModel):
@@ -190,4 +193,8 @@ class State(BaseModel):
     restocked: set[str] = Field(default_factory=set[str])
     """Numbers that were put on sale beside the stock that the seed gives."""
     search_attempts: list[datetime] = Field(default_factory=list[datetime])
+    shift_s: float = 0.0
+    """How far `POST /_sandbox/state` put the service's clock forward: after a restart it must not go back."""
+    failures: list[tuple[OperationType, FailureCode]] = Field(default_factory=list[tuple[OperationType, FailureCode]])
+    """What the next operations of a type are to fail with."""
     ledger: list[LedgerEntry] = Field(default_factory=list[LedgerEntry])

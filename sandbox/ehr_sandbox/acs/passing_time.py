@@ -94,14 +94,13 @@ def _buy(world: World, numbers: Sequence[AvailableNumber], operation: Operation)
     at = operation.due_at
     for number in bought:
         world.state.owned[number.id] = own(number, at, listed_after_s=world.behaviour.listing_delay_s)
-    if bought:
         world.record(
             LedgerEntry(
                 kind="purchase",
                 time=at,
                 id=operation.subject,
-                phone_numbers=[number.phone_number for number in bought],
-                amount=sum(number.cost.amount for number in bought),
+                phone_number=number.phone_number,
+                amount=number.cost.amount,
             )
         )
     return bought
@@ -140,7 +139,7 @@ def _finish_release(world: World, operation: Operation) -> str | None:
         # A number that was given up is not on sale again for a long while.
         world.state.sold.add(released.id)
         world.record(
-            LedgerEntry(kind="release", time=operation.due_at, id=operation.id, phone_numbers=[released.phone_number])
+            LedgerEntry(kind="release", time=operation.due_at, id=operation.id, phone_number=released.phone_number)
         )
     return None
 

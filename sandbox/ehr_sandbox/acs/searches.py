@@ -97,7 +97,7 @@ def _charge_search_quota(world: World) -> None:
     attempts.append(now)
     world.state.search_attempts = attempts
     if refused:
-        world.record(LedgerEntry(kind="search_refused", time=now, id="", phone_numbers=[]))
+        world.record(LedgerEntry(kind="search_refused", time=now, id=""))
         raise too_many(
             f"The tenant may make {quota} searches in seven days; a support request raises the quota.",
             _seconds_until_allowed(attempts, quota, now),

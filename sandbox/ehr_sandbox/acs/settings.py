@@ -51,8 +51,10 @@ class AcsSettings:
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     def __post_init__(self) -> None:
-        """Raises ValueError when the access key is not base64."""
+        """Raises ValueError when the access key is not base64, or empty."""
         try:
-            base64.b64decode(self.access_key, validate=True)
+            key = base64.b64decode(self.access_key, validate=True)
         except ValueError as exc:
-            raise ValueError("`access_key` must be base64") from exc
+            raise ValueError("the access key must be base64") from exc
+        if not key:
+            raise ValueError("the access key must not be empty")

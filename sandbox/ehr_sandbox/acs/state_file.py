@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -31,9 +32,22 @@ class Store:
             ) from exc
 
     def save(self, state: State) -> None:
-        """Save the state. A process that is killed meanwhile leaves the old state or the new one."""
+        """Save the state. Whatever ends the process or the machine meanwhile leaves the old state or the new one."""
         if self._path is None:
             return
         draft = self._path.with_name(f"{self._path.name}.new")
-        draft.write_text(state.model_dump_json())
+        with draft.open("w", encoding="utf-8") as file:
+            file.write(state.model_dump_json())
+            file.flush()
+            os.fsync(file.fileno())
         draft.replace(self._path)
+        _sync_folder(self._path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename in the folder last: until then the name may still lead to the old file after a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import uuid
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from ehr_sandbox.acs.catalog import describe, stock_of
@@ -43,15 +43,11 @@ class World:
     state: State
     stock: dict[str, AvailableNumber]
     chance: random.Random
-    shift: timedelta = timedelta()
-    """How far the service's clock was put forward by `POST /_sandbox/state`."""
-    failures: list[tuple[OperationType, FailureCode]] = field(default_factory=list[tuple[OperationType, FailureCode]])
-    """What the next operations of a type are to fail with."""
     new_id: Callable[[], str] = lambda: str(uuid.uuid4())
 
     def now(self) -> datetime:
         """Return the service's time."""
-        return self.settings.now() + self.shift
+        return self.settings.now() + timedelta(seconds=self.state.shift_s)
 
     def on_sale(self, digits: str) -> AvailableNumber | None:
         """Return the number when anybody may reserve it, or None."""
@@ -100,9 +96,9 @@ class World:
         return operation
 
     def _planned_failure(self, operation_type: OperationType) -> FailureCode | None:
-        for index, (planned, code) in enumerate(self.failures):
+        for index, (planned, code) in enumerate(self.state.failures):
             if planned == operation_type:
-                del self.failures[index]
+                del self.state.failures[index]
                 return code
         return None
 
