@@ -48,8 +48,8 @@ def test_a_save_that_fails_on_the_disk_leaves_the_state_before_it(
     def full(_descriptor: int) -> None:
         raise OSError("no space left on device")
 
-    with monkeypatch.context() as patch, pytest.raises(OSError, match="no space"):
-        patch.setattr(os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="no space"):
         store.save(State(shift_s=2))
 
     assert store.load() == State(shift_s=1)
