@@ -24,6 +24,12 @@ from ehr_operator.runtime.model import Api, Clock, Kind, Objects
 from ehr_operator.settings import Settings
 from ehr_operator.sms_number.reconcile import SmsNumberKind
 
+_KINDS = (EHRConnectorConfigKind, FhirEndpointKind, SmsNumberKind, IntegrationRecordKind)
+PLURALS = {kind.kind: kind.plural for kind in _KINDS}
+"""The resource name of each kind."""
+INDEXES = {kind.kind: kind.indexes for kind in _KINDS}
+"""The fields by which objects of each kind are found."""
+
 
 @asynccontextmanager
 async def build_kinds(

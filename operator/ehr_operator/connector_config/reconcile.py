@@ -16,7 +16,7 @@ from ehr_operator.connector_config import report
 from ehr_operator.connector_config.document import Memo, configuration
 from ehr_operator.connector_config.report import Push
 from ehr_operator.remotes import Remotes, UntrustedUrlError
-from ehr_operator.runtime.model import FREE, Body, Failure, Finalized, Key, Note, Object, Objects, Outcome, State
+from ehr_operator.runtime.model import Backoff, Body, Failure, Finalized, Key, Note, Object, Objects, Outcome, State
 from ehr_operator.views import (
     BY_CONFIG,
     CONFIG,
@@ -33,6 +33,8 @@ from ehr_operator.views import (
 Config = Object[EHRConnectorConfigSpec, EHRConnectorConfigStatus]
 
 DETACH = f"{GROUP}/detach"
+_BACKOFF = Backoff(base_s=1.0, max_s=60.0)
+"""The connector is ours: a short way, and asked again within a minute of its return."""
 _CHECK_S = 60.0
 """The configuration is read back this often, to find drift."""
 
@@ -108,7 +110,7 @@ class EHRConnectorConfigKind:
             findings=findings,
             status=obj.status.model_copy(update=changes),
             requeue_after_s=self._jitter(_CHECK_S),
-            failure=Failure(FREE) if pushed.failed else None,
+            failure=Failure(_BACKOFF) if pushed.failed else None,
             wake=pushed.wake,
             notes=pushed.notes,
         )
@@ -131,7 +133,7 @@ class EHRConnectorConfigKind:
                 message=message,
                 findings=(false(Type.CONNECTOR_CONFIGURED, "DeletionBlocked", message),),
                 status=obj.status,
-                failure=Failure(FREE),
+                failure=Failure(_BACKOFF),
             )
         return Finalized()
 

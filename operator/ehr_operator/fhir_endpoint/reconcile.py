@@ -20,6 +20,7 @@ from ehr_operator.fhir_endpoint.validation import Endpoint, Validated, Validator
 from ehr_operator.fhir_endpoint.verdicts import all_true, strings
 from ehr_operator.remotes import Remotes, UntrustedUrlError
 from ehr_operator.runtime.model import Api, Body, Clock, Finalized, Key, Note, Objects, Outcome, State
+from ehr_operator.runtime.outcome import standing_findings
 from ehr_operator.views import (
     BY_BASE_URL,
     BY_CONFIG,
@@ -261,15 +262,10 @@ def _notes(obj: Endpoint, promoted: Finding) -> tuple[Note, ...]:
 
 
 def _suspended(obj: Endpoint) -> Outcome[FhirEndpointStatus]:
-    standing = tuple(
-        Finding(Type(condition.type), condition.status, condition.reason, condition.message)
-        for condition in obj.status.conditions
-        if condition.type not in {Type.READY, Type.RECONCILING, Type.STALLED}
-    )
     return Outcome(
         state=State.RECONCILING,
         reason="Suspended",
         message="spec.suspend is true: nothing is validated or changed",
-        findings=standing,
+        findings=standing_findings(obj.status),
         status=obj.status,
     )

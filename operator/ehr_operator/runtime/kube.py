@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any, Literal
@@ -62,6 +62,8 @@ class Kube:
         self._retired: list[client.ApiClient] = []
         self._loaded_at = datetime.min.replace(tzinfo=UTC)
         self._loading = asyncio.Lock()
+        self.on_write: Callable[[str, Body], None] = _ignore
+        """Is told of every object as it was written, so that we read our own writes before the watch brings them."""
 
     async def close(self) -> None:
         """Close all connections."""
@@ -76,8 +78,8 @@ class Kube:
         except NotFoundError:
             return None
 
-    async def list_all(self, kind: str) -> list[Body]:
-        """Return every object of a kind, in all namespaces, page by page."""
+    async def list_all(self, kind: str) -> tuple[list[Body], int]:
+        """Return every object of a kind, in all namespaces, and the resource version at which that was all."""
         bodies: list[Body] = []
         query = {"limit": str(_PAGE)}
         while True:
@@ -85,7 +87,7 @@ class Kube:
             bodies += page["items"]
             proceed = page["metadata"].get("continue")
             if not proceed:
-                return bodies
+                return bodies, int(page["metadata"]["resourceVersion"])
             query = {"limit": str(_PAGE), "continue": proceed}
 
     async def apply(self, body: Body) -> Body:
@@ -134,8 +136,8 @@ class Kube:
             {"op": "add", "path": "/metadata/finalizers", "value": finalizers},
         ]
         try:
-            return await self._call("PATCH", self._path(key), body=patch, patch="json-patch+json")
-        except InvalidError as exc:
+            return self._written(await self._call("PATCH", self._path(key), body=patch, patch="json-patch+json"))
+        except (InvalidError, NotFoundError) as exc:
             # A JSON patch whose test fails is answered with 422.
             raise ConflictError(str(exc)) from exc
 
@@ -151,9 +153,13 @@ class Kube:
     async def _apply(self, path: str, body: Body) -> Body:
         query = {"fieldManager": FIELD_MANAGER, "force": "true"}
         try:
-            return await self._call("PATCH", path, body=body, query=query, patch="apply-patch+yaml")
+            return self._written(await self._call("PATCH", path, body=body, query=query, patch="apply-patch+yaml"))
         except NotFoundError as exc:
             raise ConflictError(f"{body['kind']} {body['metadata']['name']} is gone") from exc
+
+    def _written(self, body: Body) -> Body:
+        self.on_write(body["kind"], body)
+        return body
 
     def _path(self, key: Key) -> str:
         return f"/apis/{GROUP}/{VERSION}/namespaces/{key.namespace}/{self._plurals[key.kind]}/{key.name}"
@@ -211,6 +217,10 @@ class Kube:
                 self._api = client.ApiClient(await load_configuration())
                 self._loaded_at = now
             return self._api
+
+
+def _ignore(_kind: str, _body: Body) -> None:
+    """Nobody wants to be told."""
 
 
 def _error(status: int, message: str) -> Exception:

@@ -41,6 +41,12 @@ class Metrics:
             "rest_client_requests", "Requests to the API server.", ["method", "code"], registry=self.registry
         )
 
+        self.events_dropped = Counter(
+            "ehr_operator_events_dropped",
+            "Kubernetes Events that were not posted: too many, or refused.",
+            registry=self.registry,
+        )
+
     def reconciled(self, controller: str, result: str, seconds: float) -> None:
         """Count one reconcile."""
         self._reconciles.labels(controller, result).inc()

@@ -81,7 +81,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
-    """Pauses after failures: they double from `base_s` up to `max_s`, with full jitter."""
+    """Pauses after failures: they double from `base_s` up to `max_s`; each is between half and all of that."""
 
     base_s: float
     max_s: float

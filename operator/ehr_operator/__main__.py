@@ -1,0 +1,39 @@
+"""`python -m ehr_operator`: run the operator with the settings of the environment."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import sys
+
+from ehr_operator.program import run
+from ehr_operator.settings import Settings
+from ehr_program.logs import log_as_json
+from ehr_program.settings import SettingsError, help_text, load
+
+
+def main() -> int:
+    """Return the exit status: 0 after a signal, 1 when it broke down, 2 when the settings are wrong."""
+    argparse.ArgumentParser(
+        prog="python -m ehr_operator",
+        description="Reconciles EHRConnectorConfig, FhirEndpoint and SmsNumber, and writes IntegrationRecords.",
+        epilog="Settings, from the environment:\n\n" + help_text(Settings),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    ).parse_args()
+    try:
+        settings = load(Settings)
+    except SettingsError as exc:
+        print(exc, file=sys.stderr)  # noqa: T201 (logs are not set up yet; this is for a person)
+        return 2
+    log_as_json(settings.log_level)
+    try:
+        asyncio.run(run(settings))
+    except Exception:
+        logging.getLogger("ehr_operator").exception("the operator ends: it must be started anew")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

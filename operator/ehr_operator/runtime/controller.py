@@ -1,0 +1,355 @@
+"""The controller: takes in what the watch and our own writes bring, and reconciles one object at a time, many abreast."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import ValidationError
+
+from ehr_api.meta import API_VERSION, GROUP
+from ehr_operator.runtime.cache import Cache
+from ehr_operator.runtime.events import Recorder
+from ehr_operator.runtime.kube import Kube, KubeError
+from ehr_operator.runtime.metrics import Metrics
+from ehr_operator.runtime.model import (
+    FREE,
+    Body,
+    Clock,
+    ConflictError,
+    Failure,
+    Finalized,
+    Key,
+    Kind,
+    Note,
+    Object,
+    Outcome,
+    State,
+    parse_object,
+)
+from ehr_operator.runtime.outcome import conclude, held_back_s, pause_s, standing_findings
+from ehr_operator.runtime.queue import Priority, Work, WorkQueue
+
+_log = logging.getLogger(__name__)
+
+_STOP_GRACE_S = 15.0
+"""Reconciles under way may end in this time; a step that was cut is taken up again by the next process."""
+_INVALID_LENGTH = 1000
+
+
+@dataclass
+class Lane:
+    """The work of one kind."""
+
+    kind: Kind[Any, Any]
+    queue: WorkQueue
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+    unhindered: set[Key] = field(default_factory=set[Key])
+    """Objects whose back-off is lifted, since something changed on which they may have failed."""
+    errors: dict[Key, int] = field(default_factory=dict[Key, int])
+    """Reconciles in a row that could not even write their outcome."""
+
+
+class Controller:
+    """Reconciles the objects of all kinds."""
+
+    def __init__(
+        self,
+        kinds: Sequence[Kind[Any, Any]],
+        kube: Kube,
+        cache: Cache,
+        recorder: Recorder,
+        metrics: Metrics,
+        clock: Clock,
+        *,
+        random: Callable[[], float],
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._kube = kube
+        self._cache = cache
+        self._recorder = recorder
+        self._metrics = metrics
+        self._clock = clock
+        self._random = random
+        self._monotonic = monotonic
+        self._lanes = {kind.kind: Lane(kind, WorkQueue(kind.min_interval_s)) for kind in kinds}
+        self.stopping = False
+
+    # What comes in: from the watch, from lists, and from our own writes, which are thus read at once.
+
+    def seen(self, kind: str, body: Body) -> None:
+        """Take in an object as it stands, unless a newer version is known."""
+        lane = self._lanes[kind]
+        key = Key(kind, body["metadata"]["namespace"], body["metadata"]["name"])
+        before = self._cache.get(key)
+        if not self._cache.put(key, body):
+            return
+        if before is None or _addressed(before) != _addressed(body) or _lost_finalizer(lane.kind, before, body):
+            lane.unhindered.add(key)
+            self._add(key, Priority.DELETION if _deleting(body) else Priority.CHANGE)
+        if before is None:
+            self._wake(lane.kind.related(body), unhindered=True)
+        elif lane.kind.signal(before) != lane.kind.signal(body):
+            # References may have been changed: those who were looked at before are told too.
+            self._wake({*lane.kind.related(before), *lane.kind.related(body)}, unhindered=_respecified(before, body))
+
+    def gone(self, kind: str, body: Body) -> None:
+        """Take in that an object was deleted."""
+        key = Key(kind, body["metadata"]["namespace"], body["metadata"]["name"])
+        self._forget(key, version=int(body["metadata"]["resourceVersion"]))
+
+    def listed(self, kind: str, bodies: Sequence[Body], version: int) -> None:
+        """Take in a complete list, and drop what it holds no more: a watch may have missed the deletion."""
+        for body in bodies:
+            self.seen(kind, body)
+        named = {Key(kind, body["metadata"]["namespace"], body["metadata"]["name"]) for body in bodies}
+        for key in self._cache.keys(kind) - named:
+            self._forget(key, version=version)
+
+    def _forget(self, key: Key, *, version: int | None = None) -> None:
+        lane = self._lanes[key.kind]
+        body = self._cache.drop(key, version=version)
+        if body is None:
+            return
+        lane.queue.forget(key)
+        lane.errors.pop(key, None)
+        lane.unhindered.discard(key)
+        self._wake(lane.kind.related(body), unhindered=True)
+
+    def _wake(self, keys: Iterable[Key], *, unhindered: bool) -> None:
+        for key in keys:
+            if self._cache.get(key) is not None:
+                if unhindered:
+                    self._lanes[key.kind].unhindered.add(key)
+                self._add(key, Priority.CHANGE)
+
+    def _add(self, key: Key, priority: Priority, after_s: float = 0.0) -> None:
+        lane = self._lanes[key.kind]
+        lane.queue.add(key, priority, now=self._monotonic(), after_s=after_s)
+        self._metrics.adds.labels(key.kind).inc()
+        lane.changed.set()
+
+    # What goes on.
+
+    async def run(self) -> None:
+        """Reconcile until `stop` is called; then end what is under way."""
+        async with asyncio.TaskGroup() as group:
+            for lane in self._lanes.values():
+                group.create_task(self._run(lane), name=f"controller {lane.kind.kind}")
+
+    def stop(self) -> None:
+        """Begin nothing new."""
+        self.stopping = True
+        for lane in self._lanes.values():
+            lane.changed.set()
+
+    async def _run(self, lane: Lane) -> None:
+        tasks: set[asyncio.Task[None]] = set()
+        name = lane.kind.kind
+
+        def ended(task: asyncio.Task[None]) -> None:
+            tasks.discard(task)
+            lane.changed.set()
+
+        while not self.stopping:
+            lane.changed.clear()
+            now = self._monotonic()
+            work = lane.queue.take(now=now) if len(tasks) < lane.kind.workers else None
+            self._metrics.depth.labels(name).set(len(lane.queue))
+            self._metrics.active.labels(name).set(lane.queue.active)
+            if work is not None:
+                task = asyncio.create_task(self._process(lane, work))
+                tasks.add(task)
+                task.add_done_callback(ended)
+                continue
+            pause = None if len(tasks) >= lane.kind.workers else lane.queue.next_due_s(now=now)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(lane.changed.wait(), pause)
+        if tasks:
+            _, late = await asyncio.wait(tasks, timeout=_STOP_GRACE_S)
+            for task in late:
+                task.cancel()
+
+    async def _process(self, lane: Lane, work: Work) -> None:
+        """Reconcile one object; whatever happens, the queue goes on."""
+        key = work.key
+        self._metrics.waited.labels(key.kind).observe(work.waited_s)
+        started_s = self._monotonic()
+        result = "error"
+        where = {"kind": key.kind, "namespace": key.namespace, "object": key.name}
+        try:
+            result = await self._reconcile(lane, key)
+            lane.errors.pop(key, None)
+        except ConflictError as exc:
+            _log.debug("changed meanwhile, started again: %s", exc, extra=where)
+            result = await self._again(lane, key)
+        except KubeError as exc:
+            _log.warning("the API server gave no usable answer: %s", exc, extra=where)
+            self._later(lane, key)
+        except Exception as exc:  # noqa: BLE001 (our own mistake with one object must not stop the others)
+            _log.exception("a reconcile failed unexpectedly", extra=where)
+            await self._report_bug(lane, key, exc)
+        finally:
+            lane.queue.done(key, now=self._monotonic())
+            self._metrics.reconciled(key.kind, result, self._monotonic() - started_s)
+
+    async def _reconcile(self, lane: Lane, key: Key) -> str:
+        body = self._cache.get(key)
+        if body is None:
+            return "success"
+        kind = lane.kind
+        try:
+            obj: Object[Any, Any] = parse_object(key.kind, body, kind.spec_type, kind.status_type)
+        except ValidationError as exc:
+            await self._report_invalid(lane, key, body, exc)
+            return "success"
+        pause = held_back_s(obj, self._clock())
+        if pause and key not in lane.unhindered:
+            self._add(key, Priority.RETRY, pause)
+            return "requeue_after"
+        lane.unhindered.discard(key)
+        if obj.deleting:
+            return await self._finalize(lane, obj)
+        if kind.finalizer and kind.finalizer not in _finalizers(body):
+            patched = await self._kube.patch_finalizers(body, key.kind, [*_finalizers(body), kind.finalizer])
+            obj = parse_object(key.kind, patched, kind.spec_type, kind.status_type)
+        return await self._write(obj, await kind.reconcile(obj))
+
+    async def _finalize(self, lane: Lane, obj: Object[Any, Any]) -> str:
+        finalizer = lane.kind.finalizer
+        if finalizer is None or finalizer not in _finalizers(obj.body):
+            return "success"
+        outcome = await lane.kind.finalize(obj)
+        if not isinstance(outcome, Finalized):
+            return await self._write(obj, outcome)
+        self._post(obj.body, outcome.notes)
+        body = self._cache.get(obj.key) or obj.body
+        left = [name for name in _finalizers(body) if name != finalizer]
+        await self._kube.patch_finalizers(body, obj.key.kind, left)
+        return "success"
+
+    async def _write(self, obj: Object[Any, Any], outcome: Outcome[Any]) -> str:
+        """Bring status in line with an outcome, tell of it, and plan the next look."""
+        conclusion = conclude(obj, outcome, now=self._clock(), random=self._random)
+        status = conclusion.status.to_api()
+        standing = (self._cache.get(obj.key) or obj.body).get("status")
+        if status != standing:
+            await self._kube.apply_status(_status_body(obj.key, status))
+        self._post(obj.body, conclusion.notes)
+        self._wake(outcome.wake, unhindered=True)
+        if conclusion.next_s is None:
+            return "success"
+        self._add(obj.key, Priority.RETRY if outcome.failure else Priority.PERIODIC, conclusion.next_s)
+        return "requeue_after"
+
+    async def _again(self, lane: Lane, key: Key) -> str:
+        """Start again from what the API server holds now."""
+        try:
+            body = await self._kube.read(key)
+        except KubeError:
+            self._later(lane, key)
+            return "error"
+        if body is None:
+            self._forget(key)
+        else:
+            self.seen(key.kind, body)
+            lane.unhindered.add(key)
+            self._add(key, Priority.CHANGE, lane.kind.min_interval_s)
+        return "requeue"
+
+    def _later(self, lane: Lane, key: Key) -> None:
+        lane.errors[key] = failures = lane.errors.get(key, 0) + 1
+        lane.unhindered.add(key)
+        self._add(key, Priority.RETRY, pause_s(Failure(FREE), failures, self._random))
+
+    async def _report_bug(self, lane: Lane, key: Key, error: Exception) -> None:
+        """Say in status that we failed, on what the API server holds: the cached status may lack what was begun."""
+        kind = lane.kind
+        try:
+            body = await self._kube.read(key)
+            if body is None:
+                self._forget(key)
+                return
+            obj: Object[Any, Any] = parse_object(key.kind, body, kind.spec_type, kind.status_type)
+            outcome: Outcome[Any] = Outcome(
+                state=State.RECONCILING,
+                reason="InternalError",
+                message=f"the operator failed on this object ({type(error).__name__}; its log has the trace); it tries again",
+                findings=standing_findings(obj.status),
+                status=obj.status,
+                failure=Failure(FREE),
+            )
+            await self._write(obj, outcome)
+        except (KubeError, ConflictError, ValidationError):
+            self._later(lane, key)
+
+    async def _report_invalid(self, lane: Lane, key: Key, body: Body, error: ValidationError) -> None:
+        """Say in status that this version does not understand the object; a changed object or version helps."""
+        places = sorted({".".join(map(str, problem["loc"])) for problem in error.errors()})
+        reason = "InvalidSpec"
+        message = f"this version of the operator does not understand: {', '.join(places)}"[:_INVALID_LENGTH]
+        now = self._clock().replace(microsecond=0).isoformat().replace("+00:00", "Z")
+        status: dict[str, Any] = dict(body.get("status", {}))
+        standing = {condition["type"]: condition for condition in status.get("conditions", [])}
+        written = {"Ready": "False", "Stalled": "True"}
+        if all(standing.get(type_, {}).get("message") == message for type_ in written):
+            return
+        generation = body["metadata"]["generation"]
+        for type_, value in written.items():
+            kept = standing.get(type_, {})
+            standing[type_] = {
+                "type": type_,
+                "status": value,
+                "reason": reason,
+                "message": message,
+                "observedGeneration": generation,
+                "lastTransitionTime": kept["lastTransitionTime"] if kept.get("status") == value else now,
+            }
+        standing.pop("Reconciling", None)
+        status |= {"observedGeneration": generation, "conditions": list(standing.values())}
+        await self._kube.apply_status(_status_body(key, status))
+        self._post(body, (Note(reason, message, warning=True),))
+
+    def _post(self, body: Body, notes: Iterable[Note]) -> None:
+        for note in notes:
+            self._recorder.post(body, note)
+
+
+def _status_body(key: Key, status: dict[str, Any]) -> Body:
+    return {
+        "apiVersion": API_VERSION,
+        "kind": key.kind,
+        "metadata": {"name": key.name, "namespace": key.namespace},
+        "status": status,
+    }
+
+
+def _finalizers(body: Body) -> list[str]:
+    return body["metadata"].get("finalizers", [])
+
+
+def _deleting(body: Body) -> bool:
+    return "deletionTimestamp" in body["metadata"]
+
+
+def _addressed(body: Body) -> Hashable:
+    """Return what somebody changes in order to tell us something; everything else of an object is noise to it."""
+    metadata = body["metadata"]
+    annotations: dict[str, str] = metadata.get("annotations", {})
+    ours = frozenset((name, value) for name, value in annotations.items() if name.startswith(f"{GROUP}/"))
+    return metadata["uid"], metadata["generation"], _deleting(body), ours
+
+
+def _respecified(before: Body, body: Body) -> bool:
+    return _addressed(before) != _addressed(body)
+
+
+def _lost_finalizer(kind: Kind[Any, Any], before: Body, body: Body) -> bool:
+    return (
+        kind.finalizer is not None and kind.finalizer in _finalizers(before) and kind.finalizer not in _finalizers(body)
+    )

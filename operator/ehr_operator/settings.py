@@ -1,0 +1,52 @@
+"""Settings of the operator."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, FilePath, StringConstraints
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from ehr_program.logs import Level
+from ehr_program.settings import CommaSeparated
+
+
+class Settings(BaseSettings):
+    """What differs from one installation to another; everything about an organisation stands in its resources."""
+
+    model_config = SettingsConfigDict(env_prefix="EHR_OPERATOR_", extra="ignore", frozen=True)
+
+    control_token_file: Path = Field(
+        default=Path("/var/run/secrets/ehr-connector/token"),
+        description="File with the projected service-account token that is shown to the connector. It is read anew for"
+        " each request, since the kubelet renews it.",
+    )
+    acs_credential: Annotated[str, StringConstraints(pattern="^(workload-identity|file:.+)$")] = Field(
+        default="workload-identity",
+        description="How the operator proves itself to Azure Communication Services: workload-identity (no secret), or"
+        " file:PATH with an access key.",
+    )
+    trusted_urls: CommaSeparated[Annotated[str, StringConstraints(pattern="^https://")]] = Field(
+        default=(),
+        description="Addresses that may be sent the operator's credentials, besides Azure's own: the connector's control"
+        " URL, for example https://ehr-connector.ehr-system.svc:8443. Several are separated by commas.",
+    )
+    allowed_networks: CommaSeparated[IPv4Network | IPv6Network] = Field(
+        default=(),
+        description="Networks that are not public but may hold FHIR servers, for example 10.20.0.0/16. All other private,"
+        " loopback and link-local addresses are refused.",
+    )
+    ca_file: FilePath | None = Field(
+        default=None, description="PEM file with certificate authorities to trust besides the system's."
+    )
+    purchasing: Literal["enabled", "disabled"] = Field(
+        default="enabled", description="disabled: no phone number is reserved or bought; everything else goes on."
+    )
+    relist_seconds: float = Field(
+        default=600.0, ge=10.0, description="Seconds between two full lists, which find what a watch has missed."
+    )
+    host: str = Field(default="0.0.0.0", description="Address of the health and metrics server.")  # noqa: S104 (a pod's)
+    port: int = Field(default=8080, ge=1, le=65535, description="Port of the health and metrics server.")
+    log_level: Level = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR.")
