@@ -93,7 +93,10 @@ def offerings_of(
 
 
 def stock_of(seed: int, numbers_per_area: int) -> dict[str, AvailableNumber]:
-    """Return the numbers on sale by their digits; the same seed gives the same numbers for ever."""
+    """Return the numbers on sale by their digits; the same seed gives the same numbers for ever.
+
+    A number that is offered to people and to applications stands here once; who asks for it says which.
+    """
     stock: dict[str, AvailableNumber] = {}
     for offering in OFFERINGS:
         for area in offering.areas:

@@ -83,22 +83,25 @@ def browse(world: World, country_code: str, wanted: BrowseRequest) -> list[Avail
     if not any(minimum.within(offering.capabilities) for offering in offerings):
         raise bad_request(UNSUPPORTED)
     found = [
-        _with_capabilities(number, asked)
+        _as_asked(number, asked, wanted.assignment_type)
         for number in world.all_on_sale()
         if number.country_code == country_code
         and number.phone_number_type == wanted.phone_number_type
-        and wanted.assignment_type in {None, number.assignment_type}
         and minimum.within(number.capabilities)
         and _has_prefix(number, wanted.phone_number_prefixes)
     ]
     return found[: world.behaviour.browse_size]
 
 
-def _with_capabilities(number: AvailableNumber, asked: WantedCapabilities) -> AvailableNumber:
+def _as_asked(
+    number: AvailableNumber, asked: WantedCapabilities, assignment_type: AssignmentType | None
+) -> AvailableNumber:
     """Return the number with what was asked for; what was left open stays as offered."""
     offered = number.capabilities
     capabilities = Capabilities(calling=asked.calling or offered.calling, sms=asked.sms or offered.sms)
-    return number.model_copy(update={"capabilities": capabilities})
+    return number.model_copy(
+        update={"capabilities": capabilities, "assignment_type": assignment_type or number.assignment_type}
+    )
 
 
 def _has_prefix(number: AvailableNumber, prefixes: list[str]) -> bool:

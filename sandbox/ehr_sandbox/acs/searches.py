@@ -49,11 +49,16 @@ def start_search(world: World, country_code: str, wanted: SearchRequest) -> tupl
     offering = _offering(country_code, wanted)
     _charge_search_quota(world)
     numbers = [
-        number.model_copy(update={"capabilities": wanted.capabilities, "status": "reserved"})
+        number.model_copy(
+            update={
+                "capabilities": wanted.capabilities,
+                "assignment_type": wanted.assignment_type,
+                "status": "reserved",
+            }
+        )
         for number in world.all_on_sale()
         if number.country_code == country_code
         and number.phone_number_type == wanted.phone_number_type
-        and number.assignment_type == wanted.assignment_type
         and national_digits(number).startswith(wanted.area_code or "")
     ][: wanted.quantity]
     search_id = world.new_id()
