@@ -1,0 +1,135 @@
+"""Faults in any order that hypothesis can think of: never two purchases for one SmsNumber, and one when faults end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, ClassVar
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from unit.operator.sms_number.world import Blow, World
+
+from ehr_operator.runtime.model import Key
+
+_blows = st.dictionaries(st.integers(1, 14), st.sampled_from(Blow), max_size=3)
+_which = st.integers(0, 2)
+
+
+class Purchases(RuleBasedStateMachine):
+    """SmsNumbers of one organisation, reconciled while everything goes wrong."""
+
+    names: ClassVar[tuple[str, ...]]
+    pauses_s: ClassVar[tuple[float, ...]]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._runner = asyncio.Runner()
+
+    def _do(self, work: Coroutine[Any, Any, Any]) -> Any:
+        return self._runner.run(work)
+
+    @initialize(stock=st.integers(1, 2), owned=st.booleans())
+    def begin(self, stock: int, owned: bool) -> None:
+        self.world = World(settings={"numbers_per_area": stock})
+        self.keys: list[Key] = [self.world.add(name) for name in self.names]
+        self.adoptable = 1 if owned else 0
+        if owned:
+            self._do(self.world.control("POST", "state", {"own": ["+18335550199"]}))
+
+    @rule(which=_which, blows=_blows, seen=st.booleans())
+    def reconcile(self, which: int, blows: dict[int, Blow], seen: bool) -> None:
+        self._do(self.world.reconcile(self.keys[which % len(self.keys)], *blows.items(), seen=seen))
+
+    @rule(blows=_blows)
+    def reconcile_all_at_a_time(self, blows: dict[int, Blow]) -> None:
+        self._do(self._all_at_a_time(blows))
+
+    async def _all_at_a_time(self, blows: dict[int, Blow]) -> None:
+        self.world.fate.blows, self.world.fate.moments = blows, 0
+        kind, api = self.world.kind, self.world.api
+        passes = (kind.reconcile(api.object(kind, key)) for key in self.keys)
+        outcomes = await asyncio.gather(*passes, return_exceptions=True)
+        self.world.fate.blows = {}
+        for key, outcome in zip(self.keys, outcomes, strict=True):
+            if not isinstance(outcome, BaseException):
+                api.settle(key, outcome)
+        if any(not isinstance(outcome, Exception) for outcome in outcomes if isinstance(outcome, BaseException)):
+            self.world.restart()
+
+    @rule(data=st.data())
+    def wait(self, data: st.DataObject) -> None:
+        self.world.clock.advance(data.draw(st.sampled_from(self.pauses_s)))
+
+    @rule()
+    def restart(self) -> None:
+        self.world.restart()
+
+    @rule(which=_which)
+    def somebody_else_changes_the_object(self, which: int) -> None:
+        note = {"metadata": {"annotations": {"note": str(self.world.fate.moments)}}}
+        self.world.api.change(self.keys[which % len(self.keys)], note, seen=False)
+
+    @rule(operation_s=st.sampled_from([0, 30, 300]), listing_s=st.sampled_from([0, 60, 900]))
+    def provider_gets_slow(self, operation_s: int, listing_s: int) -> None:
+        self._do(self._behave(operation_s, listing_s))
+
+    async def _behave(self, operation_s: int, listing_s: int) -> None:
+        behaviour = {"operation_seconds": operation_s, "listing_delay_s": listing_s}
+        await self.world.control("PATCH", "settings", behaviour)
+
+    @invariant()
+    def nothing_is_bought_twice(self) -> None:
+        for key in self.keys:
+            assert len(self._do(self.world.bought_for(key))) <= 1
+        assert len(self._do(self.world.purchases())) <= len(self.keys)
+
+    @invariant()
+    def no_number_is_held_by_two(self) -> None:
+        held = [number for key in self.keys if (number := self.world.status(key).phone_number)]
+        assert len(held) == len(set(held))
+
+    def teardown(self) -> None:
+        try:
+            if hasattr(self, "keys"):
+                self._do(self._end())
+        finally:
+            self._runner.close()
+
+    async def _end(self) -> None:
+        """Let all faults end: then every object holds a number of its own, bought once or adopted."""
+        world = self.world
+        await self._behave(0, 0)
+        world.api.relist()
+        held = [await world.until_held(key) for key in self.keys]
+        assert len(set(held)) == len(self.keys)
+        bought = [await world.bought_for(key) for key in self.keys]
+        adopted = [key for key, numbers in zip(self.keys, bought, strict=True) if not numbers]
+        assert len(adopted) <= self.adoptable
+        assert all(numbers in ([], [number]) for numbers, number in zip(bought, held, strict=True))
+        assert len(await world.purchases()) == len(self.keys) - len(adopted)
+        await world.aclose()
+
+
+class OneNumber(Purchases):
+    names = ("sms-0",)
+    pauses_s = (5.0, 60.0, 1000.0, 3 * 3600.0, 40 * 24 * 3600.0)
+
+
+class SeveralNumbers(Purchases):
+    names = ("sms-0", "sms-1", "sms-2")
+    pauses_s = (5.0, 60.0, 1000.0, 3 * 3600.0, 40 * 24 * 3600.0)
+
+
+_SETTINGS = settings(
+    max_examples=40,
+    stateful_step_count=15,
+    deadline=None,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+)
+OneNumber.TestCase.settings = _SETTINGS
+SeveralNumbers.TestCase.settings = _SETTINGS
+TestOneNumberIsBoughtExactlyOnce = OneNumber.TestCase
+TestSeveralNumbersAreBoughtExactlyOnceEach = SeveralNumbers.TestCase
