@@ -1,0 +1,70 @@
+"""The population: everything that can be read, made from a seed and a day."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+from ehr_sandbox.cerner.appointments import appointment_resource
+from ehr_sandbox.cerner.bookings import VIDEO_VISIT, make_bookings, status_counts
+from ehr_sandbox.cerner.people import (
+    PATIENT_IDS,
+    PRACTITIONER_IDS,
+    patient_resource,
+    person,
+    practitioner_resource,
+)
+from ehr_sandbox.cerner.places import PLACES, location_resource
+
+
+class Population:
+    """The same for the same seed and day, until the program ends.
+
+    Resources are made when they are asked for: with `--any-tenant` there are more tenants than memory for their people.
+    """
+
+    def __init__(self, seed: int, today: date) -> None:
+        self.bookings = make_bookings(seed, today)
+        self._seed = seed
+        self._today = today
+
+    def ids(self, kind: str) -> tuple[str, ...]:
+        """Return the ids of all resources of a type, none for a type that is not served."""
+        match kind:
+            case "Patient":
+                return PATIENT_IDS
+            case "Practitioner":
+                return PRACTITIONER_IDS
+            case "Location":
+                return tuple(PLACES)
+            case "Appointment":
+                return tuple(self.bookings)
+            case _:
+                return ()
+
+    def resource(self, tenant: str, kind: str, id_: str) -> dict[str, Any] | None:
+        """Return a resource, which callers must not change."""
+        if kind == "Patient" and id_ in PATIENT_IDS:
+            return patient_resource(self._seed, tenant, id_)
+        if kind == "Practitioner" and id_ in PRACTITIONER_IDS:
+            return practitioner_resource(self._seed, tenant, id_)
+        if kind == "Location" and id_ in PLACES:
+            return location_resource(tenant, PLACES[id_])
+        if kind == "Appointment" and (booking := self.bookings.get(id_)):
+            patient = person(self._seed, tenant, "Patient", booking.patient_id)
+            practitioner = person(self._seed, tenant, "Practitioner", booking.practitioner_id)
+            return appointment_resource(tenant, booking, patient, practitioner)
+        return None
+
+    def counts(self) -> dict[str, Any]:
+        """Return how many there are of what, at each tenant."""
+        return {
+            "seed": self._seed,
+            "day": self._today.isoformat(),
+            "patients": len(PATIENT_IDS),
+            "practitioners": len(PRACTITIONER_IDS),
+            "locations": len(PLACES),
+            "appointments": len(self.bookings),
+            "videoVisits": sum(booking.service == VIDEO_VISIT for booking in self.bookings.values()),
+            "appointmentsByStatus": status_counts(self.bookings),
+        }

@@ -1,0 +1,55 @@
+"""How the simulator behaves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import UUID
+
+SANDBOX_TENANT = "ec2458f2-1e24-41c8-b71b-0e701af7583d"
+"""The tenant of Cerner's public sandbox, used when none is given."""
+
+
+@dataclass(frozen=True)
+class CernerSettings:
+    """Which tenants and clients exist, what is in the population, and how slow the server is."""
+
+    tenants: frozenset[str] = frozenset({SANDBOX_TENANT})
+    any_tenant: bool = False
+    """Every tenant that is a GUID exists."""
+    client_jwks_urls: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Clients registered for system access with keys: where each publishes its public keys."""
+    client_secrets: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    """Clients registered for system access with a secret."""
+    client_scopes: Mapping[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
+    """Scopes of a registration; a client that is not listed is registered for all that exist."""
+    client_ca: Path | None = None
+    """PEM file with the authorities that are trusted when keys are fetched, instead of the public ones."""
+    latency_s: float = 0.0
+    """Every answer takes that much longer."""
+    seed: int = 1
+    token_life_s: int = 570
+    page_life_s: int = 300
+    """How long the links to further pages of a search are good."""
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+    def __post_init__(self) -> None:
+        """Raises ValueError when a tenant is not a GUID, or a time is negative."""
+        for tenant in self.tenants:
+            if not _is_guid(tenant):
+                raise ValueError(f"the tenant '{tenant}' must be a GUID in lower case")
+        if self.latency_s < 0:
+            raise ValueError("the latency must not be negative")
+
+    def has_tenant(self, tenant: str) -> bool:
+        """Tell whether a tenant exists."""
+        return tenant in self.tenants or (self.any_tenant and _is_guid(tenant))
+
+
+def _is_guid(text: str) -> bool:
+    try:
+        return str(UUID(text)) == text
+    except ValueError:
+        return False
