@@ -21,13 +21,22 @@ class RemoteError(Exception):
 class TemporaryError(RemoteError):
     """Nothing wrong with the request: try again later, not before `retry_after_s` where the system named a time.
 
-    `ambiguous` is True when the request may have been carried out although no answer came: ask before repeating it.
+    `status` is None when no answer came. `ambiguous` is True when the request may have been carried out although no
+    answer came: ask before repeating it.
     """
 
     def __init__(
-        self, system: str, operation: str, detail: str, *, retry_after_s: float | None = None, ambiguous: bool = False
+        self,
+        system: str,
+        operation: str,
+        detail: str,
+        *,
+        status: int | None = None,
+        retry_after_s: float | None = None,
+        ambiguous: bool = False,
     ) -> None:
         super().__init__(system, operation, detail)
+        self.status = status
         self.retry_after_s = retry_after_s
         self.ambiguous = ambiguous
 

@@ -136,6 +136,7 @@ def check(answer: Answer, *, code: str = "") -> Answer:
             answer.system,
             answer.operation,
             detail,
+            status=answer.status,
             retry_after_s=retry_after_s(answer.headers.get("Retry-After"), now=datetime.now(UTC)),
             ambiguous=answer.status >= 500,  # noqa: PLR2004 (RFC 9110: server error)
         )

@@ -6,6 +6,7 @@ import logging
 import sys
 from typing import Literal
 
+from pythonjsonlogger.core import RESERVED_ATTRS
 from pythonjsonlogger.json import JsonFormatter
 
 Level = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
@@ -18,7 +19,13 @@ _QUIET = ("asyncio", "httpx", "httpcore", "aiohttp.access", "azure", "kopf", "uv
 def log_as_json(level: Level) -> None:
     """Send every log record to standard error as JSON."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonFormatter("%(levelname)s %(name)s %(message)s", rename_fields=_RENAMED, timestamp=True))
+    formatter = JsonFormatter(
+        "%(levelname)s %(name)s %(message)s",
+        rename_fields=_RENAMED,
+        reserved_attrs=[*RESERVED_ATTRS, "color_message"],
+        timestamp=True,
+    )
+    handler.setFormatter(formatter)
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)

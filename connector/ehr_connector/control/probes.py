@@ -1,0 +1,132 @@
+"""The probes that need the connector's key: is a token granted, and can Appointments be searched?"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime, timedelta
+from http import HTTPStatus
+from typing import Literal, TypeVar
+
+from ehr_api.control import EndpointConfiguration, ProbeOutcome, ProbeReport, ProbeResult
+from ehr_clients.errors import ContractError, RefusedError, RemoteError, TemporaryError
+from ehr_clients.fhir import Fhir
+from ehr_clients.guard import GuardedTransport, Network, Resolve, system_resolve
+from ehr_clients.http import client
+from ehr_clients.smart import Grant, SigningKey, discover, system_token
+from ehr_connector.keys import KeysError
+from ehr_connector.metrics import Metrics
+
+_Found = TypeVar("_Found")
+_AT_A_TIME = 32
+_LIMIT_S = 45.0
+"""The operator waits for a minute."""
+_AHEAD = timedelta(days=1)
+_ACTORS = 20
+"""Locations or practitioners in the search: enough to know that it is allowed."""
+_NOT_RUN = ProbeResult(outcome=ProbeOutcome.NOT_RUN)
+
+
+class Probes:
+    """Runs the probes of an endpoint, each time over fresh, guarded connections."""
+
+    def __init__(
+        self,
+        tls: ssl.SSLContext,
+        allowed: Sequence[Network],
+        signing_key: Callable[[], SigningKey],
+        now: Callable[[], datetime],
+        metrics: Metrics,
+        resolve: Resolve = system_resolve,
+    ) -> None:
+        self._tls = tls
+        self._allowed = allowed
+        self._signing_key = signing_key
+        self._now = now
+        self._metrics = metrics
+        self._resolve = resolve
+        self._gate = asyncio.Semaphore(_AT_A_TIME)
+
+    async def run(self, endpoint: EndpointConfiguration) -> ProbeReport:
+        """Return what the probes saw; never raises for what the server does."""
+        async with self._gate:
+            report = await self._run(endpoint)
+        for probe, result in (("token", report.token), ("appointment_search", report.appointment_search)):
+            self._metrics.probes.labels(probe, result.outcome.value).inc()
+        return report
+
+    async def _run(self, endpoint: EndpointConfiguration) -> ProbeReport:
+        transport = GuardedTransport(tls=self._tls, allowed=self._allowed, resolve=self._resolve)
+        async with client(transport=transport) as http:
+            try:
+                key = self._signing_key()
+            except KeysError:
+                return ProbeReport(token=ProbeResult(outcome=ProbeOutcome.NOT_CONFIGURED), appointment_search=_NOT_RUN)
+
+            async def grant() -> Grant:
+                configuration = await discover(http, endpoint.base_url)
+                return await system_token(
+                    http, configuration.token_endpoint, endpoint.system_client_id, key, endpoint.system_scopes
+                )
+
+            granted, token = await _timed(grant)
+            if granted is None:
+                return ProbeReport(token=token, appointment_search=_NOT_RUN)
+            missing = granted.missing(endpoint.system_scopes)
+            if missing:
+                token = token.model_copy(update={"outcome": ProbeOutcome.SCOPES_MISSING, "missing_scopes": missing})
+                return ProbeReport(token=token, appointment_search=_NOT_RUN)
+
+            async def search() -> int:
+                actor, ids = _actor(endpoint)
+                now = self._now()
+                fhir = Fhir(http, endpoint.base_url, granted.access_token)
+                return await fhir.count_appointments(actor, ids[:_ACTORS], now, now + _AHEAD)
+
+            matches, result = await _timed(search)
+            return ProbeReport(token=token, appointment_search=result.model_copy(update={"matches": matches}))
+
+
+def _actor(endpoint: EndpointConfiguration) -> tuple[Literal["location", "practitioner"], list[str]]:
+    if endpoint.appointments.locations:
+        return "location", endpoint.appointments.locations
+    return "practitioner", endpoint.appointments.practitioners
+
+
+async def _timed(call: Callable[[], Awaitable[_Found]]) -> tuple[_Found | None, ProbeResult]:
+    """Return what the call gave, if it gave anything, and the evidence of how it went."""
+    started_s = time.perf_counter()
+    found: _Found | None = None
+    try:
+        async with asyncio.timeout(_LIMIT_S):
+            found = await call()
+        result = ProbeResult(outcome=ProbeOutcome.PASSED, http_status=HTTPStatus.OK)
+    except TimeoutError:
+        result = ProbeResult(outcome=ProbeOutcome.UNREACHABLE)
+    except RemoteError as exc:
+        result = _result(exc)
+    elapsed_ms = round((time.perf_counter() - started_s) * 1000)
+    return found, result.model_copy(update={"latency_milliseconds": elapsed_ms})
+
+
+def _result(error: RemoteError) -> ProbeResult:
+    match error:
+        case RefusedError(status=HTTPStatus.NOT_FOUND):
+            return ProbeResult(outcome=ProbeOutcome.NOT_FOUND, http_status=error.status)
+        case RefusedError(status=HTTPStatus.FORBIDDEN):
+            # Millennium's "Tenant not valid or accessible"; a client without a scope gets no token in the first place.
+            return ProbeResult(outcome=ProbeOutcome.TENANT_REFUSED, http_status=error.status)
+        case RefusedError():
+            return ProbeResult(
+                outcome=ProbeOutcome.REFUSED, http_status=error.status, error_code=error.code[:128] or None
+            )
+        case TemporaryError(status=None):
+            return ProbeResult(outcome=ProbeOutcome.UNREACHABLE)
+        case TemporaryError():
+            return ProbeResult(outcome=ProbeOutcome.SERVER_ERROR, http_status=error.status)
+        case ContractError():
+            return ProbeResult(outcome=ProbeOutcome.UNEXPECTED_ANSWER)
+        case _:
+            return ProbeResult(outcome=ProbeOutcome.UNREACHABLE)

@@ -1,0 +1,24 @@
+"""Metrics of the connector. No label holds anything about a person."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+
+class Metrics:
+    """All metrics, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.requests = Counter(
+            "ehr_connector_http_requests", "Requests.", ["method", "route", "status"], registry=self.registry
+        )
+        self.request_seconds = Histogram(
+            "ehr_connector_http_request_duration_seconds", "Time of a request.", ["route"], registry=self.registry
+        )
+        self.organizations = Gauge(
+            "ehr_connector_organizations", "Organisations that are configured.", registry=self.registry
+        )
+        self.probes = Counter(
+            "ehr_connector_probes", "Probes with our key, by outcome.", ["probe", "outcome"], registry=self.registry
+        )

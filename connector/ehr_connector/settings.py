@@ -1,0 +1,79 @@
+"""Settings of the connector."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Network, IPv6Network
+from typing import Annotated
+
+from pydantic import DirectoryPath, Field, FilePath, StringConstraints, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from ehr_api.v1alpha1.ehr_connector_config import DataGeography
+from ehr_program.logs import Level
+from ehr_program.settings import CommaSeparated
+
+_SQLITE = "sqlite+aiosqlite://"
+_POSTGRESQL = "postgresql+psycopg://"
+_DatabaseUrl = Annotated[str, StringConstraints(pattern=rf"^({_SQLITE}|{_POSTGRESQL})".replace("+", "[+]"))]
+
+
+class DatabaseSettings(BaseSettings):
+    """What the migrations need."""
+
+    model_config = SettingsConfigDict(env_prefix="EHR_CONNECTOR_", extra="ignore", frozen=True)
+
+    database_url: _DatabaseUrl = Field(
+        default="sqlite+aiosqlite:///ehr-connector.sqlite3",
+        repr=False,
+        description="SQLAlchemy URL of the database: sqlite+aiosqlite:///PATH for one process, or"
+        " postgresql+psycopg://USER@HOST/DATABASE for replicas.",
+    )
+    log_level: Level = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR.")
+
+
+class Settings(DatabaseSettings):
+    """What differs from one installation to another; everything about an organisation comes from the operator."""
+
+    geography: DataGeography = Field(
+        description="Where this connector keeps data: Americas, Europe or AsiaPacific. It refuses the configuration of an"
+        " organisation of another geography."
+    )
+    keys_dir: DirectoryPath = Field(
+        description="Folder with the signing keys, one private JWK a file; `python -m ehr_connector new-key DIR` makes one."
+    )
+    control_issuer: Annotated[str, StringConstraints(pattern="^https://")] = Field(
+        description="Issuer of the service-account tokens of the cluster where the operator runs; its JWKS is found by"
+        " OpenID Connect discovery."
+    )
+    control_audience: str = Field(
+        default="ehr-connector", min_length=1, description="Audience that the operator's token must have."
+    )
+    control_subject: str = Field(
+        default="system:serviceaccount:ehr-system:ehr-operator",
+        min_length=1,
+        description="Subject that the operator's token must have.",
+    )
+    control_ca_file: FilePath | None = Field(
+        default=None, description="PEM file with the authority of the issuer's server, besides the system's."
+    )
+    ca_file: FilePath | None = Field(
+        default=None, description="PEM file with authorities of FHIR servers to trust, besides the system's."
+    )
+    allowed_networks: CommaSeparated[IPv4Network | IPv6Network] = Field(
+        default=(),
+        description="Networks that are not public but may hold FHIR servers, for example 10.20.0.0/16. All other private,"
+        " loopback and link-local addresses are refused.",
+    )
+    host: str = Field(default="0.0.0.0", description="Address to serve on.")  # noqa: S104 (a pod's)
+    port: int = Field(default=8443, ge=1, le=65535, description="Port to serve on.")
+    tls_cert_file: FilePath | None = Field(
+        default=None,
+        description="PEM certificate chain. Without it plain HTTP is served, for an ingress that ends TLS.",
+    )
+    tls_key_file: FilePath | None = Field(default=None, description="PEM key of the certificate.")
+
+    @model_validator(mode="after")
+    def _certificate_has_key(self) -> Settings:
+        if (self.tls_cert_file is None) != (self.tls_key_file is None):
+            raise ValueError("EHR_CONNECTOR_TLS_CERT_FILE and EHR_CONNECTOR_TLS_KEY_FILE go together")
+        return self

@@ -1,0 +1,1 @@
+"""The database. No table has a column that could hold patient data."""

@@ -1,0 +1,1 @@
+"""What every page and every API of the connector shares: error answers, headers, metrics."""

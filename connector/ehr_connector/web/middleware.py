@@ -1,0 +1,66 @@
+"""Around every request: an id, the security headers, the count and the time. Pure ASGI, so that streams pass untouched."""
+
+from __future__ import annotations
+
+import logging
+import time
+from uuid import uuid4
+
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from ehr_connector.metrics import Metrics
+from ehr_connector.web.correlation import correlation_id
+
+_log = logging.getLogger("ehr_connector.access")
+
+_HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "Strict-Transport-Security": "max-age=31536000",
+    "X-Content-Type-Options": "nosniff",
+}
+"""The strictest; a page that needs more sets its own."""
+_UNKNOWN = "(no route)"
+_PROBES = frozenset({"/livez", "/readyz", "/metrics"})
+
+
+class RequestMiddleware:
+    """Wraps the whole app."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        token = correlation_id.set(uuid4().hex)
+        started_s = time.perf_counter()
+        status = 500
+
+        async def sending(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                for name, value in _HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        try:
+            await self._app(scope, receive, sending)
+        finally:
+            self._tell(scope, status, time.perf_counter() - started_s)
+            correlation_id.reset(token)
+
+    def _tell(self, scope: Scope, status: int, seconds: float) -> None:
+        """Count and log by route, never by path: a path may hold a patient's link."""
+        route = getattr(scope.get("route"), "path", _UNKNOWN)
+        self._metrics.requests.labels(scope["method"], route, str(status)).inc()
+        self._metrics.request_seconds.labels(route).observe(seconds)
+        if route not in _PROBES:
+            _log.info("%s %s %s", scope["method"], route, status, extra={"seconds": round(seconds, 4)})
