@@ -17,6 +17,7 @@ from starlette.routing import Mount, Route
 
 from ehr_sandbox.acs import rest
 from ehr_sandbox.acs.controls import CONTROLS, Controls
+from ehr_sandbox.acs.correlation import CorrelationVector
 from ehr_sandbox.acs.errors import AzureError, error_body
 from ehr_sandbox.acs.gate import Gate, answer_azure_error
 from ehr_sandbox.acs.settings import AcsSettings
@@ -60,7 +61,11 @@ def create_app(settings: AcsSettings | None = None) -> Starlette:
             Mount(CONTROL_PREFIX, routes=controls),
             *rest.routes(Gate(world, store)),
         ],
-        middleware=[Middleware(SimulatorHeader, name=SERVER), Middleware(FaultMiddleware, faults=faults)],
+        middleware=[
+            Middleware(SimulatorHeader, name=SERVER),
+            Middleware(CorrelationVector),
+            Middleware(FaultMiddleware, faults=faults),
+        ],
         exception_handlers={AzureError: answer_azure_error, HTTPException: _answer_unknown_address},
     )
 

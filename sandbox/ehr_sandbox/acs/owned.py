@@ -51,7 +51,7 @@ def change_capabilities(world: World, phone_number: str, patch: CapabilitiesPatc
     offerings = offerings_of(number.country_code, number.phone_number_type, number.assignment_type)
     if not any(capabilities.within(offering.capabilities) for offering in offerings):
         raise bad_request(UNSUPPORTED)
-    location = f"/phoneNumbers/%2B{number.id}"
+    location = f"/phoneNumbers/{number.phone_number}"
     return world.start(
         "updatePhoneNumberCapabilities", number.id, resource_location=location, capabilities=capabilities
     )

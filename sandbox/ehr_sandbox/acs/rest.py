@@ -54,8 +54,7 @@ def _browse(world: World, call: Call) -> Response:
 
 def _search(world: World, call: Call) -> Response:
     search, operation = searches.start_search(world, call.path["country"], call.body_as(searches.SearchRequest))
-    location = operation.resource_location or ""
-    return _accepted(operation, {"search-id": search.id, "Location": location})
+    return _accepted(call, operation, {"search-id": search.id})
 
 
 def _search_result(world: World, call: Call) -> Response:
@@ -78,7 +77,7 @@ def _search_result(world: World, call: Call) -> Response:
 
 def _purchase_search(world: World, call: Call) -> Response:
     operation = searches.purchase(world, call.body_as(searches.PurchaseRequest))
-    return _accepted(operation, {"purchase-id": operation.id.partition("_")[2]})
+    return _accepted(call, operation, {"purchase-id": operation.id.partition("_")[2]})
 
 
 def _list_reservations(world: World, call: Call) -> Response:
@@ -117,17 +116,17 @@ def _delete_reservation(world: World, call: Call) -> Response:
 def _purchase_reservation(world: World, call: Call) -> Response:
     agreement = call.body_as(reservations.AgreementRequest)
     operation = reservations.purchase(world, call.path["id"], agreement)
-    return _accepted(operation, {"reservation-purchase-id": operation.id.partition("_")[2]})
+    return _accepted(call, operation, {"reservation-purchase-id": operation.id.partition("_")[2]})
 
 
 def _get_operation(world: World, call: Call) -> Response:
     operation = owned.find_operation(world, call.path["id"])
-    headers = {"Location": operation.resource_location} if operation.resource_location else {}
+    body = operation.to_wire(without={"due_at", "subject", "capabilities", "failure", "resource_location"})
+    location = _location(call, operation)
     # A result that does not exist is not pointed at.
-    hidden = {"due_at", "subject", "capabilities", "failure"} | (
-        set[str]() if operation.status == "succeeded" else {"resource_location"}
-    )
-    return JSONResponse(operation.to_wire(without=hidden), headers=headers)
+    if location and operation.status == "succeeded":
+        body["resourceLocation"] = location["Location"]
+    return JSONResponse(body, headers=location)
 
 
 def _cancel_operation(world: World, call: Call) -> Response:
@@ -154,26 +153,40 @@ def _get_owned(world: World, call: Call) -> Response:
 
 def _release(world: World, call: Call) -> Response:
     operation = owned.release(world, call.path["number"])
-    return _accepted(operation, {"release-id": operation.id.partition("_")[2]})
+    return _accepted(call, operation, {"release-id": operation.id.partition("_")[2]})
 
 
 def _change_capabilities(world: World, call: Call) -> Response:
     patch = call.body_as(owned.CapabilitiesPatch, merge_patch=True)
     operation = owned.change_capabilities(world, call.path["number"], patch)
-    location = operation.resource_location or ""
-    return _accepted(operation, {"capabilities-id": operation.id.partition("_")[2], "Location": location})
+    return _accepted(call, operation, {"capabilities-id": operation.id.partition("_")[2]})
 
 
-def _accepted(operation: Operation, headers: dict[str, str]) -> Response:
-    """Return 202 with the operation's address, which is relative as in the vendor's examples."""
+def _accepted(call: Call, operation: Operation, headers: dict[str, str]) -> Response:
+    """Return 202 with the operation's address."""
     return Response(
         status_code=202,
         headers={
-            "Operation-Location": f"/phoneNumbers/operations/{operation.id}",
+            "Operation-Location": _address(call, f"/phoneNumbers/operations/{operation.id}"),
             "operation-id": operation.id,
+            **_location(call, operation),
             **headers,
         },
     )
+
+
+def _location(call: Call, operation: Operation) -> dict[str, str]:
+    """Return the header that leads to what the operation brings about, where that has an address."""
+    return {"Location": _address(call, operation.resource_location)} if operation.resource_location else {}
+
+
+def _address(call: Call, path: str) -> str:
+    """Return a path for the client to follow as it is: relative, and with the API version that the call had.
+
+    The vendor's examples leave the version out, but its clients do not add it, and their recordings of the service
+    have it.
+    """
+    return f"{path}?api-version={call.query['api-version']}"
 
 
 def _reservation(reservation: Reservation, *, numbers: bool = True) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import httpx
 from azure.communication.phonenumbers import AvailablePhoneNumber, PhoneNumbersReservation
 from azure.communication.phonenumbers.aio import PhoneNumbersClient
 from azure.core.credentials import AccessToken, AzureKeyCredential
+from azure.core.exceptions import HttpResponseError
 from azure.core.pipeline.policies import AsyncRetryPolicy
 
 from ehr_sandbox.acs.app import create_app
@@ -62,12 +63,11 @@ class AcsStandIn:
         )
 
     async def sdk(self, credential: Any = None, *, endpoint: str | None = None, **options: Any) -> PhoneNumbersClient:
-        """Return the vendor's client, with the access key when no credential is given; it repeats nothing by itself."""
+        """Return the vendor's client, with the access key when no credential is given; it repeats nothing unless told."""
         client = PhoneNumbersClient(
             endpoint or self.url,
             credential or AzureKeyCredential(self.settings.access_key),
-            retry_policy=AsyncRetryPolicy.no_retries(),
-            **options,
+            **{"retry_policy": AsyncRetryPolicy.no_retries(), **options},
         )
         return await self._resources.enter_async_context(client)
 
@@ -139,6 +139,12 @@ async def reserve(
 async def reserve_any(sdk: PhoneNumbersClient) -> str:
     """Put a number on sale into a new reservation, and return the reservation's id."""
     return id_of(await reserve(sdk, (await on_sale(sdk))[0]))
+
+
+def retry_after_s(error: HttpResponseError) -> int:
+    """Return what the answer names, which must be whole seconds."""
+    assert error.response is not None
+    return int(error.response.headers["Retry-After"])  # pyright: ignore[reportAttributeAccessIssue]  # The vendor's type is a part of its class.
 
 
 def id_of(reservation: PhoneNumbersReservation) -> str:

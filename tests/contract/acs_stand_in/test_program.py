@@ -19,7 +19,6 @@ import httpx
 import pytest
 import trustme
 from azure.communication.phonenumbers.aio import PhoneNumbersClient
-from azure.core.credentials import AzureKeyCredential
 from azure.core.exceptions import ClientAuthenticationError
 from azure.core.pipeline.policies import AsyncRetryPolicy
 
@@ -61,10 +60,9 @@ class Program:
 
     @asynccontextmanager
     async def sdk(self, http: httpx.AsyncClient, access_key: str) -> AsyncGenerator[PhoneNumbersClient]:
-        """Open the vendor's client, with an access key."""
-        async with PhoneNumbersClient(
-            str(http.base_url).rstrip("/"),
-            AzureKeyCredential(access_key),
+        """Open the vendor's client by a connection string, which always leads to TLS."""
+        async with PhoneNumbersClient.from_connection_string(
+            f"endpoint={str(http.base_url).rstrip('/')};accesskey={access_key}",
             retry_policy=AsyncRetryPolicy.no_retries(),
             connection_verify=str(self._folder / "ca.pem"),
         ) as client:
