@@ -37,8 +37,7 @@ class ClientKeys:
         """`urls` holds the address of each client's keys; `ca_file` the authorities that are trusted for it."""
         self._urls = urls
         self._now = now
-        self._ca_file = ca_file
-        self._trust: ssl.SSLContext | None = None
+        self._trust = ssl.create_default_context(cafile=ca_file)
         self._fetched: dict[str, _Fetched] = {}
 
     async def key(self, client_id: str, kid: str) -> PublicKey | None:
@@ -53,8 +52,6 @@ class ClientKeys:
         return fetched.keys.get(kid)
 
     async def _fetch(self, url: str) -> dict[str, PublicKey]:
-        if self._trust is None:
-            self._trust = ssl.create_default_context(cafile=self._ca_file)
         try:
             async with (
                 httpx.AsyncClient(verify=self._trust, trust_env=False, timeout=_TIMEOUT_S) as http,
