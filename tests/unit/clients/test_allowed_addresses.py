@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ehr_clients.guard import is_allowed
 
@@ -74,6 +76,16 @@ def test_an_allowed_network_allows_its_own_addresses_and_no_others(address: str)
 
     assert not is_allowed(ip_address(address), somewhere_else)
     assert is_allowed(ip_address(address), [*somewhere_else, ip_network(address.partition("%")[0])])
+
+
+@settings(deadline=None)
+@given(st.ip_addresses(v=4), st.ip_addresses(v=6, network="::/48"))
+def test_an_ipv4_address_inside_ipv6_is_judged_as_the_ipv4_address(inner: IPv4Address, rest: IPv6Address) -> None:
+    mapped = IPv6Address(f"::ffff:{inner}")
+    nat64 = IPv6Address(f"64:ff9b::{inner}")
+    six_to_four = IPv6Address((0x2002 << 112) | (int(inner) << 80) | int(rest))
+
+    assert {is_allowed(address, []) for address in (mapped, nat64, six_to_four)} == {is_allowed(inner, [])}
 
 
 @pytest.mark.parametrize("address", ["10.1.2.3", "::ffff:10.1.2.3", "64:ff9b::10.1.2.3", "2002:a01:203::1"])

@@ -10,7 +10,7 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parents[3]
 
 
-@pytest.mark.parametrize("folder", ["api", "clients", "operator", "connector", "infra", "sandbox"])
+@pytest.mark.parametrize("folder", ["api", "clients", "programs", "operator", "connector", "infra", "sandbox"])
 def test_a_top_level_folder_is_no_package(folder: str) -> None:
     """`operator/__init__.py` would hide Python's own `operator`; the others would offer a second import path."""
     assert not (REPOSITORY / folder / "__init__.py").exists()
