@@ -92,6 +92,8 @@ ROWS = [
     Row("SMS, second box false", CONFIG, {BOX_2: False}, (CONSENT, BOX_2_REMEDY)),
     Row("consent without who", CONFIG, {f"{CONSENT}.acknowledgedBy": REMOVED}, (CONSENT, WHO_AND_WHEN)),
     Row("consent without when", CONFIG, {f"{CONSENT}.acknowledgedAt": REMOVED}, (CONSENT, WHO_AND_WHEN)),
+    Row("consent at a time without zone", CONFIG, {f"{CONSENT}.acknowledgedAt": "2026-01-31T09:00:00"},
+        (f"{CONSENT}.acknowledgedAt", "must be of type date-time")),
     Row("consent without who, SMS off", CONFIG,
         {"spec.smsNotifications.enabled": False, f"{CONSENT}.acknowledgedBy": REMOVED}, (CONSENT, WHO_AND_WHEN)),
     Row("consent withdrawn while SMS stays on", CONFIG, {BOX_1: False}, (CONSENT, BOX_1_REMEDY), first={}),
