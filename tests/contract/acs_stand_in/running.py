@@ -62,12 +62,13 @@ class AcsStandIn:
             )
         )
 
-    async def sdk(self, credential: Any = None, *, endpoint: str | None = None, **options: Any) -> PhoneNumbersClient:
-        """Return the vendor's client, with the access key when no credential is given; it repeats nothing unless told."""
+    async def sdk(self, credential: Any = None, *, endpoint: str | None = None) -> PhoneNumbersClient:
+        """Return the vendor's client, with the access key when no credential is given; it repeats nothing by itself."""
         client = PhoneNumbersClient(
             endpoint or self.url,
             credential or AzureKeyCredential(self.settings.access_key),
-            **{"retry_policy": AsyncRetryPolicy.no_retries(), **options},
+            # Without its own retries: they would repeat a purchase after a 503, and hide what the service answered.
+            retry_policy=AsyncRetryPolicy.no_retries(),
         )
         return await self._resources.enter_async_context(client)
 

@@ -8,7 +8,6 @@ import httpx
 import pytest
 from azure.communication.phonenumbers.aio import PhoneNumbersClient
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError, ServiceRequestError
-from azure.core.pipeline.policies import AsyncRetryPolicy
 from contract.acs_stand_in.running import (
     AcsStandIn,
     AcsStarter,
@@ -104,19 +103,6 @@ async def test_a_purchase_whose_answer_was_lost_can_be_asked_after(acs: AcsStand
 
     assert str((await sdk.get_reservation(reservation_id)).status) == "completed"
     assert len(await acs.bought()) == 1
-
-
-async def test_the_vendors_client_by_itself_repeats_a_purchase_that_the_service_could_not_answer(
-    acs: AcsStandIn,
-) -> None:
-    sdk = await acs.sdk(retry_policy=AsyncRetryPolicy(retry_backoff_factor=0))
-    reservation_id = await reserve_any(sdk)
-    await acs.control("PUT", "faults", [{"action": "status", "status": 503, "path": "/:purchase$"}])
-
-    await sdk.begin_purchase_reservation(reservation_id)
-
-    requests = (await acs.control("GET", "requests?path=/:purchase$"))["requests"]
-    assert [request["status"] for request in requests] == [503, 202]
 
 
 async def test_an_empty_reservation_is_not_bought(sdk: PhoneNumbersClient) -> None:
