@@ -25,6 +25,8 @@ API_VERSIONS = ("2021-03-07", "2022-12-01", "2024-03-01", "2025-02-11", "2025-04
 _FIRST_WITH_RESERVATIONS = "2025-04-01"
 _RESERVATION_PATHS = re.compile(r"/reservations(/|$)|/:browse$")
 _MERGE_PATCH = "application/merge-patch+json"
+_LARGEST_PAGE = 100
+"""A page is this large where the call names no size, too."""
 
 Body = TypeVar("Body", bound=BaseModel)
 
@@ -126,20 +128,16 @@ async def answer_azure_error(_request: Request, exc: Exception) -> Response:
     return JSONResponse(exc.body, status_code=exc.status, headers=headers)
 
 
-def page(
-    name: str,
-    items: list[dict[str, Any]],
-    path: str,
-    *,
-    query: Mapping[str, str],
-    skip: int,
-    size_name: str,
-    size: int,
-) -> Response:
-    """Return one page of a list, with a relative `nextLink`, which repeats the query, while there is more."""
+def page(call: Call, name: str, items: list[dict[str, Any]], path: str, *, size_name: str = "maxPageSize") -> Response:
+    """Return the page of a list that the call asks for, with a relative `nextLink` while there is more.
+
+    The link repeats the query, for a client follows it as it is.
+    """
+    skip = call.number("skip", 0)
+    size = max(1, min(call.number(size_name, _LARGEST_PAGE), _LARGEST_PAGE))
     shown = items[skip : skip + size]
     body: dict[str, Any] = {name: shown}
     if skip + len(shown) < len(items):
-        following = {**query, "skip": str(skip + size), size_name: str(size)}
+        following = {**call.query, "skip": str(skip + size), size_name: str(size)}
         body["nextLink"] = f"{path}?{urlencode(following)}"
     return JSONResponse(body)

@@ -13,23 +13,22 @@ from ehr_sandbox.acs.gate import Call, Gate, page
 from ehr_sandbox.acs.model import AssignmentType, NumberType
 from ehr_sandbox.acs.world import World
 
-_PAGE_SIZE = 100
+_PATH = "/availablePhoneNumbers/countries"
 
 
 def routes(gate: Gate) -> list[Route]:
     """Return the routes."""
-    countries = "/availablePhoneNumbers/countries"
     return [
-        gate.route("GET", countries, _countries),
-        gate.route("GET", f"{countries}/{{country}}/localities", _localities),
-        gate.route("GET", f"{countries}/{{country}}/areaCodes", _area_codes),
-        gate.route("GET", f"{countries}/{{country}}/offerings", _offerings),
+        gate.route("GET", _PATH, _countries),
+        gate.route("GET", f"{_PATH}/{{country}}/localities", _localities),
+        gate.route("GET", f"{_PATH}/{{country}}/areaCodes", _area_codes),
+        gate.route("GET", f"{_PATH}/{{country}}/offerings", _offerings),
     ]
 
 
 def _countries(_world: World, call: Call) -> Response:
     items = [{"localizedName": name, "countryCode": code} for code, name in COUNTRIES.items()]
-    return _page(call, "countries", items, "")
+    return page(call, "countries", items, _PATH)
 
 
 def _localities(_world: World, call: Call) -> Response:
@@ -42,7 +41,7 @@ def _localities(_world: World, call: Call) -> Response:
         for area in _areas(country, _one_of(call, "phoneNumberType", NumberType), None)
         if area.locality and _in_division(call, area)
     ]
-    return _page(call, "phoneNumberLocalities", items, f"/{country}/localities")
+    return page(call, "phoneNumberLocalities", items, f"{_PATH}/{country}/localities")
 
 
 def _area_codes(_world: World, call: Call) -> Response:
@@ -58,7 +57,7 @@ def _area_codes(_world: World, call: Call) -> Response:
         for area in _areas(country, number_type, _one_of(call, "assignmentType", AssignmentType))
         if locality in {None, area.locality} and _in_division(call, area)
     ]
-    return _page(call, "areaCodes", items, f"/{country}/areaCodes")
+    return page(call, "areaCodes", items, f"{_PATH}/{country}/areaCodes")
 
 
 def _offerings(_world: World, call: Call) -> Response:
@@ -73,7 +72,7 @@ def _offerings(_world: World, call: Call) -> Response:
         }
         for offering in offerings_of(country, number_type, _one_of(call, "assignmentType", AssignmentType))
     ]
-    return _page(call, "phoneNumberOfferings", items, f"/{country}/offerings")
+    return page(call, "phoneNumberOfferings", items, f"{_PATH}/{country}/offerings")
 
 
 def _country(call: Call) -> str:
@@ -97,9 +96,3 @@ def _areas(country: str, number_type: str | None, assignment_type: str | None) -
 
 def _in_division(call: Call, area: Area) -> bool:
     return call.query.get("administrativeDivision") in {None, area.division, area.division_name}
-
-
-def _page(call: Call, name: str, items: list[dict[str, Any]], place: str) -> Response:
-    size = max(1, min(call.number("maxPageSize", _PAGE_SIZE), _PAGE_SIZE))
-    link = f"/availablePhoneNumbers/countries{place}"
-    return page(name, items, link, query=call.query, skip=call.number("skip", 0), size_name="maxPageSize", size=size)

@@ -17,8 +17,6 @@ from ehr_sandbox.acs.gate import Call, Gate, page
 from ehr_sandbox.acs.model import Operation, Reservation, needs_agreement
 from ehr_sandbox.acs.world import World
 
-_PAGE_SIZE = 100
-
 
 def routes(gate: Gate) -> list[Route]:
     """Return every route of the interface; a slash then a colon is how Azure spells the actions."""
@@ -82,15 +80,7 @@ def _purchase_search(world: World, call: Call) -> Response:
 
 def _list_reservations(world: World, call: Call) -> Response:
     items = [_reservation(found, numbers=False) for found in world.state.reservations.values()]
-    return page(
-        "reservations",
-        items,
-        "/availablePhoneNumbers/reservations",
-        query=call.query,
-        skip=call.number("skip", 0),
-        size_name="maxPageSize",
-        size=_page_size(call, "maxPageSize"),
-    )
+    return page(call, "reservations", items, "/availablePhoneNumbers/reservations")
 
 
 def _get_reservation(world: World, call: Call) -> Response:
@@ -136,15 +126,7 @@ def _cancel_operation(world: World, call: Call) -> Response:
 
 def _list_owned(world: World, call: Call) -> Response:
     items = [number.to_wire(without={"listed_at"}) for number in owned.listed(world)]
-    return page(
-        "phoneNumbers",
-        items,
-        "/phoneNumbers",
-        query=call.query,
-        skip=call.number("skip", 0),
-        size_name="top",
-        size=_page_size(call, "top"),
-    )
+    return page(call, "phoneNumbers", items, "/phoneNumbers", size_name="top")
 
 
 def _get_owned(world: World, call: Call) -> Response:
@@ -192,7 +174,3 @@ def _address(call: Call, path: str) -> str:
 def _reservation(reservation: Reservation, *, numbers: bool = True) -> dict[str, Any]:
     hidden = {"created_at"} if numbers else {"created_at", "phone_numbers"}
     return reservation.to_wire(without=hidden)
-
-
-def _page_size(call: Call, name: str) -> int:
-    return max(1, min(call.number(name, _PAGE_SIZE), _PAGE_SIZE))
