@@ -27,8 +27,16 @@ def generated_files() -> dict[str, str]:
     return {name: _HEADER + content for name, content in files.items()}
 
 
+class _Dumper(yaml.SafeDumper):
+    """Writes every list out: anchors and aliases are hard to review."""
+
+    def ignore_aliases(self, data: object) -> bool:
+        """Write nothing as a reference."""
+        return True
+
+
 def _document(document: dict[str, Any]) -> str:
-    return yaml.safe_dump(document, sort_keys=False, width=120, allow_unicode=True)
+    return yaml.dump(document, Dumper=_Dumper, sort_keys=False, width=120, allow_unicode=True)
 
 
 def main() -> None:

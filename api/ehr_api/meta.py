@@ -14,7 +14,16 @@ GROUP = "ehrconnector.io"
 VERSION = "v1alpha1"
 API_VERSION = f"{GROUP}/{VERSION}"
 
-_ACRONYMS = {"id": "ID", "ids": "IDs", "url": "URL", "uri": "URI", "jwks": "JWKS", "fhir": "FHIR", "sms": "SMS"}
+_ACRONYMS = {
+    "id": "ID",
+    "ids": "IDs",
+    "uid": "UID",
+    "url": "URL",
+    "uri": "URI",
+    "jwks": "JWKS",
+    "fhir": "FHIR",
+    "sms": "SMS",
+}
 
 
 def api_name(snake_case: str) -> str:
@@ -128,9 +137,22 @@ Duration = Annotated[
 ]
 """A length of time as Go and Kubernetes write it, never negative: `24h`, `1h30m`, `500ms`."""
 
+_LABEL = "[a-zA-Z0-9]([-a-zA-Z0-9]{0,61}[a-zA-Z0-9])?"
+_PORT = "([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
+_OCTET = "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+_START = "^[a-z]+://([^@/]*@)?"
+_NAME = f"({_LABEL}[.])*[a-zA-Z]([-a-zA-Z0-9]{{0,61}}[a-zA-Z0-9])?"
+_IPV4 = f"({_OCTET}[.]){{3}}{_OCTET}"
+_IPV6 = r"[\\[][0-9a-fA-F:.]+[\\]]"
+"""A host by RFC 1123 or an address, and then nothing but ASCII without blanks (RFC 3986)."""
+
 _HTTPS = (
     Cel("self.startsWith('https://')", "must start with https://: credentials and patient data travel to this address"),
-    Cel("isURL(self)", "must be an absolute URL, for example https://host.example/path"),
+    Cel(
+        # A host that ends like an IPv4 address must be one: some programs read 0177.0.0.1 as 127.0.0.1.
+        f"isURL(self) && self.matches('{_START}({_NAME}|{_IPV4}|{_IPV6})(:{_PORT})?([/?#][!-~]*)?$')",
+        "must be an absolute URL, for example https://host.example/path",
+    ),
     Cel("!self.contains('@')", "must not contain user information (user:password@): credentials never stand in a URL"),
     Cel("!self.contains('?')", "must not contain a query (?...): remove everything from the question mark on"),
     Cel("!self.contains('#')", "must not contain a fragment (#...): remove everything from the number sign on"),

@@ -14,7 +14,7 @@ import httpx
 from pydantic import BaseModel, Field
 
 from ehr_clients.errors import ContractError
-from ehr_clients.http import Answer, check, exchange, parse
+from ehr_clients.http import Answer, ask, check, parse
 
 SYSTEM = "EHR"
 _FHIR_JSON = "application/fhir+json"
@@ -60,14 +60,16 @@ class Fhir:
             RefusedError: `code` is the code of the first issue of the OperationOutcome.
             RemoteError: The server gave no usable answer.
         """
-        operation = "search Appointment"
-        query: list[tuple[str, str | int | float | bool | None]] = [
-            (actor, ",".join(ids)),
-            ("date", f"ge{_instant(start)}"),
-            ("date", f"lt{_instant(end)}"),
-        ]
-        request = self._http.build_request("GET", f"{self._base_url}/Appointment", params=query, headers=self._headers)
-        answer = await exchange(self._http, request, system=SYSTEM, operation=operation)
+        query = [(actor, ",".join(ids)), ("date", f"ge{_instant(start)}"), ("date", f"lt{_instant(end)}")]
+        answer = await ask(
+            self._http,
+            "GET",
+            f"{self._base_url}/Appointment",
+            system=SYSTEM,
+            operation="search Appointment",
+            headers=self._headers,
+            query=query,
+        )
         bundle = parse(check(answer, code=_issue_code(answer)), _Bundle)
         found = [entry.resource for entry in bundle.entry if entry.resource is not None]
         return sum(resource.resource_type == "Appointment" for resource in found)

@@ -22,9 +22,17 @@ Network = IPv4Network | IPv6Network
 Resolve = Callable[[str, int], Awaitable[Sequence[Address]]]
 """Gives the addresses behind a host name; raises OSError when there are none."""
 
-_NAT64 = ip_network("64:ff9b::/96")
-_AZURE_PLATFORM = ip_address("168.63.129.16")
-"""Azure's host services answer on this address of the public range (learn.microsoft.com, "What is IP 168.63.129.16")."""
+_IPV4_AT_THE_END = tuple(
+    ip_network(prefix) for prefix in ("::/96", "::ffff:0:0/96", "::ffff:0:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48")
+)
+"""IPv6 addresses that stand for the IPv4 address in their last 32 bits (RFC 4291, 6052, 8215; IANA's registry)."""
+_IPV6_GLOBAL = ip_network("2000::/3")
+"""All that IANA has given out as global unicast."""
+_NOT_THE_INTERNET = (
+    ip_network("168.63.129.16/32"),  # Azure's host services (learn.microsoft.com, "What is IP 168.63.129.16")
+    ip_network("192.0.0.0/24"),  # RFC 6890; the metadata service of Oracle's cloud is among them
+)
+"""IPv4 addresses that Python takes for global, or does in some of its releases."""
 
 
 class ResolutionError(RemoteError):
@@ -43,15 +51,17 @@ def is_allowed(address: Address, allowed: Sequence[Network]) -> bool:
     inner = _embedded(address)
     if any(inner in network or address in network for network in allowed):
         return True
-    return inner.is_global and not inner.is_multicast and inner != _AZURE_PLATFORM
+    if isinstance(inner, IPv6Address):
+        return inner in _IPV6_GLOBAL and inner.is_global
+    return inner.is_global and not inner.is_multicast and not any(inner in network for network in _NOT_THE_INTERNET)
 
 
 def _embedded(address: Address) -> Address:
     if isinstance(address, IPv4Address):
         return address
-    if address in _NAT64:
+    if any(address in network for network in _IPV4_AT_THE_END):
         return IPv4Address(int(address) & 0xFFFF_FFFF)
-    return address.ipv4_mapped or address.sixtofour or address
+    return address.sixtofour or address
 
 
 async def system_resolve(host: str, port: int) -> Sequence[Address]:
@@ -115,7 +125,7 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         try:
             async with asyncio.timeout(limits.CONNECT_TIMEOUT_S):
                 addresses = await self._resolve(host, port)
-        except (OSError, TimeoutError) as exc:
+        except (OSError, TimeoutError, UnicodeError) as exc:  # a name that cannot be one is a UnicodeError
             raise ResolutionError("DNS", "resolve", f"'{host}' has no address") from exc
         refused = [address for address in addresses if not is_allowed(address, self._allowed)]
         if refused or not addresses:

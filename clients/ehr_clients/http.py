@@ -10,6 +10,7 @@ import asyncio
 import email.utils
 import ssl
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,9 +20,13 @@ import httpx
 from pydantic import BaseModel, ValidationError
 
 from ehr_clients import limits
-from ehr_clients.errors import ContractError, RefusedError, TemporaryError
+from ehr_clients.errors import ContractError, RefusedError, RemoteError, TemporaryError
 
 Body = TypeVar("Body", bound=BaseModel)
+
+Http = httpx.AsyncClient
+Auth = httpx.Auth
+"""The library's types under our names: nothing outside this package imports it."""
 
 _TEMPORARY = frozenset({408, 425, 429, 500, 502, 503, 504})
 
@@ -77,6 +82,35 @@ def client(
         # Compressed answers are not asked for: a small one could unpack to any size.
         headers={"Accept-Encoding": "identity"},
     )
+
+
+class InvalidUrlError(RemoteError):
+    """The address is none, whatever server it means."""
+
+
+async def ask(
+    http: httpx.AsyncClient,
+    method: str,
+    url: str,
+    *,
+    system: str,
+    operation: str,
+    headers: Mapping[str, str] | None = None,
+    query: Sequence[tuple[str, str]] = (),
+    form: Mapping[str, str] | None = None,
+    timeout_s: float = limits.ANSWER_TIMEOUT_S,
+) -> Answer:
+    """Send a request once and return its answer, whatever its status; for addresses that we did not make ourselves.
+
+    Raises:
+        InvalidUrlError: `url` is none.
+        RemoteError: As for `exchange`.
+    """
+    try:
+        request = http.build_request(method, url, headers=headers, params=[*query] or None, data=form)
+    except (httpx.InvalidURL, UnicodeError) as exc:
+        raise InvalidUrlError(system, operation, "the address is not a URL") from exc
+    return await exchange(http, request, system=system, operation=operation, timeout_s=timeout_s)
 
 
 async def exchange(

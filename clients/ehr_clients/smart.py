@@ -18,9 +18,10 @@ from joserfc.jwk import ECKey, RSAKey
 from pydantic import BaseModel, Field
 
 from ehr_clients.errors import ContractError
-from ehr_clients.http import Answer, check, exchange, parse
+from ehr_clients.http import Answer, ask, check, parse
 
 SYSTEM = "EHR"
+_JSON = {"Accept": "application/json"}
 _ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _ASSERTION_S = 240
 """Life of an assertion; the specification allows five minutes, clocks differ."""
@@ -68,11 +69,9 @@ async def discover(http: httpx.AsyncClient, base_url: str) -> SmartConfiguration
         RemoteError: The server gave no usable answer.
     """
     base = base_url.rstrip("/") + "/"
-    request = http.build_request(
-        "GET", base + ".well-known/smart-configuration", headers={"Accept": "application/json"}
-    )
-    answer = check(await exchange(http, request, system=SYSTEM, operation="read SMART configuration"))
-    found = parse(answer, SmartConfiguration)
+    address = base + ".well-known/smart-configuration"
+    answer = await ask(http, "GET", address, system=SYSTEM, operation="read SMART configuration", headers=_JSON)
+    found = parse(check(answer), SmartConfiguration)
     endpoint = urljoin(base, found.token_endpoint)
     if not endpoint.startswith("https://"):
         raise ContractError(SYSTEM, "read SMART configuration", "token_endpoint is not an https address")
@@ -94,8 +93,7 @@ async def system_token(
         "client_assertion_type": _ASSERTION_TYPE,
         "client_assertion": _assertion(token_endpoint, client_id, key),
     }
-    request = http.build_request("POST", token_endpoint, data=form, headers={"Accept": "application/json"})
-    answer = await exchange(http, request, system=SYSTEM, operation="get token")
+    answer = await ask(http, "POST", token_endpoint, system=SYSTEM, operation="get token", headers=_JSON, form=form)
     return parse(check(answer, code=_oauth_error(answer)), Grant)
 
 

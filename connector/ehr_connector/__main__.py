@@ -9,18 +9,15 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-import uvicorn
-
 from ehr_connector.app import create_app
 from ehr_connector.keys import KeysError, new_key
+from ehr_connector.serving import server
 from ehr_connector.settings import DatabaseSettings, Settings
 from ehr_connector.store.database import open_database
 from ehr_connector.store.migrate import migrate
 from ehr_connector.web.correlation import CorrelationFilter
 from ehr_program.logs import log_as_json
 from ehr_program.settings import SettingsError, help_text, load
-
-_GRACE_S = 15
 
 
 def main() -> int:
@@ -68,22 +65,15 @@ def _serve(settings: Settings) -> int:
     log_as_json(settings.log_level)
     for handler in logging.getLogger().handlers:
         handler.addFilter(CorrelationFilter())
-    server = uvicorn.Server(
-        uvicorn.Config(
-            create_app(settings),
-            host=settings.host,
-            port=settings.port,
-            ssl_certfile=settings.tls_cert_file,
-            ssl_keyfile=None if settings.tls_key_file is None else str(settings.tls_key_file),
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            ws="none",
-            timeout_graceful_shutdown=_GRACE_S,
-        )
+    web = server(
+        create_app(settings),
+        host=settings.host,
+        port=settings.port,
+        certificate=settings.tls_cert_file and str(settings.tls_cert_file),
+        key=settings.tls_key_file and str(settings.tls_key_file),
     )
-    server.run()
-    return 0 if server.started else 1
+    web.run()
+    return 0 if web.started else 1
 
 
 if __name__ == "__main__":

@@ -8,12 +8,11 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
-import httpx
 from azure.identity.aio import DefaultAzureCredential
 
 from ehr_clients.acs_auth import ENTRA_SCOPE, AccessKeyAuth, EntraTokenAuth
 from ehr_clients.control import TokenAuth
-from ehr_clients.http import client, tls_context
+from ehr_clients.http import Auth, client, tls_context
 from ehr_operator.connector_config.reconcile import EHRConnectorConfigKind
 from ehr_operator.fhir_endpoint.probes import EhrProbes
 from ehr_operator.fhir_endpoint.reconcile import FhirEndpointKind
@@ -69,7 +68,7 @@ def _jitter(pause_s: float) -> float:
     return pause_s * random.uniform(0.9, 1.1)  # noqa: S311 (spreads load, guards nothing)
 
 
-async def _communication_auth(settings: Settings, stack: AsyncExitStack) -> httpx.Auth:
+async def _communication_auth(settings: Settings, stack: AsyncExitStack) -> Auth:
     """Return how the operator proves itself to Communication Services: a key from a file, or its workload identity."""
     kind, _, path = settings.acs_credential.partition(":")
     if kind == "file":

@@ -10,10 +10,9 @@ from __future__ import annotations
 from typing import Protocol
 from urllib.parse import urlsplit
 
-import httpx
-
 from ehr_clients.acs_numbers import PhoneNumbers
 from ehr_clients.control import Control
+from ehr_clients.http import Http
 
 _AZURE_DOMAINS = (".communication.azure.com", ".communication.azure.us")
 
@@ -55,8 +54,8 @@ class HttpRemotes:
         self,
         *,
         trusted_urls: tuple[str, ...],
-        control_http: httpx.AsyncClient,
-        communication_http: httpx.AsyncClient,
+        control_http: Http,
+        communication_http: Http,
     ) -> None:
         self._trusted = frozenset(origin(url) for url in trusted_urls)
         self._control_http = control_http

@@ -116,6 +116,8 @@ class FaultMiddleware:
         self, rule: FaultRule | None, answer: _Recorder, scope: Scope, receive: Receive, send: Send
     ) -> None:
         if rule is not None and rule.delay_s:
+            # The request has arrived: it is handled after the delay, also when the caller hangs up meanwhile.
+            receive = await _received(receive)
             await self._faults.sleep(rule.delay_s)
         if rule is None or rule.action == "delay":
             await self._app(scope, receive, answer.passing_on_to(send))
@@ -173,6 +175,18 @@ class _Recorder:
             }
         )
         await send({"type": "http.response.body", "body": self._body[: len(self._body) // 2], "more_body": True})
+
+
+async def _received(receive: Receive) -> Receive:
+    """Return a `receive` that gives the whole request, which is read now, and then what comes after it."""
+    messages = deque([await receive()])
+    while messages[-1]["type"] == "http.request" and messages[-1].get("more_body"):
+        messages.append(await receive())
+
+    async def replay() -> Message:
+        return messages.popleft() if messages else await receive()
+
+    return replay
 
 
 async def _drop(scope: Scope, receive: Receive, send: Send, *, answered: bool = False) -> None:

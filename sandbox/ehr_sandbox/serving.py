@@ -41,6 +41,8 @@ async def serve(
         ServingError: the app's lifespan failed to start.
     """
     with socket.create_server((host, port)) as listener:
+        # asyncio sets it only on sockets that name their protocol; without it each answer waits 40 ms for an ACK.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         server = _Server(
             uvicorn.Config(
                 app,

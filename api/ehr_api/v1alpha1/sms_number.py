@@ -93,6 +93,7 @@ class SmsNumberSpec(ApiModel):
         default=False, description="Stops all changes outside the cluster for this object; observation goes on."
     )
     country_code: Annotated[str, immutable("a number stays in its country; create a new SmsNumber instead")] = Field(
+        max_length=2,
         default="US",
         pattern="^[A-Z]{2}$",
         description="Country of the number, ISO 3166-1 alpha-2.",

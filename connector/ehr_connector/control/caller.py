@@ -9,14 +9,13 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-import httpx
 from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 from pydantic import BaseModel, Field
 
 from ehr_clients.errors import RemoteError
-from ehr_clients.http import check, exchange, parse
+from ehr_clients.http import Http, ask, check, parse
 
 _Body = TypeVar("_Body", bound=BaseModel)
 _ALGORITHMS = ["RS256", "RS384", "RS512", "ES256", "ES384", "ES512"]
@@ -53,7 +52,7 @@ class Caller:
 
     def __init__(
         self,
-        http: httpx.AsyncClient,
+        http: Http,
         *,
         issuer: str,
         audience: str,
@@ -126,5 +125,5 @@ class Caller:
             return self._keys
 
     async def _get(self, url: str, model: type[_Body]) -> _Body:
-        request = self._http.build_request("GET", url)
-        return parse(check(await exchange(self._http, request, system="token issuer", operation="read keys")), model)
+        answer = await ask(self._http, "GET", url, system="token issuer", operation="read keys")
+        return parse(check(answer), model)

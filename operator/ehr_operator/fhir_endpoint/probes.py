@@ -14,7 +14,6 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-import httpx
 from pydantic import TypeAdapter, ValidationError
 
 from ehr_clients.errors import ContractError, RemoteError, TemporaryError
@@ -26,8 +25,9 @@ from ehr_clients.guard import (
     Resolve,
     system_resolve,
 )
-from ehr_clients.http import client, exchange, tls_failure
+from ehr_clients.http import Http, InvalidUrlError, ask, client, tls_failure
 
+_ACCEPT = "application/fhir+json, application/json;q=0.9"
 _object = TypeAdapter(dict[str, Any])
 
 
@@ -86,11 +86,12 @@ class EhrProbes:
             return Observation(metadata, await _fetch(http, address, "read SMART configuration", timeout_s))
 
 
-async def _fetch(http: httpx.AsyncClient, url: str, operation: str, timeout_s: float) -> Fetched:
-    request = http.build_request("GET", url, headers={"Accept": "application/fhir+json, application/json;q=0.9"})
+async def _fetch(http: Http, url: str, operation: str, timeout_s: float) -> Fetched:
     try:
-        answer = await exchange(http, request, system="EHR", operation=operation, timeout_s=timeout_s)
-    except ResolutionError as exc:
+        answer = await ask(
+            http, "GET", url, system="EHR", operation=operation, headers={"Accept": _ACCEPT}, timeout_s=timeout_s
+        )
+    except (ResolutionError, InvalidUrlError) as exc:
         return Fetched(Fetch.NO_ADDRESS, exc.detail)
     except AddressRefusedError as exc:
         return Fetched(Fetch.ADDRESS_REFUSED, exc.detail)

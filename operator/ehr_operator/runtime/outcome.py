@@ -105,12 +105,11 @@ def _summary(outcome: Outcome[StatusT]) -> Sequence[Finding]:
 
 def _ready_note(standing: Sequence[Condition], outcome: Outcome[StatusT]) -> tuple[Note, ...]:
     """Return the Event for a changed summary: `Ready` speaks for the other conditions too."""
+    is_ready = outcome.state is State.READY
     ready = find(standing, Type.READY)
-    if (
-        ready is not None
-        and ready.reason == outcome.reason
-        and (ready.status == "True") == (outcome.state is State.READY)
-    ):
+    if ready is None and is_ready:
+        return ()  # ready at the first look: nobody had to wait, so there is nothing to tell
+    if ready is not None and (ready.reason, ready.status == "True") == (outcome.reason, is_ready):
         return ()
     warning = outcome.state is State.STALLED or outcome.failure is not None
     return (Note(outcome.reason, outcome.message, warning=warning),)

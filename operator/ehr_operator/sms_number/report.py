@@ -81,8 +81,7 @@ def money(cost: Cost | None) -> Money | None:
 
 def _reserved(status: SmsNumberStatus, situation: Situation | None) -> Finding:
     if status.phone_number is not None:
-        how = "Adopted" if status.adopted else "Purchased"
-        return true(Type.RESERVED, how, f"{status.phone_number} belongs to this object")
+        return true(Type.RESERVED, "NumberHeld", f"{status.phone_number} belongs to this object")
     purchase = status.purchase
     if purchase and purchase.state is not PurchaseState.INTENT and purchase.phone_number:
         return true(

@@ -142,9 +142,7 @@ class System:
 
     def http(self) -> httpx.AsyncClient:
         """Return a client that trusts the local authority; the caller closes it."""
-        return httpx.AsyncClient(
-            verify=self.ca.client_context(), trust_env=False, follow_redirects=True, timeout=10.0
-        )
+        return httpx.AsyncClient(verify=self.ca.client_context(), trust_env=False, follow_redirects=True, timeout=10.0)
 
     def logs(self) -> str:
         """Return the end of every program's log, for a failing run."""

@@ -49,6 +49,18 @@ ROWS = [
         ("spec.baseURL", "must not contain a fragment", "remove everything from the number sign on")),
     Row("base URL that is none", TEST, {"spec.baseURL": "fhir.lamna.example/r4"},
         ("spec.baseURL", "must be an absolute URL, for example https://")),
+    *[
+        Row(f"base URL {name}", TEST, {"spec.baseURL": url}, ("spec.baseURL", "must be an absolute URL"))
+        for name, url in {
+            "without a host": "https:///r4",
+            "with an empty label": "https://fhir..lamna.example/r4",
+            "with a label that is too long": f"https://{'a' * 64}.lamna.example/r4",
+            "with a port that is none": "https://fhir.lamna.example:99999/r4",
+            "with a blank": "https://fhir.lamna.example/r4 test",
+            "with an IPv4 address that is none": "https://0177.0.0.1/r4",
+            "with letters that DNS does not know": "https://fhir_ä.lamna.example/r4",
+        }.items()
+    ],
     Row("base URL changed", TEST, {"spec.baseURL": f"{URL}/other"},
         ("spec.baseURL", "is immutable", "create a new FhirEndpoint instead"), first={}),
     # How an endpoint is promoted.

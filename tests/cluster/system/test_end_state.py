@@ -71,17 +71,19 @@ async def _end_state(system: System) -> dict[str, Any]:
     await resources_ready(system)
     await records_written(system)
     conditions = {
-        f"{resource['kind']}/{resource['name']}": [
-            (condition["type"], condition["status"], condition["reason"], condition["message"])
-            for condition in resource["conditions"]
-        ]
+        f"{resource['kind']}/{resource['name']}: {condition['type']}": (
+            condition["status"],
+            condition["reason"],
+            condition["message"],
+        )
         for resource in await resources(system)
+        for condition in resource["conditions"]
     }
     records = {
         record["metadata"]["name"]: json.dumps([record["metadata"]["labels"], record["spec"]])
         for record in await system.kubectl.items("integrationrecords", NAMESPACE)
     }
-    return {"conditions": conditions, "records": records}
+    return conditions | records
 
 
 async def _purchases(system: System) -> int:

@@ -166,3 +166,36 @@ def test_an_optional_field_is_one_type_that_may_be_absent_and_a_literal_an_enume
             "two": {"type": "string", "description": "Two.", "enum": ["a", "b"], "default": "b"},
         },
     }
+
+
+def read_by(rule: str, schema: dict[str, Any], path: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The schemas that a CEL rule at `schema` reads, with their paths."""
+    for _, fields in re.findall(r"\b(self|oldSelf)((?:\.\w+\b(?!\())*)", rule):
+        found, place = schema, path
+        for name in fields.split(".")[1:]:
+            found, place = found["properties"][name], f"{place}.{name}"
+        yield place, found
+
+
+@of_every_part
+def test_a_string_that_a_rule_reads_has_a_bound_so_that_the_rules_cost_has_one(kind: str, part: str) -> None:
+    read = {
+        place: schema
+        for path, node in part_of(kind, part)
+        for rule in node.get("x-kubernetes-validations", [])
+        for place, schema in read_by(rule["rule"], node, path)
+    }
+
+    unbounded = [
+        place
+        for place, schema in read.items()
+        if schema["type"] == "string" and not {"maxLength", "enum", "format"} & schema.keys()
+    ]
+    assert unbounded == []
+
+
+@of_every_part
+def test_an_acronym_stands_in_one_case(kind: str, part: str) -> None:
+    names = [path.removesuffix("[]").rpartition(".")[2] for path, _ in part_of(kind, part)]
+
+    assert [name for name in names if re.search(r"(Id|Uid|Url|Uri|Fhir|Sms|Jwks|Tls|Dns)s?([A-Z]|$)", name)] == []

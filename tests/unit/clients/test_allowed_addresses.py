@@ -19,6 +19,13 @@ PUBLIC = {
 }
 
 REFUSED = {
+    "IPv4-compatible loopback": "::127.0.0.1",
+    "IPv4-compatible metadata service": "::169.254.169.254",
+    "IPv4-translated metadata service": "::ffff:0:169.254.169.254",
+    "NAT64, the local prefix of RFC 8215": "64:ff9b:1::169.254.169.254",
+    "IPv6 site-local": "fec0::1",
+    "IPv6 outside of 2000::/3": "4000::1",
+    "metadata service of Oracle's cloud": "192.0.0.192",
     "private 10/8": "10.0.0.1",
     "private 172.16/12": "172.31.255.254",
     "private 192.168/16": "192.168.1.1",

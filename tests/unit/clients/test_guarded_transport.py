@@ -237,3 +237,11 @@ def test_versions_before_tls_1_2_are_not_spoken() -> None:
 
     assert context.minimum_version == ssl.TLSVersion.TLSv1_2
     assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
+
+
+@pytest.mark.parametrize("host", ["fhir..lamna.example", ".lamna.example", f"{'a' * 64}.lamna.example"])
+async def test_a_name_that_cannot_be_one_has_no_address(host: str) -> None:
+    transport = GuardedTransport(tls=tls_context())
+
+    with pytest.raises(ResolutionError, match="has no address"):
+        await transport.pin(host, 443)

@@ -52,7 +52,7 @@ async def test_an_adopted_number_says_so_and_costs_nothing(world: World) -> None
     await _own(world, OWNED)
     outcome = await _first(world)
     assert outcome.state is State.READY
-    assert finding(outcome, Type.RESERVED).reason == "Adopted"
+    assert finding(outcome, Type.RESERVED).reason == "NumberHeld"
     assert [note.reason for note in outcome.notes] == ["NumberAdopted"]
     assert (outcome.status.phone_number, await world.purchases()) == (OWNED, [])
 

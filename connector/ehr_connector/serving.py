@@ -1,0 +1,52 @@
+"""The web server, with a stop that waits for requests and not for idle connections."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+
+import uvicorn
+
+_GRACE_S = 20
+"""Requests under way may end in this time; Kubernetes gives a pod thirty seconds."""
+_POLL_S = 0.05
+
+
+class Server(uvicorn.Server):
+    """uvicorn, which would wait at its end for every TLS peer that leaves an idle connection open."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take no more requests, end those under way, then drop what is left of connections."""
+        dropping = asyncio.create_task(self._drop_idle())
+        try:
+            await super().shutdown(sockets)
+        finally:
+            dropping.cancel()
+
+    async def _drop_idle(self) -> None:
+        """Drop connections once no request is under way: `close` would await the peer's part of the TLS farewell."""
+        while True:
+            await asyncio.sleep(_POLL_S)
+            if not self.server_state.tasks:
+                for connection in tuple(self.server_state.connections):
+                    transport = getattr(connection, "transport", None)
+                    if isinstance(transport, asyncio.Transport):
+                        transport.abort()
+
+
+def server(app: object, *, host: str, port: int, certificate: str | None, key: str | None) -> Server:
+    """Return the server of an app; with a certificate it speaks TLS."""
+    return Server(
+        uvicorn.Config(
+            app,  # pyright: ignore[reportArgumentType]  (uvicorn types the scope more closely than Starlette)
+            host=host,
+            port=port,
+            ssl_certfile=certificate,
+            ssl_keyfile=key,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            ws="none",
+            timeout_graceful_shutdown=_GRACE_S,
+        )
+    )
