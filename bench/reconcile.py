@@ -27,13 +27,13 @@ from uuid import UUID, uuid5
 
 import httpx
 import psutil
-from ehr_sandbox.local_ca import LocalCA
 
 from ehr_sandbox.control_plane.cluster import ControlPlane
 from ehr_sandbox.control_plane.progress import PlainProgress
 from ehr_sandbox.demo.layout import Layout
 from ehr_sandbox.demo.processes import Program, Supervised
 from ehr_sandbox.demo.system import System
+from ehr_sandbox.local_ca import LocalCA
 
 _EHR_LATENCY_S = 0.02
 _WRITERS = 16
