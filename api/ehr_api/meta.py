@@ -153,6 +153,7 @@ _HTTPS = (
         f"isURL(self) && self.matches('{_START}({_NAME}|{_IPV4}|{_IPV6})(:{_PORT})?([/?#][!-~]*)?$')",
         "must be an absolute URL, for example https://host.example/path",
     ),
+    Cel("!self.endsWith('/')", "must not end with a slash: remove it, so that one address has one form"),
     Cel("!self.contains('@')", "must not contain user information (user:password@): credentials never stand in a URL"),
     Cel("!self.contains('?')", "must not contain a query (?...): remove everything from the question mark on"),
     Cel("!self.contains('#')", "must not contain a fragment (#...): remove everything from the number sign on"),

@@ -231,7 +231,8 @@ def tls_failure(error: BaseException) -> ssl.SSLError | None:
     """Return the TLS error behind an error of this package, if TLS was the cause."""
     seen: BaseException | None = error
     while seen is not None:
-        if isinstance(seen, ssl.SSLError):
+        # asyncio waits for data inside these two, so that a time-out has one of them behind it.
+        if isinstance(seen, ssl.SSLError) and not isinstance(seen, ssl.SSLWantReadError | ssl.SSLWantWriteError):
             return seen
         seen = seen.__cause__ or seen.__context__
     return None

@@ -49,7 +49,7 @@ async def build_kinds(
         probes = EhrProbes(tls, settings.allowed_networks)
         validator = Validator(probes, remotes, clock, time.monotonic, random.random)
         yield [
-            EHRConnectorConfigKind(objects, remotes, _jitter),
+            EHRConnectorConfigKind(api, objects, remotes, _jitter),
             FhirEndpointKind(api, objects, remotes, validator, clock),
             SmsNumberKind(
                 api,

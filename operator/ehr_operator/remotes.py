@@ -69,14 +69,21 @@ class HttpRemotes:
 
     def phone_numbers(self, endpoint: str) -> PhoneNumbers:
         """Return the client of a Communication Services resource."""
-        host = urlsplit(endpoint).hostname or ""
-        if origin(endpoint) not in self._trusted and not host.endswith(_AZURE_DOMAINS):
+        if origin(endpoint) not in self._trusted and not _is_azure(endpoint):
             raise UntrustedUrlError(endpoint)
         return PhoneNumbers(self._communication_http, endpoint)
 
 
-def origin(url: str) -> str:
-    """Return scheme, host and port of a URL, the port always written out."""
+def _is_azure(url: str) -> bool:
     parts = urlsplit(url)
-    port = parts.port or (443 if parts.scheme == "https" else 80)
+    return parts.scheme == "https" and (parts.hostname or "").endswith(_AZURE_DOMAINS)
+
+
+def origin(url: str) -> str:
+    """Return scheme, host and port of a URL, the port always written out; the URL itself where its port is none."""
+    parts = urlsplit(url)
+    try:
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+    except ValueError:
+        return url
     return f"{parts.scheme}://{parts.hostname}:{port}"

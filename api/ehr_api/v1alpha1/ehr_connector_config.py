@@ -394,6 +394,12 @@ class EHRConnectorConfigSpec(ApiModel):
 class EHRConnectorConfigStatus(KindStatus):
     """Observed state of one organisation's connector."""
 
+    sent_configuration_digest: str | None = Field(
+        default=None,
+        max_length=80,
+        description="Digest of the configuration that was last sent to the connector, written before it is sent: what the"
+        " connector then holds is no drift, also when its answer was lost.",
+    )
     configuration_digest: str | None = Field(
         default=None, max_length=80, description="Digest of the configuration that the connector was read back to hold."
     )

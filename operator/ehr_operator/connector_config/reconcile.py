@@ -7,16 +7,29 @@ from dataclasses import dataclass
 from typing import Any
 
 from ehr_api.conditions import Type, false, true, unknown
-from ehr_api.control import OrganizationConfiguration, differing_fields
+from ehr_api.control import OrganizationConfiguration
 from ehr_api.meta import GROUP
-from ehr_api.v1alpha1.ehr_connector_config import DriftPolicy, EHRConnectorConfigSpec, EHRConnectorConfigStatus
-from ehr_clients.control import Control, ControlRefusedError, HeldConfiguration
+from ehr_api.v1alpha1.ehr_connector_config import EHRConnectorConfigSpec, EHRConnectorConfigStatus
+from ehr_clients.control import ControlRefusedError, HeldConfiguration
 from ehr_clients.errors import RemoteError
 from ehr_operator.connector_config import report
 from ehr_operator.connector_config.document import Memo, configuration
+from ehr_operator.connector_config.plan import InSync, Report, Rest, Send, plan
 from ehr_operator.connector_config.report import Push
 from ehr_operator.remotes import Remotes, UntrustedUrlError
-from ehr_operator.runtime.model import Backoff, Body, Failure, Finalized, Key, Note, Object, Objects, Outcome, State
+from ehr_operator.runtime.model import (
+    Api,
+    Backoff,
+    Body,
+    Failure,
+    Finalized,
+    Key,
+    Note,
+    Object,
+    Objects,
+    Outcome,
+    State,
+)
 from ehr_operator.views import (
     BY_CONFIG,
     CONFIG,
@@ -44,7 +57,8 @@ class Pushed:
     """What one pass did to the connector."""
 
     push: Push
-    digest: str | None
+    status: EHRConnectorConfigStatus
+    """The status as far as the pass got: what was sent, and what was read back."""
     wake: tuple[Key, ...] = ()
     notes: tuple[Note, ...] = ()
     failed: bool = False
@@ -62,7 +76,8 @@ class EHRConnectorConfigKind:
     min_interval_s = 0.5
     indexes: tuple[str, ...] = ()
 
-    def __init__(self, objects: Objects, remotes: Remotes, jitter: Callable[[float], float]) -> None:
+    def __init__(self, api: Api, objects: Objects, remotes: Remotes, jitter: Callable[[float], float]) -> None:
+        self._api = api
         self._objects = objects
         self._remotes = remotes
         self._jitter = jitter
@@ -99,7 +114,6 @@ class EHRConnectorConfigKind:
         state, reason, message = report.summary(findings)
         ready = sum(condition_status(body, Type.READY) == "True" for body in endpoints)
         changes: dict[str, Any] = {
-            "configuration_digest": pushed.digest,
             "endpoints": len(endpoints),
             "ready_endpoints": ready,
         }
@@ -108,7 +122,7 @@ class EHRConnectorConfigKind:
             reason=reason,
             message=message,
             findings=findings,
-            status=obj.status.model_copy(update=changes),
+            status=pushed.status.model_copy(update=changes),
             requeue_after_s=self._jitter(_CHECK_S),
             failure=Failure(_BACKOFF) if pushed.failed else None,
             wake=pushed.wake,
@@ -121,7 +135,7 @@ class EHRConnectorConfigKind:
         try:
             await self._remotes.control(obj.spec.connector.control_url).forget(obj.key.namespace, obj.key.name)
         except (RemoteError, UntrustedUrlError) as exc:
-            if obj.status.configuration_digest is None or obj.annotations.get(DETACH) == "true":
+            if obj.status.sent_configuration_digest is None or obj.annotations.get(DETACH) == "true":
                 return Finalized()
             message = (
                 f"the connector still holds the configuration and gave no usable answer ({exc}); it is tried again. To"
@@ -138,56 +152,70 @@ class EHRConnectorConfigKind:
         return Finalized()
 
     async def _push(self, obj: Config, desired: OrganizationConfiguration) -> Pushed:
-        standing = obj.status.configuration_digest
+        status = obj.status
         try:
             control = self._remotes.control(obj.spec.connector.control_url)
             held = await control.configuration(obj.key.namespace, obj.key.name)
-            return await self._converge(obj, desired, control, held)
+            step = plan(obj.spec, status, desired, held)
+            if not isinstance(step, Send):
+                return _unsent(step, status, desired)
+            digest = desired.digest()
+            if status.sent_configuration_digest != digest:
+                # Written before it is sent, so that our own word is known again after whatever happens next.
+                intended = status.model_copy(update={"sent_configuration_digest": digest})
+                status = (await self._api.write_intent(obj, intended)).status
+            stated = await control.configure(desired, replaces=held.digest if held else None)
         except UntrustedUrlError as exc:
-            return _failed("ControlUrlNotTrusted", str(exc), standing, again=False)
+            return _failed("ControlUrlNotTrusted", str(exc), status, again=False)
         except ControlRefusedError as exc:
-            return _failed(_REFUSALS.get(exc.status, "ConnectorRefused"), exc.explanation, standing)
+            return _failed(_REFUSALS.get(exc.status, "ConnectorRefused"), exc.explanation, status)
         except RemoteError as exc:
             return _failed(
                 "ConnectorUnavailable",
                 f"the connector gave no usable answer ({exc.operation}, {exc.detail}); it is tried again by itself",
-                standing,
+                status,
             )
+        if stated != digest:
+            message = (
+                "the connector read the configuration differently: operator and connector must be of versions that fit"
+            )
+            return _failed("DigestDiffers", message, status)
+        notes = ()
+        if step.corrects is not None:
+            notes = (Note("DriftCorrected", f"changed back in the connector: {step.corrects}", warning=True),)
+        return Pushed(_IN_SYNC, _read_back(status, digest), _changed_endpoints(obj.key, desired, held), notes)
 
-    async def _converge(
-        self, obj: Config, desired: OrganizationConfiguration, control: Control, held: HeldConfiguration | None
-    ) -> Pushed:
-        digest = desired.digest()
-        configured = true(
-            Type.CONNECTOR_CONFIGURED, "Configured", "the connector was read back to hold this configuration"
-        )
-        if held is not None and held.digest == digest:
-            return Pushed(Push(configured, _NOT_DRIFTED), digest)
-        fields = _drift(obj, held, desired)
-        if fields is not None and (obj.spec.suspend or obj.spec.drift_policy is DriftPolicy.REPORT):
-            drifted = true(
-                Type.DRIFTED, "ChangedInConnector", f"the connector's configuration was changed there: {fields}"
-            )
-            return Pushed(Push(configured, drifted), obj.status.configuration_digest)
-        if obj.spec.suspend:
+
+def _unsent(
+    step: InSync | Report | Rest, status: EHRConnectorConfigStatus, desired: OrganizationConfiguration
+) -> Pushed:
+    match step:
+        case InSync():
+            return Pushed(_IN_SYNC, _read_back(status, desired.digest()))
+        case Report(fields):
+            message = f"the connector's configuration was changed there: {fields}"
+            remedy = "bring the change into Git, or set driftPolicy: Correct to have it taken back"
             return Pushed(
-                Push(unknown(Type.CONNECTOR_CONFIGURED, "Suspended", "spec.suspend is true"), _NOT_DRIFTED), None
+                Push(
+                    false(Type.CONNECTOR_CONFIGURED, "ChangedInConnector", f"{message}; {remedy}"),
+                    true(Type.DRIFTED, "ChangedInConnector", message),
+                ),
+                status,
             )
-        replaced = await control.configure(desired, replaces=held.digest if held else None)
-        if replaced != digest:
-            return _failed(
-                "DigestDiffers", "the connector read the configuration differently: operator and connector must be"
-                " of versions that fit", None,
-            )  # fmt: skip
-        notes = (
-            ()
-            if fields is None
-            else (Note("DriftCorrected", f"changed back in the connector: {fields}", warning=True),)
-        )
-        return Pushed(Push(configured, _NOT_DRIFTED), digest, _changed_endpoints(obj.key, desired, held), notes)
+        case Rest():
+            rests = unknown(Type.CONNECTOR_CONFIGURED, "Suspended", "spec.suspend is true: nothing is sent")
+            return Pushed(Push(rests, _NOT_DRIFTED), status)
+
+
+def _read_back(status: EHRConnectorConfigStatus, digest: str) -> EHRConnectorConfigStatus:
+    return status.model_copy(update={"configuration_digest": digest, "sent_configuration_digest": digest})
 
 
 _NOT_DRIFTED = false(Type.DRIFTED, "InSync", "nobody changed the connector's configuration behind the operator's back")
+_IN_SYNC = Push(
+    true(Type.CONNECTOR_CONFIGURED, "Configured", "the connector was read back to hold this configuration"),
+    _NOT_DRIFTED,
+)
 _REFUSALS = {
     401: "AccessDenied",
     403: "AccessDenied",
@@ -206,23 +234,13 @@ def _senders(numbers: list[Body]) -> dict[str, str]:
     }
 
 
-def _drift(obj: Config, held: HeldConfiguration | None, desired: OrganizationConfiguration) -> str | None:
-    """Return the fields that somebody changed in the connector, or None when what is held is our own last word."""
-    last = obj.status.configuration_digest
-    if last is None or (held is not None and held.digest == last):
-        return None
-    if held is None:
-        return "the whole configuration was removed"
-    return ", ".join(differing_fields(desired, held.document)) or "the stated digest"
-
-
 def _changed_endpoints(
     organization: Key, desired: OrganizationConfiguration, held: HeldConfiguration | None
 ) -> tuple[Key, ...]:
     """Return the endpoints that the connector learned of just now: their probes with a key can run."""
     listed = held.document.get("endpoints") if held else None
     endpoints = listed if isinstance(listed, list) else []
-    known = {str(item["name"]) for item in endpoints if isinstance(item, dict)}
+    known = {str(item.get("name")) for item in endpoints if isinstance(item, dict)}
     return tuple(
         Key(ENDPOINT, organization.namespace, endpoint.name)
         for endpoint in desired.endpoints
@@ -230,12 +248,12 @@ def _changed_endpoints(
     )
 
 
-def _failed(reason: str, message: str, digest: str | None, *, again: bool = True) -> Pushed:
+def _failed(reason: str, message: str, status: EHRConnectorConfigStatus, *, again: bool = True) -> Pushed:
     return Pushed(
         Push(
             false(Type.CONNECTOR_CONFIGURED, reason, message),
             unknown(Type.DRIFTED, "NotChecked", "the connector's configuration could not be read"),
         ),
-        digest,
+        status,
         failed=again,
     )

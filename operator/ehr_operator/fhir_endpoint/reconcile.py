@@ -6,7 +6,7 @@ from collections.abc import Hashable, Iterable
 from datetime import datetime
 from typing import Any
 
-from ehr_api.conditions import Finding, Type, false, find, true
+from ehr_api.conditions import Finding, Type, false, find, true, unknown
 from ehr_api.control import Evidence
 from ehr_api.meta import FORCE_PROMOTION
 from ehr_api.profile import profile_digest
@@ -16,7 +16,7 @@ from ehr_clients.errors import RemoteError
 from ehr_operator.fhir_endpoint.probes import Observation
 from ehr_operator.fhir_endpoint.promotion import Twin, promotion
 from ehr_operator.fhir_endpoint.records import differs, record_body, records
-from ehr_operator.fhir_endpoint.validation import Endpoint, Validated, Validator
+from ehr_operator.fhir_endpoint.validation import PROBE_TYPES, Endpoint, Validated, Validator
 from ehr_operator.fhir_endpoint.verdicts import all_true, strings
 from ehr_operator.remotes import Remotes, UntrustedUrlError
 from ehr_operator.runtime.model import Api, Body, Clock, Finalized, Key, Note, Objects, Outcome, State
@@ -181,6 +181,8 @@ class FhirEndpointKind:
 
     async def _write_records(self, obj: Endpoint, organization: EHRConnectorConfigSpec) -> None:
         number = number_of(self._objects, obj.body)
+        if number is not None and number["spec"]["configRef"]["name"] != obj.spec.config_ref.name:
+            number = None  # `SmsLinked` says so
         sender: str | None = number.get("status", {}).get("phoneNumber") if number else None
         for key, record in records(obj.key, obj.spec, organization, sender).items():
             body = record_body(key, record, obj.key, obj.uid)
@@ -262,10 +264,14 @@ def _notes(obj: Endpoint, promoted: Finding) -> tuple[Note, ...]:
 
 
 def _suspended(obj: Endpoint) -> Outcome[FhirEndpointStatus]:
+    standing = {finding.type: finding for finding in standing_findings(obj.status)}
     return Outcome(
         state=State.RECONCILING,
         reason="Suspended",
         message="spec.suspend is true: nothing is validated or changed",
-        findings=standing_findings(obj.status),
+        findings=tuple(
+            standing.get(type_) or unknown(type_, "Suspended", "spec.suspend is true: nobody has looked yet")
+            for type_ in (*PROBE_TYPES, Type.VALIDATED, Type.PROMOTED, Type.SMS_LINKED)
+        ),
         status=obj.status,
     )

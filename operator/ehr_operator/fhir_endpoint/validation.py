@@ -23,6 +23,9 @@ DEFAULT_INTERVAL = "5m"
 DEFAULT_FAILURE_THRESHOLD = 3
 _RETRY_S = 5.0
 """First pause after a failed validation; it doubles up to the interval."""
+_ASK_MAX_S = 60.0
+"""The connector is ours: asked again at least this often while it gives no report."""
+_SHORTEST_S = 1.0
 _PROBE_TIMEOUT_S = 20.0
 
 PROBE_TYPES = (
@@ -48,6 +51,9 @@ class Memory:
     generation: int
     requested: str | None
     due_at: float
+    """When the EHR is looked at next."""
+    ask_at: float = 0.0
+    """When the connector is asked next, while its report is missing."""
     seen: Observation | None = None
     report: ProbeReport | None = None
     """What the connector reported; None while it does not know the endpoint or cannot be asked."""
@@ -114,7 +120,10 @@ class Validator:
             self._plan_next(obj, memory, findings)
         if _patient(obj, memory, findings):
             findings = _standing(obj)
-        return Validated(findings, memory.seen, memory.failures, max(0.0, memory.due_at - self._monotonic()))
+        due_at = memory.due_at
+        if memory.ask_at > now:
+            due_at = min(due_at, memory.ask_at)
+        return Validated(findings, memory.seen, memory.failures, max(_SHORTEST_S, due_at - self._monotonic()))
 
     def _remembered(self, obj: Endpoint) -> Memory:
         requested = obj.annotations.get(REQUESTED_AT)
@@ -127,8 +136,11 @@ class Validator:
             asked = requested != obj.status.last_handled_reconcile_at
             due_at = now + self._random() * interval_s(obj.spec) if settled and not asked else now
             memory = self._memories[obj.uid] = Memory(obj.generation, requested, due_at)
-        elif (memory.generation, memory.requested) != (obj.generation, requested):
+        elif memory.generation != obj.generation:
             memory = self._memories[obj.uid] = Memory(obj.generation, requested, now)
+        elif memory.requested != requested:
+            # Look now; but asking often makes no failure unseen.
+            memory.requested, memory.due_at, memory.ask_at = requested, now, now
         return memory
 
     async def _keyed(
@@ -158,25 +170,22 @@ class Validator:
             self._ask_again(memory)
             message = "the connector does not know this endpoint yet; the operator is telling it"
             return verdicts.awaiting_connector("AwaitingConnector", message), False
-        memory.connector_refusals = 0
+        memory.connector_refusals, memory.ask_at = 0, 0.0
         return verdicts.keyed_verdicts(obj.spec, memory.report), True
 
     def _ask_again(self, memory: Memory) -> None:
         memory.connector_refusals += 1
-        memory.due_at = self._monotonic() + _jittered(
-            min(_RETRY_S * 2 ** (memory.connector_refusals - 1), 60.0), self._random()
-        )
+        pause_s = min(_RETRY_S * 2.0 ** min(memory.connector_refusals - 1, 16), _ASK_MAX_S)
+        memory.ask_at = self._monotonic() + _jittered(pause_s, self._random())
 
     def _plan_next(self, obj: Endpoint, memory: Memory, findings: tuple[Finding, ...]) -> None:
-        if verdicts.all_true(findings):
-            memory.failures = 0
-            pause = interval_s(obj.spec)
-        elif any(finding.status == "False" for finding in findings):
+        pause_s = interval_s(obj.spec)
+        if any(finding.status == "False" for finding in findings):
             memory.failures += 1
-            pause = min(_RETRY_S * 2.0 ** min(memory.failures - 1, 16), interval_s(obj.spec))
-        else:
-            return  # Only the connector is awaited: `_ask_again` has planned the next look.
-        memory.due_at = self._monotonic() + _jittered(pause, self._random())
+            pause_s = min(_RETRY_S * 2.0 ** min(memory.failures - 1, 16), pause_s)
+        elif verdicts.all_true(findings):
+            memory.failures = 0
+        memory.due_at = self._monotonic() + _jittered(pause_s, self._random())
 
 
 def interval_s(spec: FhirEndpointSpec) -> float:

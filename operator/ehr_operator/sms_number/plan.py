@@ -10,6 +10,8 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from uuid import UUID, uuid5
 
+import phonenumbers
+
 from ehr_api.v1alpha1.sms_number import Acquire, Capability, Purchase, SmsNumberSpec
 from ehr_clients.acs_numbers import AvailableNumber, Capabilities, PurchasedNumber, Reservation
 
@@ -105,7 +107,7 @@ def plan(spec: SmsNumberSpec, observed: Observed) -> Step:
     if observed.phone_number is not None:
         return _held(observed.phone_number, owned)
     if observed.purchase is not None:
-        return _resume(observed.purchase, observed, owned)
+        return _resume(observed.purchase, observed, owned, spec)
     adopted = _adoptable(spec, observed)
     if adopted is not None:
         return Adopt(adopted)
@@ -122,38 +124,67 @@ def _held(phone_number: str, owned: dict[str, PurchasedNumber]) -> Step:
     )
 
 
-def _resume(purchase: Purchase, observed: Observed, owned: dict[str, PurchasedNumber]) -> Step:
-    """Go on with a purchase that was begun: the provider says how far it got."""
+def _resume(purchase: Purchase, observed: Observed, owned: dict[str, PurchasedNumber], spec: SmsNumberSpec) -> Step:
+    """Go on with a purchase that was begun.
+
+    The reservation tells how far it got. A recorded number alone proves nothing: somebody else may have bought it after
+    our hold had expired.
+    """
     reservation = observed.reservation
-    recorded = purchase.phone_number
-    if recorded is not None and recorded in owned:
-        return Hold(owned[recorded])
     if reservation is None:
-        # The service forgets reservations after a month, and never knew one whose first call was lost.
-        return Reserve(purchase.reservation_id) if recorded is None else _next_attempt(purchase, observed)
-    match reservation.status, [number.phone_number for number in reservation.held]:
-        case "active", []:
-            return Reserve(purchase.reservation_id)
-        case "active", [phone_number]:
-            if not observed.purchasing_enabled:
-                return _PURCHASING_DISABLED
-            return Buy(purchase.reservation_id, phone_number)
+        return _forgotten(purchase, observed, owned, spec)
+    match reservation.status, reservation.held:
         case "submitted", _:
             return Poll("PurchaseSubmitted", "Communication Services is buying the number; this can take minutes")
-        case "completed", [phone_number] if phone_number in owned:
-            return Hold(owned[phone_number])
-        case "completed", _:
+        case "completed", [number] if number.phone_number in owned:
+            return Hold(owned[number.phone_number])
+        case "completed", [_]:
             return Poll("AwaitingListing", "the number is bought; Communication Services does not list it yet")
+        case "active", []:
+            return _willing(spec, observed) or Reserve(purchase.reservation_id)
+        case "active", [number]:
+            return _willing(spec, observed) or _buy(spec, purchase, number)
         case _:
-            # Expired unpurchased, or holding several numbers, which this operator never asks for.
-            return _next_attempt(purchase, observed)
+            # Expired unpurchased, completed without a number (the purchase failed), or holding several numbers, which this
+            # operator never asks for.
+            return _next_attempt(purchase, observed, spec)
 
 
-def _next_attempt(purchase: Purchase, observed: Observed) -> Step:
-    if not observed.purchasing_enabled:
-        return _PURCHASING_DISABLED
+def _forgotten(purchase: Purchase, observed: Observed, owned: dict[str, PurchasedNumber], spec: SmsNumberSpec) -> Step:
+    """Go on without a word of the provider: it forgets reservations after a month, and never knew one whose call was lost."""
+    recorded = purchase.phone_number
+    if recorded is None:
+        return _willing(spec, observed) or Reserve(purchase.reservation_id)
+    if recorded in owned and recorded not in observed.claimed:
+        return Hold(owned[recorded])
+    return _next_attempt(purchase, observed, spec)
+
+
+def _willing(spec: SmsNumberSpec, observed: Observed) -> Step | None:
+    """Return what to do instead of buying where the spec, as it stands now, does not ask for a purchase."""
+    if spec.acquire is Acquire.ADOPT or spec.phone_number is not None:
+        adopted = _adoptable(spec, observed)
+        return Adopt(adopted) if adopted else _acquire(spec, observed)
+    return None if observed.purchasing_enabled else _PURCHASING_DISABLED
+
+
+def _buy(spec: SmsNumberSpec, purchase: Purchase, number: AvailableNumber) -> Step:
+    if affordable(spec, [number]) is None:
+        return Blocked(
+            "TooExpensive",
+            f"the reserved {number.phone_number} costs more than maxMonthlyCost now allows: raise it, or wait for the"
+            " reservation to lapse, after which another number is looked for",
+            stalled=False,
+        )
+    return Buy(purchase.reservation_id, number.phone_number)
+
+
+def _next_attempt(purchase: Purchase, observed: Observed, spec: SmsNumberSpec) -> Step:
+    adopted = _adoptable(spec, observed)
+    if adopted is not None:
+        return Adopt(adopted)
     attempt = purchase.attempt + 1 if purchase.object_uid == observed.uid else 1
-    return Intend(attempt, reservation_id(observed.uid, attempt))
+    return _willing(spec, observed) or Intend(attempt, reservation_id(observed.uid, attempt))
 
 
 def _adoptable(spec: SmsNumberSpec, observed: Observed) -> PurchasedNumber | None:
@@ -228,11 +259,10 @@ def affordable(spec: SmsNumberSpec, numbers: Collection[AvailableNumber]) -> Ava
 
 def _matches(spec: SmsNumberSpec, number: PurchasedNumber) -> bool:
     wanted = capabilities(spec)
-    national = number.phone_number.removeprefix("+1") if spec.country_code == "US" else number.phone_number
     return (
         number.country_code == spec.country_code
         and number.phone_number_type == number_type(spec)
-        and (spec.area_code is None or national.startswith(spec.area_code))
+        and (spec.area_code is None or _national(number.phone_number).startswith(spec.area_code))
         and _covers(number.capabilities.sms, wanted.sms)
         and _covers(number.capabilities.calling, wanted.calling)
     )
@@ -240,3 +270,11 @@ def _matches(spec: SmsNumberSpec, number: PurchasedNumber) -> bool:
 
 def _covers(has: str, wants: str) -> bool:
     return wants == "none" or set(wants.split("+")) <= set(has.split("+"))
+
+
+def _national(phone_number: str) -> str:
+    """Return a number without its country code: area codes are the beginning of what remains."""
+    try:
+        return phonenumbers.national_significant_number(phonenumbers.parse(phone_number))
+    except phonenumbers.NumberParseException:
+        return ""

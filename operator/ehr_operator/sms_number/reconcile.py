@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable
+from http import HTTPStatus
 from typing import Any
 
 from ehr_api.conditions import Type
 from ehr_api.meta import GROUP
 from ehr_api.v1alpha1.ehr_connector_config import EHRConnectorConfigSpec
-from ehr_api.v1alpha1.sms_number import DeletionPolicy, SmsNumberSpec, SmsNumberStatus
+from ehr_api.v1alpha1.sms_number import DeletionPolicy, PurchaseState, SmsNumberSpec, SmsNumberStatus
+from ehr_clients.acs_numbers import PhoneNumbers
 from ehr_clients.errors import ContractError, RefusedError, RemoteError, TemporaryError
 from ehr_operator.remotes import Remotes, UntrustedUrlError
 from ehr_operator.runtime.model import (
@@ -30,6 +32,7 @@ from ehr_operator.sms_number.acquisition import Acquisition, Claims, Number, sit
 from ehr_operator.sms_number.report import Situation
 from ehr_operator.views import BY_CONFIG, condition_status, config_key, config_of, endpoints_with_number, is_deleting
 
+_RELEASE_POLL_S = 5.0
 _CHECK_S = 6 * 3600.0
 """A held number is looked at this often: nobody but us should change it."""
 
@@ -109,14 +112,19 @@ class SmsNumberKind:
                     " smsNumberRef elsewhere",
                 ),
             )
-        number = obj.status.phone_number
         for claims in self._claims.values():
             claims.of.pop(obj.key, None)
-        if number is None:
-            return Finalized()
-        if obj.spec.deletion_policy is DeletionPolicy.RETAIN:
+        number = obj.status.phone_number
+        purchase = obj.status.purchase
+        if number is not None and obj.spec.deletion_policy is DeletionPolicy.RETAIN:
             return Finalized((Note("NumberRetained", f"{number} stays in the Communication Services resource"),))
-        return await self._release(obj, status, number)
+        if number is not None or (
+            purchase is not None
+            and purchase.state is PurchaseState.SUBMITTED
+            and obj.spec.deletion_policy is DeletionPolicy.RELEASE
+        ):
+            return await self._release(obj, status)
+        return Finalized()
 
     async def _acquire(self, obj: Number, endpoint: str, claims: Claims) -> Outcome[SmsNumberStatus]:
         """Take as many steps as can be taken, on what the API server holds now rather than on the cache."""
@@ -157,7 +165,8 @@ class SmsNumberKind:
             return report.outcome(spec, status, None, requeue_after_s=self._jitter(60.0))
         return report.outcome(spec, status, _situation(error, spends=status.purchase is not None))
 
-    async def _release(self, obj: Number, status: SmsNumberStatus, number: str) -> Outcome[SmsNumberStatus] | Finalized:
+    async def _release(self, obj: Number, status: SmsNumberStatus) -> Outcome[SmsNumberStatus] | Finalized:
+        """Give up the number that is held, or that a purchase under way may have bought."""
         organization = config_of(self._objects, obj.body)
         services = organization.communication_services if organization else None
         if services is None:
@@ -167,23 +176,42 @@ class SmsNumberKind:
                 Situation(
                     "ReleasePending",
                     f"deletionPolicy is Release, but the EHRConnectorConfig '{obj.spec.config_ref.name}' that says where"
-                    f" {number} is held is gone: restore it, or set deletionPolicy: Retain",
+                    " the number is held is gone: restore it, or set deletionPolicy: Retain",
                 ),
             )
         try:
-            numbers = self._remotes.phone_numbers(services.endpoint)
-            if await numbers.owned_number(number) is None:
-                return Finalized((Note("NumberReleased", f"{number} was given up"),))
-            await numbers.release(number)
+            situation = await self._give_up(obj, self._remotes.phone_numbers(services.endpoint))
         except UntrustedUrlError as exc:
-            return report.outcome(obj.spec, status, Situation("EndpointNotTrusted", str(exc)))
+            situation = Situation("EndpointNotTrusted", str(exc))
         except RemoteError as exc:
-            return report.outcome(obj.spec, status, _situation(exc, spends=False))
-        return report.outcome(
-            obj.spec,
-            status,
-            Situation("ReleasePending", f"Communication Services is releasing {number}", requeue_after_s=5.0),
-        )
+            situation = _situation(exc, spends=False)
+        return situation if isinstance(situation, Finalized) else report.outcome(obj.spec, status, situation)
+
+    async def _give_up(self, obj: Number, numbers: PhoneNumbers) -> Situation | Finalized:
+        number = obj.status.phone_number
+        if number is None:
+            assert obj.status.purchase is not None  # noqa: S101 (finalize looked)
+            reservation = await numbers.reservation(obj.status.purchase.reservation_id)
+            if reservation is None or reservation.status not in {"submitted", "completed"} or not reservation.held:
+                return Finalized()  # nothing was bought: a hold lapses by itself
+            if reservation.status == "submitted":
+                message = "a purchase is under way; its number is released as soon as it is bought"
+                return Situation("ReleasePending", message, requeue_after_s=_RELEASE_POLL_S)
+            number = reservation.held[0].phone_number
+        if await numbers.owned_number(number) is None and obj.status.phone_number is not None:
+            return Finalized((Note("NumberReleased", f"{number} was given up"),))
+        try:
+            await numbers.release(number)
+        except RefusedError as exc:
+            if exc.status == HTTPStatus.NOT_FOUND and obj.status.phone_number is None:
+                return Finalized((Note("NumberReleased", f"{number} was given up"),))
+            if exc.status not in {
+                HTTPStatus.CONFLICT,
+                HTTPStatus.NOT_FOUND,
+            }:  # conflict: a release is under way already
+                raise
+        message = f"Communication Services is releasing {number}"
+        return Situation("ReleasePending", message, requeue_after_s=_RELEASE_POLL_S)
 
     def _organization(self, obj: Number) -> tuple[Situation | None, EHRConnectorConfigSpec | None]:
         name = obj.spec.config_ref.name
@@ -233,6 +261,14 @@ class SmsNumberKind:
 
 def _situation(error: RemoteError, *, spends: bool) -> Situation:
     match error:
+        case TemporaryError(status=HTTPStatus.TOO_MANY_REQUESTS, operation="purchase reservation"):
+            return Situation(
+                "QuotaReached",
+                "the quota of numbers is used up (one a tenant, unless Azure support has raised it): ask Azure support for a"
+                " larger one, or adopt a number that is owned",
+                backoff=PAID,
+                retry_after_s=error.retry_after_s,
+            )
         case TemporaryError():
             return Situation(
                 "ProviderUnavailable",

@@ -97,7 +97,7 @@ async def test_a_slow_drip_ends_at_the_time_limit_although_every_byte_comes_in_t
     started = time.monotonic()
     seen = await hospital.probes().observe(f"{origin}/drip", 0.5)
     assert time.monotonic() - started < 3
-    assert seen.metadata.fetch is not Fetch.ANSWERED
+    assert seen.metadata.fetch is Fetch.UNREACHABLE
     assert seen.metadata.detail == "no complete answer in 0.5 s"
 
 

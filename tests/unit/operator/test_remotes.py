@@ -67,3 +67,11 @@ def test_numbers_of_azure_itself_are_trusted_unlisted(endpoint: str, remotes: Ht
 def test_an_address_that_only_looks_like_azure_is_refused(endpoint: str, remotes: HttpRemotes) -> None:
     with pytest.raises(UntrustedUrlError):
         remotes.phone_numbers(endpoint)
+
+
+@pytest.mark.parametrize(
+    "url", ["http://lamna.unitedstates.communication.azure.com", "https://lamna.example:99999"], ids=["http", "port"]
+)
+def test_an_address_without_tls_or_with_a_port_that_is_none_is_not_trusted(url: str, remotes: HttpRemotes) -> None:
+    with pytest.raises(UntrustedUrlError):
+        remotes.phone_numbers(url)

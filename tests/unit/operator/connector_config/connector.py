@@ -90,7 +90,7 @@ class System:
             control_http=self.http,
             communication_http=self.http,
         )
-        self.kind = EHRConnectorConfigKind(self.api.cache, remotes, lambda pause: pause)
+        self.kind = EHRConnectorConfigKind(self.api, self.api.cache, remotes, lambda pause: pause)
 
     def add(self, **parts: Any) -> Key:
         """Apply the organisation."""

@@ -16,7 +16,7 @@ ACTIVE = {"conditions": conditions(Ready="True", Validated="True", Promoted="Tru
 ENDPOINT = Key("FhirEndpoint", NAMESPACE, "lamna-test")
 
 
-def _complete(system: System) -> Key:
+def complete(system: System) -> Key:
     """Apply an organisation that has all it needs."""
     held = {"phoneNumber": "+18335550101", "conditions": conditions(Ready="True")}
     system.api.put(number_body(status=held))
@@ -30,7 +30,7 @@ def _configured(outcome: Outcome[Any]) -> str:
 
 
 async def test_a_new_organisation_is_handed_over_and_its_endpoints_are_woken(system: System) -> None:
-    outcome = await system.reconcile(_complete(system))
+    outcome = await system.reconcile(complete(system))
     assert (outcome.state, outcome.reason, _configured(outcome)) == (State.READY, "Configured", "True:Configured")
     assert system.connector.requests == ["GET", "PUT"]
     assert outcome.status.configuration_digest == system.connector.digest
@@ -40,7 +40,7 @@ async def test_a_new_organisation_is_handed_over_and_its_endpoints_are_woken(sys
 
 
 async def test_a_configuration_that_stands_is_read_back_and_not_written(system: System) -> None:
-    key = _complete(system)
+    key = complete(system)
     first = await system.reconcile(key)
     system.connector.requests.clear()
     system.restart()
@@ -55,7 +55,7 @@ async def test_a_configuration_that_stands_is_read_back_and_not_written(system: 
 
 
 async def test_a_changed_spec_replaces_what_the_connector_held_without_talk_of_drift(system: System) -> None:
-    key = _complete(system)
+    key = complete(system)
     await system.reconcile(key)
     system.api.change(key, {"spec": {"displayName": "Lamna Health"}})
     outcome = await system.reconcile(key)
@@ -65,14 +65,14 @@ async def test_a_changed_spec_replaces_what_the_connector_held_without_talk_of_d
 
 
 async def test_only_endpoints_that_the_connector_learns_of_just_now_are_woken(system: System) -> None:
-    key = _complete(system)
+    key = complete(system)
     await system.reconcile(key)
     system.api.put(endpoint_body("second", spec={"baseURL": "https://second.example/r4"}, status=ACTIVE))
     assert (await system.reconcile(key)).wake == (Key("FhirEndpoint", NAMESPACE, "second"),)
 
 
 async def test_drift_is_put_right_and_announced_with_the_fields(system: System) -> None:
-    key = _complete(system)
+    key = complete(system)
     digest = (await system.reconcile(key)).status.configuration_digest
     assert system.connector.document is not None
     system.connector.document["displayName"] = "Changed by hand"
@@ -85,7 +85,7 @@ async def test_drift_is_put_right_and_announced_with_the_fields(system: System) 
 
 
 async def test_a_configuration_that_was_removed_in_the_connector_is_put_back(system: System) -> None:
-    key = _complete(system)
+    key = complete(system)
     await system.reconcile(key)
     system.connector.document = None
     outcome = await system.reconcile(key)
@@ -97,7 +97,7 @@ async def test_a_configuration_that_was_removed_in_the_connector_is_put_back(sys
 async def test_drift_is_only_reported_where_that_is_asked_or_changes_are_stopped(
     stop: dict[str, Any], system: System
 ) -> None:
-    key = _complete(system)
+    key = complete(system)
     await system.reconcile(key)
     system.api.change(key, {"spec": stop})
     assert (await system.reconcile(key)).state is State.READY
@@ -133,7 +133,7 @@ async def test_a_refusal_is_told_in_the_connectors_own_words_and_tried_again(
     status: int, reason: str, system: System
 ) -> None:
     system.connector.refuse["PUT"] = (status, "the connector's own words")
-    outcome = await system.reconcile(_complete(system))
+    outcome = await system.reconcile(complete(system))
     configured = finding(outcome, Type.CONNECTOR_CONFIGURED)
     assert (configured.status.value, configured.reason, configured.message) == (
         "False",
@@ -148,7 +148,7 @@ async def test_a_refusal_is_told_in_the_connectors_own_words_and_tried_again(
 async def test_a_connector_that_gives_no_answer_is_tried_again_and_what_stands_is_kept(
     how: str, system: System
 ) -> None:
-    key = _complete(system)
+    key = complete(system)
     digest = (await system.reconcile(key)).status.configuration_digest
     if how == "down":
         system.connector.down = True
@@ -161,7 +161,7 @@ async def test_a_connector_that_gives_no_answer_is_tried_again_and_what_stands_i
 
 
 async def test_a_change_between_reading_and_writing_is_not_overwritten(system: System) -> None:
-    key = _complete(system)
+    key = complete(system)
     await system.reconcile(key)
     system.connector.change_after_reading = {"displayName": "Changed in between"}
     system.api.change(key, {"spec": {"displayName": "Another"}})
@@ -173,7 +173,7 @@ async def test_a_change_between_reading_and_writing_is_not_overwritten(system: S
 
 async def test_a_connector_that_reads_the_document_differently_is_named_as_of_another_version(system: System) -> None:
     system.connector.misread = True
-    outcome = await system.reconcile(_complete(system))
+    outcome = await system.reconcile(complete(system))
     assert _configured(outcome) == "False:DigestDiffers"
     assert outcome.failure is not None
 
@@ -181,7 +181,7 @@ async def test_a_connector_that_reads_the_document_differently_is_named_as_of_an
 async def test_the_operators_token_goes_to_no_connector_that_is_not_trusted(system: System) -> None:
     system.trusted = False
     system.restart()
-    outcome = await system.reconcile(_complete(system))
+    outcome = await system.reconcile(complete(system))
     assert _configured(outcome) == "False:ControlUrlNotTrusted"
     assert outcome.failure is None, "only a setting or another spec helps"
     assert system.connector.requests == []
@@ -196,7 +196,7 @@ async def test_of_two_endpoints_with_one_base_url_the_connector_learns_of_the_el
 
 
 async def test_a_deletion_removes_the_configuration(system: System) -> None:
-    key = _complete(system)
+    key = complete(system)
     await system.reconcile(key)
     assert await system.finalize(key) == Finalized()
     assert system.connector.document is None
@@ -205,7 +205,7 @@ async def test_a_deletion_removes_the_configuration(system: System) -> None:
 async def test_a_deletion_waits_for_a_connector_that_holds_the_configuration_and_says_how_to_detach(
     system: System,
 ) -> None:
-    key = _complete(system)
+    key = complete(system)
     await system.reconcile(key)
     system.connector.down = True
     outcome = await system.finalize(key)
@@ -225,7 +225,7 @@ async def test_an_organisation_that_was_never_handed_over_goes_although_the_conn
 
 
 async def test_every_endpoint_and_number_of_the_organisation_is_woken_by_its_spec_alone(system: System) -> None:
-    key = _complete(system)
+    key = complete(system)
     system.api.put(endpoint_body("elsewhere", spec={"configRef": {"name": "other"}}))
     body = system.api.bodies[key]
     assert set(system.kind.related(body)) == {ENDPOINT, Key("SmsNumber", NAMESPACE, "lamna-sms")}

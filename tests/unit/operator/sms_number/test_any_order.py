@@ -121,11 +121,11 @@ class OneNumber(Purchases):
 
 
 class SeveralNumbers(Purchases):
-    """Side by side, while every hold lives: none of them is reserved for somebody else meanwhile."""
+    """Side by side: a hold that has lapsed may be somebody else's next."""
 
     names = ("sms-0", "sms-1", "sms-2")
-    pauses_s = (1.0, 5.0, 20.0)
-    slowest_s = 60.0
+    pauses_s = (5.0, 60.0, 1000.0, 3 * 3600.0)
+    slowest_s = 900.0
 
 
 _SETTINGS = settings(

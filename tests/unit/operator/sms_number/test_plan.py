@@ -127,6 +127,18 @@ BUY = Buy(reservation_id(UID, 1), X)
             id="a number that was taken in between is replaced",
         ),
         pytest.param(
+            {},
+            {"purchase": purchase(X), "owned": (owned(X),), "reservation": reservation("expired", on_sale(X))},
+            Adopt(owned(X)),
+            id="after the hold expired, its number is like any other that is owned",
+        ),
+        pytest.param(
+            {},
+            {"purchase": purchase(X), "reservation": reservation("completed", on_sale(X, status="error"))},
+            NEXT,
+            id="a purchase that failed is followed by the next attempt",
+        ),
+        pytest.param(
             {}, {"purchase": purchase(X), "reservation": reservation("active", on_sale(X))}, BUY, id="a hold is bought"
         ),
         pytest.param(
@@ -182,6 +194,13 @@ def test_the_next_step_follows_from_what_is_wanted_and_known(wanted: Any, known:
     ("wanted", "known", "reason", "stalled"),
     [
         pytest.param({}, {"phone_number": X}, "NumberNotOwned", True, id="a lost number is not bought again"),
+        pytest.param(
+            {"maxMonthlyCost": {"amount": "0.50", "currency": "USD"}},
+            {"purchase": purchase(X), "reservation": reservation("active", on_sale(X))},
+            "TooExpensive",
+            False,
+            id="a hold that costs more than is allowed by now is not bought",
+        ),
         pytest.param(
             {"phoneNumber": X},
             {"claimed": {X}, "owned": (owned(X),)},

@@ -1,0 +1,118 @@
+"""What a search for faults once found: each would have cost money, or hidden a number."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from unit.operator.conftest import number_spec
+from unit.operator.sms_number.world import Blow, World
+
+from ehr_api.v1alpha1.sms_number import SmsNumberSpec
+from ehr_clients.acs_numbers import Capabilities, PurchasedNumber
+from ehr_operator.runtime.model import Finalized, Key
+from ehr_operator.sms_number.plan import Adopt, Observed, plan
+
+FAILING_PURCHASE = {"fail_operations": [{"operation_type": "reservationPurchase"}]}
+
+
+async def with_intent(world: World, key: Key) -> None:
+    """Leave the object as a kill right after its first intent leaves it."""
+    await world.reconcile(key, (2, Blow.DIE_AFTER))
+    assert world.status(key).purchase is not None
+
+
+async def test_a_number_that_another_object_bought_after_the_hold_had_expired_is_not_held_twice() -> None:
+    world = World(settings={"numbers_per_area": 1})
+    first, second = world.add("a", spec={"areaCode": "833"}), world.add("b", spec={"areaCode": "833"})
+    await world.reconcile(first, (9, Blow.DIE_BEFORE))  # all but the purchase itself
+    purchase = world.status(first).purchase
+    assert purchase is not None
+    assert purchase.phone_number is not None
+    assert not await world.purchases()
+    world.clock.advance(1000)
+
+    held = await world.until_held(second)
+
+    await world.reconcile(first)
+    assert world.status(first).phone_number != held
+
+
+async def test_a_purchase_that_the_provider_failed_is_followed_by_another_attempt() -> None:
+    world = World()
+    key = world.add()
+    await world.control("POST", "state", FAILING_PURCHASE)
+
+    await world.ends_with_one(key)
+
+
+async def test_a_deletion_with_release_gives_up_the_number_of_a_purchase_under_way() -> None:
+    world = World(behaviour={"operation_seconds": 30})
+    key = world.add(spec={"deletionPolicy": "Release"})
+    await world.reconcile(key)
+
+    for _ in range(20):
+        if isinstance(await world.finalize(key), Finalized):
+            break
+        world.clock.advance(60)
+
+    assert (await world.control("GET", "state"))["owned"] == []
+
+
+async def test_a_slow_release_is_waited_for_and_no_failure() -> None:
+    world = World(behaviour={"operation_seconds": 0})
+    key = world.add(spec={"deletionPolicy": "Release"})
+    await world.until_held(key)
+    await world.control("PATCH", "settings", {"operation_seconds": 30})
+
+    outcomes: set[tuple[str, object]] = set()
+    for _ in range(20):
+        outcome = await world.finalize(key)
+        if isinstance(outcome, Finalized):
+            break
+        outcomes.add((outcome.reason, outcome.failure))
+        world.clock.advance(5)
+
+    assert outcomes == {("ReleasePending", None)}
+
+
+@pytest.mark.parametrize("change", [{"acquire": "Adopt"}, {"phoneNumber": "+18335550199"}], ids=["Adopt", "a pin"])
+async def test_a_spec_that_asks_for_no_purchase_any_more_stops_one_that_was_begun(change: dict[str, Any]) -> None:
+    world = World()
+    key = world.add()
+    await with_intent(world, key)
+
+    world.api.change(key, {"spec": change})
+    for _ in range(4):
+        await world.reconcile(key)
+        world.clock.advance(60)
+
+    assert await world.purchases() == []
+
+
+async def test_a_quota_that_is_used_up_is_named() -> None:
+    world = World(behaviour={"purchase_quota": 0})
+    key = world.add()
+
+    outcome = await world.reconcile(key)
+
+    assert outcome is not None
+    assert outcome.reason == "QuotaReached"
+    assert "Azure support" in outcome.message
+
+
+@pytest.mark.parametrize(("country", "area", "number"), [("GB", "808", "+448081570123"), ("CA", "833", "+18335550123")])
+def test_the_area_code_is_compared_without_the_country_code_of_any_country(
+    country: str, area: str, number: str
+) -> None:
+    owned = PurchasedNumber(
+        phone_number=number,
+        country_code=country,
+        phone_number_type="tollFree",
+        capabilities=Capabilities(calling="inbound+outbound", sms="inbound+outbound"),
+        purchase_date=datetime(2026, 1, 1, tzinfo=UTC),
+    )
+    spec = SmsNumberSpec.model_validate(number_spec(countryCode=country, areaCode=area))
+
+    assert plan(spec, Observed(uid="u", phone_number=None, purchase=None, owned=(owned,))) == Adopt(owned)
