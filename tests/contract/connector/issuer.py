@@ -76,11 +76,12 @@ class Issuer:
         claims = {"iss": self.url, "aud": [AUDIENCE], "sub": SUBJECT, "iat": now, "nbf": now, "exp": now + 600}
         return {name: value for name, value in (claims | changes).items() if value is not None}
 
-    def token(self, *, key: SigningKey | None = None, kid: str | None = None, **changes: Any) -> str:
+    def token(
+        self, *, key: SigningKey | None = None, algorithm: str = "ES256", names_key: bool = True, **changes: Any
+    ) -> str:
         """A good token, but for the changes."""
         key = key or self.key
-        algorithm = "RS256" if isinstance(key, RSAKey) else "ES256"
-        header = {"alg": algorithm, "typ": "JWT", "kid": kid or key.kid}
+        header = {"alg": algorithm, "typ": "JWT"} | ({"kid": key.kid} if names_key else {})
         return jwt.encode(header, self.claims(**changes), key, algorithms=[algorithm])
 
     def unsigned_token(self) -> str:
