@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from contract.connector.hospital import LOOPBACK, Cerner, StrangeEhr, running_cerner
 from contract.connector.issuer import Issuer
 from contract.connector.postgresql import PostgreSql, running_postgresql
 from contract.connector.running import Connector, Starter
@@ -89,3 +90,25 @@ async def connector(start: Starter, database_url: str) -> Connector:
 async def small(start: Starter, sqlite_url: str) -> Connector:
     """A connector on SQLite, for what has nothing to do with the database."""
     return await start(sqlite_url)
+
+
+@pytest.fixture
+async def reaching(start: Starter, sqlite_url: str) -> Connector:
+    """A connector that may reach servers on this machine."""
+    return await start(sqlite_url, allowed_networks=LOOPBACK)
+
+
+@pytest.fixture
+async def cerner(reaching: Connector, ca: LocalCA, certificate: tuple[Path, Path]) -> AsyncGenerator[Cerner]:
+    """The stand-in of the EHR."""
+    async with running_cerner(reaching, ca, certificate) as running:
+        yield running
+
+
+@pytest.fixture
+async def strange(certificate: tuple[Path, Path]) -> AsyncGenerator[StrangeEhr]:
+    """An EHR whose answers a test sets."""
+    ehr = StrangeEhr()
+    chain, key = certificate
+    async with serve(ehr.app, ssl_certfile=chain, ssl_keyfile=key) as ehr.origin:
+        yield ehr

@@ -68,12 +68,12 @@ async def test_the_scheme_is_read_in_any_case(small: Connector, scheme: str) -> 
         "eyJhbGciOiJFUzI1NiIsImtpZCI6W119.e30.AA",  # kid is a list
         "eyJhbGciOiJFUzI1NiIsImNyaXQiOlsieCJdfQ.e30.AA",  # crit
         "eyJhbGciOiJFUzI1NiIsImI2NCI6ZmFsc2UsImNyaXQiOlsiYjY0Il19.e30.AA",  # unencoded payload
-        "\u00e9.\u00e9.\u00e9".encode().decode("latin-1"),
+        "é.é.é",
         "x" * 60_000,
     ],
 )
 async def test_garbage_is_no_token(small: Connector, token: str) -> None:
-    answer = await small.http.get(KNOWN, headers={"Authorization": f"Bearer {token}".encode("latin-1")})
+    answer = await small.http.get(KNOWN, headers=[(b"Authorization", f"Bearer {token}".encode())])
     assert answer.status_code == 401
     assert answer.headers["WWW-Authenticate"] == 'Bearer error="invalid_token"'
 
