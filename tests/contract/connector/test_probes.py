@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 from collections.abc import Sequence
 from ipaddress import ip_address
 from pathlib import Path
@@ -145,8 +144,7 @@ async def test_scopes_that_do_not_exist_are_refused(reaching: Connector, cerner:
 async def test_without_a_key_nothing_is_sent(reaching: Connector, cerner: Cerner, keys_dir: Path) -> None:
     document = endpoint_at(cerner.base_url())
     await reaching.put_new(document)
-    shutil.rmtree(keys_dir)
-    keys_dir.mkdir()
+    _empty(keys_dir)
     assert await reaching.probe(document) == {
         "token": {"outcome": "NotConfigured", "missingScopes": []},
         "appointmentSearch": NOT_RUN,
@@ -329,6 +327,11 @@ async def test_outcomes_are_counted_by_probe_and_nothing_else(reaching: Connecto
     assert 'ehr_connector_probes_total{outcome="Passed",probe="token"} 1.0' in metrics
     assert 'ehr_connector_probes_total{outcome="Passed",probe="appointment_search"} 1.0' in metrics
     assert cerner.origin not in metrics
+
+
+def _empty(folder: Path) -> None:
+    for file in folder.iterdir():
+        file.unlink()
 
 
 def _resolves_to(*addresses: str) -> Any:
