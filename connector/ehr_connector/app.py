@@ -35,6 +35,7 @@ def create_app(settings: Settings, *, resolve: Resolve = system_resolve) -> Fast
     caller = Caller(
         issuer_http,
         issuer=settings.control_issuer,
+        jwks_url=settings.control_jwks_url,
         audience=settings.control_audience,
         subject=settings.control_subject,
         monotonic=time.monotonic,

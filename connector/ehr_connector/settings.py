@@ -45,6 +45,11 @@ class Settings(DatabaseSettings):
         description="Issuer of the service-account tokens of the cluster where the operator runs; its JWKS is found by"
         " OpenID Connect discovery."
     )
+    control_jwks_url: Annotated[str, StringConstraints(pattern="^https://")] | None = Field(
+        default=None,
+        description="Where the issuer's keys are, for a cluster whose issuer has an address that is known only inside it."
+        " Usually OpenID Connect discovery tells.",
+    )
     control_audience: str = Field(
         default="ehr-connector", min_length=1, description="Audience that the operator's token must have."
     )

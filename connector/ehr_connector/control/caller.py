@@ -22,6 +22,8 @@ _ALGORITHMS = ["RS256", "RS384", "RS512", "ES256", "ES384", "ES512"]
 _LEEWAY_S = 60
 _REFRESH_S = 10.0
 """The issuer is asked for its keys at the most this often, however many unknown keys callers show."""
+_FAILED_S = 2.0
+"""After a failure the issuer is left alone for this time, so that callers cannot make us storm it."""
 _KEEP_S = 3600.0
 """Keys are read again after this time, so that one that the issuer has withdrawn does not count for ever."""
 
@@ -55,16 +57,19 @@ class Caller:
         http: Http,
         *,
         issuer: str,
+        jwks_url: str | None = None,
         audience: str,
         subject: str,
         monotonic: Callable[[], float],
     ) -> None:
         self._http = http
         self._issuer = issuer
+        self._jwks_url = jwks_url
         self._subject = subject
         self._monotonic = monotonic
         self._keys: KeySet | None = None
         self._read_at = float("-inf")
+        self._failure: tuple[float, str] | None = None
         self._reading = asyncio.Lock()
         self._claims = jwt.JWTClaimsRegistry(
             leeway=_LEEWAY_S,
@@ -112,17 +117,26 @@ class Caller:
 
     async def _read_keys(self) -> KeySet:
         async with self._reading:
-            if self._keys is not None and self._monotonic() - self._read_at < _REFRESH_S:
+            now = self._monotonic()
+            if self._keys is not None and now - self._read_at < _REFRESH_S:
                 return self._keys
+            if self._failure is not None and now - self._failure[0] < _FAILED_S:
+                raise IssuerUnavailableError(self._failure[1])
             try:
-                discovery = await self._get(f"{self._issuer.rstrip('/')}/.well-known/openid-configuration", _Discovery)
-                if discovery.issuer != self._issuer:
-                    raise IssuerUnavailableError(f"{self._issuer} says that its name is another one")
-                self._keys = KeySet.import_key_set({"keys": (await self._get(discovery.jwks_uri, _Jwks)).keys})  # pyright: ignore[reportArgumentType]  (JSON)
+                url = self._jwks_url or await self._discovered()
+                self._keys = KeySet.import_key_set({"keys": (await self._get(url, _Jwks)).keys})  # pyright: ignore[reportArgumentType]  (JSON)
             except (RemoteError, ValueError, JoseError) as exc:
-                raise IssuerUnavailableError(f"the keys of {self._issuer} cannot be read: {exc}") from exc
+                self._failure = (self._monotonic(), f"the keys of {self._issuer} cannot be read: {exc}")
+                raise IssuerUnavailableError(self._failure[1]) from exc
             self._read_at = self._monotonic()
             return self._keys
+
+    async def _discovered(self) -> str:
+        """Return where the issuer says that its keys are."""
+        found = await self._get(f"{self._issuer.rstrip('/')}/.well-known/openid-configuration", _Discovery)
+        if found.issuer != self._issuer:
+            raise ValueError("it says that its name is another one")
+        return found.jwks_uri
 
     async def _get(self, url: str, model: type[_Body]) -> _Body:
         answer = await ask(self._http, "GET", url, system="token issuer", operation="read keys")

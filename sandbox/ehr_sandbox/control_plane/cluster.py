@@ -63,6 +63,16 @@ class ControlPlane:
         return self.assets.kubectl
 
     @property
+    def issuer(self) -> str:
+        """The issuer of service-account tokens."""
+        return self.server_url
+
+    @property
+    def jwks_url(self) -> str | None:
+        """Where the issuer's keys are; None where its own discovery document tells."""
+        return None
+
+    @property
     def layout(self) -> Layout:
         """What is where in the data folder."""
         return Layout(self.data_dir)

@@ -32,7 +32,7 @@ def demo(
     """Run control plane, stand-ins, operator and connector on loopback, and apply deploy/overlays/local.
 
     The stand-ins are simulators: no EHR, no telephone network and no Azure is reached. Without --once everything stays
-    up until Ctrl-C, and leaves nothing behind. The exit status is 0 only when every step held.
+    up until Ctrl-C, and leaves nothing behind. USE_EXISTING_CLUSTER=true takes the cluster of the current kubeconfig. The exit status is 0 only when every step held.
     """
     run = Report(progress_for(sys.stderr))
     try:
@@ -56,6 +56,8 @@ async def _interruptible(run: Report, *, once: bool, first_port: int) -> bool:
                 await _show(system)
                 if not once:
                     await _stay_up()
+                    if system.is_guest:
+                        await remove(system, run)
                     return True
                 await remove(system, run)
             except StepFailedError:

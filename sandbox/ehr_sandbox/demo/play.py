@@ -13,6 +13,7 @@ from typing import Any
 
 from ehr_api.digest import digest_of
 from ehr_sandbox.control_plane.cluster import ControlPlane
+from ehr_sandbox.control_plane.existing import ExistingCluster, is_wanted
 from ehr_sandbox.demo.layout import NAMESPACE, OVERLAY, Layout
 from ehr_sandbox.demo.report import Report, StepFailedError
 from ehr_sandbox.demo.system import System
@@ -31,7 +32,8 @@ async def running_system(
     async with AsyncExitStack() as stack:
         work = Path(stack.enter_context(TemporaryDirectory(prefix="ehr-demo-")))
         async with report.step("control plane ready") as detail:
-            control_plane = await stack.enter_async_context(ControlPlane.start(progress=report.progress))
+            starting = ExistingCluster.use() if is_wanted() else ControlPlane.start(progress=report.progress)
+            control_plane = await stack.enter_async_context(starting)
             detail.text = control_plane.server_url
         system = System(
             Layout(work, first_port), control_plane, stack, LocalCA.create(work / "ca"), restart_pause_max_s

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import httpx
 
 from ehr_sandbox.control_plane.cluster import ControlPlane
+from ehr_sandbox.control_plane.existing import ExistingCluster
 from ehr_sandbox.demo.kubectl import Kubectl
 from ehr_sandbox.demo.layout import BASE, CRDS, PRODUCTION_TENANT, SYSTEM_CLIENT, TEST_TENANT, Layout
 from ehr_sandbox.demo.processes import Program, Supervised
@@ -33,11 +34,16 @@ class System:
     """The running system. Everything it starts is stopped, in reverse order, when `stack` is closed."""
 
     layout: Layout
-    control_plane: ControlPlane
+    control_plane: ControlPlane | ExistingCluster
     stack: AsyncExitStack
     ca: LocalCA
     restart_pause_max_s: float = 30.0
     programs: dict[str, Supervised] = field(default_factory=dict[str, Supervised])
+
+    @property
+    def is_guest(self) -> bool:
+        """Whether the cluster is somebody else's, so that everything must be taken away again."""
+        return isinstance(self.control_plane, ExistingCluster)
 
     @property
     def kubectl(self) -> Kubectl:
@@ -83,10 +89,17 @@ class System:
         await self.kubectl("apply", "-k", str(CRDS))
         await self.kubectl("apply", "-k", str(BASE))
         await self.kubectl("wait", "crd", "-l", _OURS, "--for=condition=Established", "--timeout=60s")
+        if self.is_guest:
+            self.stack.push_async_callback(self._uninstall)
         await self._renew_tokens()
         self.control_plane.write_kubeconfig(self.layout.operator_kubeconfig, token_file=self.layout.api_token_file)
         renewal = asyncio.create_task(self._keep_tokens_fresh(), name="renew tokens")
         self.stack.callback(renewal.cancel)
+
+    async def _uninstall(self) -> None:
+        """Take away from somebody's cluster what was brought there."""
+        for folder in (BASE, CRDS):
+            await self.kubectl("delete", "-k", str(folder), "--ignore-not-found", "--timeout=60s")
 
     async def start_operator(self) -> None:
         """Start the operator under its own service account."""
@@ -110,6 +123,7 @@ class System:
         """Start the connector with a database of its own and a fresh signing key."""
         layout = self.layout
         certificate, key = self.ca.server_certificate("connector", "localhost", "127.0.0.1")
+        jwks_url = self.control_plane.jwks_url
         if not layout.keys.exists():
             await _run([sys.executable, "-m", "ehr_connector", "new-key", str(layout.keys)])
         await self._start(
@@ -123,7 +137,8 @@ class System:
                 "EHR_CONNECTOR_DATABASE_URL": f"sqlite+aiosqlite:///{layout.work / 'connector.sqlite3'}",
                 "EHR_CONNECTOR_GEOGRAPHY": "Americas",
                 "EHR_CONNECTOR_KEYS_DIR": str(layout.keys),
-                "EHR_CONNECTOR_CONTROL_ISSUER": self.control_plane.server_url,
+                "EHR_CONNECTOR_CONTROL_ISSUER": self.control_plane.issuer,
+                **({"EHR_CONNECTOR_CONTROL_JWKS_URL": jwks_url} if jwks_url else {}),
                 "EHR_CONNECTOR_CONTROL_AUDIENCE": AUDIENCE,
                 "EHR_CONNECTOR_CONTROL_SUBJECT": OPERATOR,
                 "EHR_CONNECTOR_CONTROL_CA_FILE": str(self.control_plane.ca_file),
