@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from itertools import pairwise
 
+import pytest
 from unit.operator.runtime.cluster import MemoryKube
 from unit.operator.runtime.process import Process
 from unit.operator.runtime.widgets import FINALIZER, Widget, WidgetKind, WidgetStatus, fits, widget_body, widget_key
@@ -12,7 +13,9 @@ from unit.operator.runtime.widgets import FINALIZER, Widget, WidgetKind, WidgetS
 from ehr_api.meta import REQUESTED_AT
 from ehr_operator.runtime.model import Finalized, Note, Outcome, State
 
-A, B, C = widget_key("a"), widget_key("b"), widget_key("c")
+pytestmark = pytest.mark.usefixtures("process")
+
+A, B = widget_key("a"), widget_key("b")
 SETTLED_S = 10.0
 
 
@@ -35,7 +38,7 @@ async def test_a_new_object_is_reconciled_and_its_status_written(
     assert process.reconciles("success") == 1
 
 
-async def test_our_own_write_of_status_wakes_nobody(process: Process, kube: MemoryKube, kind: WidgetKind) -> None:
+async def test_our_own_write_of_status_wakes_nobody(kube: MemoryKube, kind: WidgetKind) -> None:
     kube.put(widget_body("a"))
     await settled()
     kind.names()
@@ -46,22 +49,7 @@ async def test_our_own_write_of_status_wakes_nobody(process: Process, kube: Memo
     assert kind.names() == []
 
 
-async def test_a_status_that_stands_already_is_not_written_again(
-    start: Callable[[], Process], kube: MemoryKube, kind: WidgetKind
-) -> None:
-    first = start()
-    kube.put(widget_body("a"))
-    await settled()
-    await first.stop()
-
-    start()
-    await settled()
-
-    assert kind.names() == ["a", "a"]
-    assert len(kube.written("status")) == 1
-
-
-async def test_a_changed_spec_is_reconciled_again(process: Process, kube: MemoryKube, kind: WidgetKind) -> None:
+async def test_a_changed_spec_is_reconciled_again(kube: MemoryKube, kind: WidgetKind) -> None:
     kube.put(widget_body("a"))
     await settled()
 
@@ -72,9 +60,7 @@ async def test_a_changed_spec_is_reconciled_again(process: Process, kube: Memory
     assert (kube.bodies[A]["status"]["size"], kube.bodies[A]["status"]["observedGeneration"]) == (5, 2)
 
 
-async def test_a_request_is_answered_and_labels_of_others_are_not_looked_at(
-    process: Process, kube: MemoryKube, kind: WidgetKind
-) -> None:
+async def test_a_request_is_answered_and_labels_of_others_are_not_looked_at(kube: MemoryKube, kind: WidgetKind) -> None:
     kube.put(widget_body("a"))
     await settled()
     kind.names()
@@ -89,9 +75,7 @@ async def test_a_request_is_answered_and_labels_of_others_are_not_looked_at(
     assert kube.bodies[A]["status"]["lastHandledReconcileAt"] == "now"
 
 
-async def test_changes_in_quick_succession_are_taken_together(
-    process: Process, kube: MemoryKube, kind: WidgetKind
-) -> None:
+async def test_changes_in_quick_succession_are_taken_together(kube: MemoryKube, kind: WidgetKind) -> None:
     kube.put(widget_body("a"))
     await settled()
     kind.names()
@@ -105,9 +89,7 @@ async def test_changes_in_quick_succession_are_taken_together(
     assert kube.bodies[A]["status"]["size"] == 9
 
 
-async def test_one_object_is_never_reconciled_twice_at_a_time(
-    process: Process, kube: MemoryKube, kind: WidgetKind
-) -> None:
+async def test_one_object_is_never_reconciled_twice_at_a_time(kube: MemoryKube, kind: WidgetKind) -> None:
     under_way: list[str] = []
     most = 0
 
@@ -141,7 +123,7 @@ async def test_a_look_without_a_change_is_taken_when_the_outcome_asked_for_it(
     await asyncio.sleep(150.0)
 
     moments = [moment for _, moment in kind.looks]
-    assert [round(later - earlier) for earlier, later in zip(moments, moments[1:], strict=False)] == [60, 60]
+    assert [round(later - earlier) for earlier, later in pairwise(moments)] == [60, 60]
     assert len(kube.written("status")) == 1
     assert process.reconciles("requeue_after") == 3
 
@@ -162,9 +144,7 @@ async def test_a_changed_condition_and_the_kinds_own_notes_become_events(
 # Finalizer and deletion
 
 
-async def test_our_finalizer_is_set_before_the_first_reconcile(
-    process: Process, kube: MemoryKube, kind: WidgetKind
-) -> None:
+async def test_our_finalizer_is_set_before_the_first_reconcile(kube: MemoryKube, kind: WidgetKind) -> None:
     seen: list[list[str]] = []
 
     async def look(obj: Widget) -> Outcome[WidgetStatus]:
@@ -179,9 +159,7 @@ async def test_our_finalizer_is_set_before_the_first_reconcile(
     assert [write.what for write in kube.writes] == ["finalizers", "status"]
 
 
-async def test_our_finalizer_is_set_again_when_somebody_took_it_away(
-    process: Process, kube: MemoryKube, kind: WidgetKind
-) -> None:
+async def test_our_finalizer_is_set_again_when_somebody_took_it_away(kube: MemoryKube, kind: WidgetKind) -> None:
     kind.finalizer = FINALIZER
     kube.put(widget_body("a"))
     await settled()
@@ -193,7 +171,7 @@ async def test_our_finalizer_is_set_again_when_somebody_took_it_away(
 
 
 async def test_a_deleted_object_is_finalized_and_then_loses_our_finalizer_alone(
-    process: Process, kube: MemoryKube, kind: WidgetKind
+    kube: MemoryKube, kind: WidgetKind
 ) -> None:
     kind.finalizer = FINALIZER
     kube.put(widget_body("a", finalizers=["example.com/first", FINALIZER, "example.com/last"]))
@@ -224,9 +202,7 @@ async def test_an_object_held_by_nobody_else_is_gone_after_its_end(
     assert process.events.posted == [("a", "Released")]
 
 
-async def test_an_end_that_must_wait_keeps_the_finalizer_and_says_why(
-    process: Process, kube: MemoryKube, kind: WidgetKind
-) -> None:
+async def test_an_end_that_must_wait_keeps_the_finalizer_and_says_why(kube: MemoryKube, kind: WidgetKind) -> None:
     async def wait(obj: Widget) -> Outcome[WidgetStatus] | Finalized:
         if len(kind.ends) > 2:
             return Finalized()
@@ -246,7 +222,7 @@ async def test_an_end_that_must_wait_keeps_the_finalizer_and_says_why(
 
 
 async def test_a_deleted_object_without_our_finalizer_is_neither_reconciled_nor_finalized(
-    process: Process, kube: MemoryKube, kind: WidgetKind
+    kube: MemoryKube, kind: WidgetKind
 ) -> None:
     kind.finalizer = FINALIZER
     kube.put(widget_body("a", finalizers=["example.com/other"], deletionTimestamp="2026-03-02T08:59:00Z"))
@@ -255,9 +231,7 @@ async def test_a_deleted_object_without_our_finalizer_is_neither_reconciled_nor_
     assert (kind.names(), kind.ends, kube.writes) == ([], [], [])
 
 
-async def test_a_deletion_goes_before_the_changes_that_wait(
-    process: Process, kube: MemoryKube, kind: WidgetKind
-) -> None:
+async def test_a_deletion_goes_before_the_changes_that_wait(kube: MemoryKube, kind: WidgetKind) -> None:
     order: list[str] = []
 
     async def slow(obj: Widget) -> Outcome[WidgetStatus]:
@@ -280,14 +254,15 @@ async def test_a_deletion_goes_before_the_changes_that_wait(
     kube.delete(A)
     await settled()
 
-    assert order == ["b", "the end of a", "c", "d"]
+    assert order[:2] == ["b", "the end of a"]
+    assert sorted(order[2:]) == ["c", "d"]
 
 
 # Related objects
 
 
 async def test_related_objects_are_woken_by_a_changed_signal_and_by_nothing_else(
-    process: Process, kube: MemoryKube, kind: WidgetKind
+    kube: MemoryKube, kind: WidgetKind
 ) -> None:
     for name in "bc":
         kube.put(widget_body(name))
@@ -305,7 +280,7 @@ async def test_related_objects_are_woken_by_a_changed_signal_and_by_nothing_else
 
 
 async def test_related_objects_are_woken_when_the_object_appears_and_when_it_vanishes(
-    process: Process, kube: MemoryKube, kind: WidgetKind
+    kube: MemoryKube, kind: WidgetKind
 ) -> None:
     for name in "bc":
         kube.put(widget_body(name))
@@ -324,9 +299,7 @@ async def test_related_objects_are_woken_when_the_object_appears_and_when_it_van
     assert kind.names() == ["b"]
 
 
-async def test_those_that_were_looked_at_before_are_woken_too(
-    process: Process, kube: MemoryKube, kind: WidgetKind
-) -> None:
+async def test_those_that_were_looked_at_before_are_woken_too(kube: MemoryKube, kind: WidgetKind) -> None:
     for name in "bc":
         kube.put(widget_body(name))
     kube.put(widget_body("a", spec={"seenBy": ["b"]}))
@@ -339,7 +312,7 @@ async def test_those_that_were_looked_at_before_are_woken_too(
     assert set(kind.names()) == {"a", "b", "c"}
 
 
-async def test_an_outcome_wakes_the_objects_that_it_names(process: Process, kube: MemoryKube, kind: WidgetKind) -> None:
+async def test_an_outcome_wakes_the_objects_that_it_names(kube: MemoryKube, kind: WidgetKind) -> None:
     async def wake(obj: Widget) -> Outcome[WidgetStatus]:
         return fits(wake=(B, widget_key("unknown")) if obj.key == A else ())
 
@@ -387,9 +360,7 @@ async def test_a_list_brings_what_the_watch_never_told(process: Process, kube: M
     assert kind.names() == ["a"]
 
 
-async def test_a_list_does_not_drop_what_was_created_after_it(
-    process: Process, kube: MemoryKube, kind: WidgetKind
-) -> None:
+async def test_a_list_does_not_drop_what_was_created_after_it(process: Process, kube: MemoryKube) -> None:
     kube.put(widget_body("a"))
     await settled()
     bodies, version = list(kube.bodies.values()), kube.version
