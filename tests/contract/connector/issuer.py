@@ -43,6 +43,8 @@ class Issuer:
     """What is answered instead of the keys."""
     discovery_answer: Response | None = None
     delay_s: float = 0.0
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set as soon as anybody asks."""
     discoveries: int = 0
     key_readings: int = 0
     app: Starlette = field(init=False)
@@ -58,6 +60,7 @@ class Issuer:
 
     async def _discover(self, _request: Request) -> Response:
         self.discoveries += 1
+        self.asked.set()
         await asyncio.sleep(self.delay_s)
         document = {
             "issuer": self.stated_issuer or self.url,

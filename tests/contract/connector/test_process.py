@@ -112,8 +112,7 @@ async def under_way(process: Process, issuer: Issuer, seconds: float) -> AsyncGe
     bearer = {"Authorization": f"Bearer {issuer.token()}"}
     request = asyncio.create_task(process.http.get(path_of(organization()), headers=bearer, timeout=10))
     async with asyncio.timeout(5):
-        while not issuer.discoveries:
-            await asyncio.sleep(0.01)
+        await issuer.asked.wait()
     try:
         yield request
     finally:
