@@ -313,8 +313,25 @@ async def test_an_issuer_with_a_certificate_of_a_strange_authority_is_not_believ
     assert connector.issuer.discoveries == 0
 
 
-async def test_the_issuer_is_believed_again_once_it_answers(small: Connector) -> None:
-    small.issuer.discovery_answer = PlainTextResponse("down", 503)
-    before = await small.get(KNOWN)
-    small.issuer.discovery_answer = None
-    assert (before.status_code, (await small.get(KNOWN)).status_code) == (503, 404)
+async def test_the_issuer_is_believed_again_soon_after_it_answers(
+    caller: Caller, issuer: Issuer, monotonic: Monotonic
+) -> None:
+    issuer.discovery_answer = PlainTextResponse("down", 503)
+    assert await refusals(caller, issuer.token()) == [IssuerUnavailableError]
+    issuer.discovery_answer = None
+    monotonic.now_s += 3
+    assert await refusals(caller, issuer.token()) == [None]
+
+
+async def test_a_dead_issuer_is_not_asked_once_for_every_caller(caller: Caller, issuer: Issuer) -> None:
+    issuer.discovery_answer = PlainTextResponse("down", 503)
+    refused = await refusals(caller, *("garbage" for _ in range(50)))
+    assert set(refused) == {IssuerUnavailableError}
+    assert issuer.discoveries == 1
+
+
+async def test_a_configured_address_of_the_keys_takes_the_place_of_discovery(start: Starter, sqlite_url: str) -> None:
+    connector = await start(sqlite_url, control_jwks_url=f"{start.issuer.url}/openid/v1/jwks")
+    assert (await connector.get(KNOWN)).status_code == 404
+    assert await status(connector, start.issuer.token(iss="https://other.example")) == 401
+    assert (start.issuer.discoveries, start.issuer.key_readings) == (0, 1)
