@@ -4,11 +4,11 @@
     GET    /control/v1/organizations/{namespace}/{name}/configuration   200 with ETag, or 404
     DELETE /control/v1/organizations/{namespace}/{name}/configuration   204, also when there is none
     GET    /control/v1/organizations/{namespace}/{name}/evidence        Evidence
-    POST   /control/v1/organizations/{namespace}/{name}/endpoints/{endpoint}/probes   ProbeReport
+    POST   /control/v1/organizations/{namespace}/{name}/endpoints/{endpoint}/probes   ProbeReport; If-Match, optional
 
 Errors are `application/problem+json` (RFC 9457): 401 no or bad token, 403 wrong subject, 404 unknown organisation or
 endpoint, 409 another organisation holds a base URL, 412 `If-Match` does not hold, 422 another geography or an invalid
-document. The ETag is the configuration's digest in double quotes.
+document. The ETag is the configuration's digest in double quotes; for probes, `probe_digest` of the endpoint.
 """
 
 from __future__ import annotations
@@ -56,6 +56,24 @@ class EndpointConfiguration(ApiModel):
     def digest(self) -> str:
         """The digest of this endpoint alone, computed once: an organisation may have thousands that stay as they are."""
         return digest_of(self.to_api())
+
+    @cached_property
+    def probe_digest(self) -> str:
+        """The digest of what the probes depend on; the ETag of the endpoint for a request to run them."""
+        return probe_digest(self.base_url, self.system_client_id, self.system_scopes, self.appointments)
+
+
+def probe_digest(base_url: str, client_id: str, scopes: list[str], appointments: Appointments) -> str:
+    """Return the digest of what the probes of an endpoint depend on."""
+    return digest_of(
+        {
+            "baseURL": base_url,
+            "systemClientID": client_id,
+            "systemScopes": scopes,
+            "locations": appointments.locations,
+            "practitioners": appointments.practitioners,
+        }
+    )
 
 
 class OrganizationConfiguration(ApiModel):
@@ -159,6 +177,8 @@ class Problem(ApiModel):
     status: int
     detail: str
     field: str | None = None
+    base_url: str | None = None
+    """With 409: the base URL that belongs to another organisation."""
     correlation_id: str | None = None
 
 

@@ -30,6 +30,9 @@ class Column:
     description: str = ""
 
 
+_LONGEST_NAME = 253
+
+
 @dataclass(frozen=True, slots=True)
 class CustomResource:
     """What the CRD of one kind is made of."""
@@ -42,6 +45,8 @@ class CustomResource:
     status: type[KindStatus]
     columns: tuple[Column, ...]
     spec_rules: tuple[Cel, ...] = ()
+    longest_name: int = _LONGEST_NAME
+    """Shorter where other objects are named after this one."""
 
 
 def _condition(name: str, type_: str, *, wide: bool = False, attribute: str = "status") -> Column:
@@ -79,6 +84,7 @@ KINDS = (
         plural="fhirendpoints",
         short_name="fhir",
         description="One FHIR base URL of the organisation's EHR: validated, promoted, and handed to the connector.",
+        longest_name=230,
         spec=endpoint.FhirEndpointSpec,
         status=endpoint.FhirEndpointStatus,
         spec_rules=endpoint.SPEC_RULES,
@@ -153,6 +159,10 @@ def crd_of(resource: CustomResource) -> Schema:
     if resource.spec_rules:
         spec[VALIDATIONS] = [rule.to_api() for rule in resource.spec_rules]
     status = structural_schema(resource.status)
+    too_long = Cel(
+        f"size(self.metadata.name) <= {resource.longest_name}",
+        f"the name must have at most {resource.longest_name} characters: other objects are named after this one",
+    )
     # kstatus and Flux take an object without status for ready; -1 says that nobody has looked yet.
     status["default"] = {"observedGeneration": -1}
     return {
@@ -185,6 +195,7 @@ def crd_of(resource: CustomResource) -> Schema:
                             "type": "object",
                             "description": resource.description,
                             "required": ["spec"],
+                            **({VALIDATIONS: [too_long.to_api()]} if resource.longest_name < _LONGEST_NAME else {}),
                             "properties": {
                                 "apiVersion": {"type": "string"},
                                 "kind": {"type": "string"},

@@ -137,21 +137,21 @@ Duration = Annotated[
 ]
 """A length of time as Go and Kubernetes write it, never negative: `24h`, `1h30m`, `500ms`."""
 
-_LABEL = "[a-zA-Z0-9]([-a-zA-Z0-9]{0,61}[a-zA-Z0-9])?"
+_LABEL = "[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
 _PORT = "([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
 _OCTET = "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 _START = "^[a-z]+://([^@/]*@)?"
-_NAME = f"({_LABEL}[.])*[a-zA-Z]([-a-zA-Z0-9]{{0,61}}[a-zA-Z0-9])?"
+_NAME = f"({_LABEL}[.])*[a-z]([-a-z0-9]{{0,61}}[a-z0-9])?"
 _IPV4 = f"({_OCTET}[.]){{3}}{_OCTET}"
-_IPV6 = r"[\\[][0-9a-fA-F:.]+[\\]]"
-"""A host by RFC 1123 or an address, and then nothing but ASCII without blanks (RFC 3986)."""
+_IPV6 = r"[\\[][0-9a-f:.]+[\\]]"
+"""A host by RFC 1123 in lower case, so that one host has one form, or an address, and then nothing but ASCII without blanks (RFC 3986)."""
 
 _HTTPS = (
     Cel("self.startsWith('https://')", "must start with https://: credentials and patient data travel to this address"),
     Cel(
         # A host that ends like an IPv4 address must be one: some programs read 0177.0.0.1 as 127.0.0.1.
         f"isURL(self) && self.matches('{_START}({_NAME}|{_IPV4}|{_IPV6})(:{_PORT})?([/?#][!-~]*)?$')",
-        "must be an absolute URL, for example https://host.example/path",
+        "must be an absolute URL with its host in lower case, for example https://host.example/path",
     ),
     Cel("!self.endsWith('/')", "must not end with a slash: remove it, so that one address has one form"),
     Cel("!self.contains('@')", "must not contain user information (user:password@): credentials never stand in a URL"),

@@ -43,6 +43,7 @@ class ControlRefusedError(RefusedError):
     def __init__(self, refused: RefusedError, problem: Problem | None) -> None:
         super().__init__(refused.system, refused.operation, refused.detail, status=refused.status)
         self.explanation = problem.detail if problem else refused.detail
+        self.base_url = problem.base_url if problem else None
 
 
 class TokenAuth(httpx.Auth):
@@ -101,13 +102,17 @@ class Control:
         """Return what the connector has seen of the organisation's visits."""
         return parse(await self._call("get evidence", "GET", evidence_path(namespace, name)), Evidence)
 
-    async def run_probes(self, namespace: str, name: str, endpoint: str) -> ProbeReport | None:
-        """Let the connector probe one endpoint with its key; None when it does not know the endpoint (yet)."""
+    async def run_probes(self, namespace: str, name: str, endpoint: str, *, expects: str) -> ProbeReport | None:
+        """Let the connector probe one endpoint with its key.
+
+        None when it does not know the endpoint (yet), or not as it is expected: `expects` is its `probe_digest`.
+        """
         path = probes_path(namespace, name, endpoint)
+        precondition = {"If-Match": f'"{expects}"'}
         try:
-            answer = await self._call("run probes", "POST", path, timeout_s=_PROBES_TIMEOUT_S)
+            answer = await self._call("run probes", "POST", path, headers=precondition, timeout_s=_PROBES_TIMEOUT_S)
         except RefusedError as exc:
-            if exc.status == HTTPStatus.NOT_FOUND:
+            if exc.status in {HTTPStatus.NOT_FOUND, HTTPStatus.PRECONDITION_FAILED}:
                 return None
             raise
         return parse(answer, ProbeReport)

@@ -243,4 +243,21 @@ def _why(error: httpx.HTTPError) -> str:
     failure = tls_failure(error)
     if isinstance(failure, ssl.SSLCertVerificationError):
         return f"TLS certificate not trusted: {failure.verify_message}"
-    return f"TLS: {failure.reason}" if failure else type(error).__name__
+    if failure is not None:
+        return f"TLS: {failure.reason}"
+    match error:
+        case httpx.ConnectTimeout():
+            return f"no connection within {limits.CONNECT_TIMEOUT_S:g} s"
+        case httpx.TimeoutException():
+            return "no answer in time"
+        case httpx.ConnectError():
+            return "connection refused" if _has_cause(error, ConnectionRefusedError) else "no connection"
+        case _:
+            return "the connection broke off"
+
+
+def _has_cause(error: BaseException, kind: type[BaseException]) -> bool:
+    seen: BaseException | None = error
+    while seen is not None and not isinstance(seen, kind):
+        seen = seen.__cause__ or seen.__context__
+    return seen is not None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Annotated
 from urllib.parse import urljoin
 from uuid import uuid4
 
@@ -49,7 +50,7 @@ class Grant(BaseModel):
     """A granted access token."""
 
     access_token: str = Field(min_length=1, repr=False)
-    token_type: str
+    token_type: Annotated[str, Field(pattern="^(?i:bearer)$")]
     scope: str = ""
     expires_in: int | None = None
 
@@ -72,7 +73,10 @@ async def discover(http: httpx.AsyncClient, base_url: str) -> SmartConfiguration
     address = base + ".well-known/smart-configuration"
     answer = await ask(http, "GET", address, system=SYSTEM, operation="read SMART configuration", headers=_JSON)
     found = parse(check(answer), SmartConfiguration)
-    endpoint = urljoin(base, found.token_endpoint)
+    try:
+        endpoint = urljoin(base, found.token_endpoint)
+    except ValueError:
+        endpoint = ""
     if not endpoint.startswith("https://"):
         raise ContractError(SYSTEM, "read SMART configuration", "token_endpoint is not an https address")
     return found.model_copy(update={"token_endpoint": endpoint})

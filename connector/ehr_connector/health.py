@@ -51,7 +51,12 @@ class Health:
 
     async def get_metrics(self) -> Response:
         """Give the metrics in Prometheus' format."""
-        self.metrics.organizations.set(await self.organizations.count())
+        try:
+            self.metrics.organizations.set(await self.organizations.count())
+        except (SQLAlchemyError, OSError):
+            self.metrics.organizations.set(
+                float("nan")
+            )  # /readyz says what is wrong; the other metrics are wanted all the more
         return Response(generate_latest(self.metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
     async def jwks(self) -> Response:

@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, JWKRegistry, RSAKey
 
 from ehr_clients.smart import SigningKey
@@ -94,7 +95,7 @@ def _load(path: Path) -> tuple[datetime, SigningKey]:
         if not isinstance(key, ECKey | RSAKey) or not key.is_private:
             raise ValueError("not a private key for signatures")  # noqa: TRY301 (one remedy for all that is wrong)
         return made, SigningKey(key, _ALGORITHMS[str(jwk["kty"]), jwk.get("crv")], key_id)
-    except (ValueError, KeyError, TypeError) as exc:
+    except (ValueError, KeyError, TypeError, AttributeError, JoseError) as exc:
         raise KeysError(
             f"{path.name} is no private JWK for ES384 or RS384 with a kid such as 20260131T120000Z-1a2b3c4d:"
             " make keys with `python -m ehr_connector new-key DIR`"

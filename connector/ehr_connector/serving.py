@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import socket
+from collections.abc import Generator
+from contextlib import contextmanager
 
 import uvicorn
 
@@ -14,6 +17,16 @@ _POLL_S = 0.05
 
 class Server(uvicorn.Server):
     """uvicorn, which would wait at its end for every TLS peer that leaves an idle connection open."""
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None]:
+        """Stop in order on a signal, and leave it at that: uvicorn would raise it again, and the exit status with it."""
+        handlers = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            yield
+        finally:
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Take no more requests, end those under way, then drop what is left of connections."""

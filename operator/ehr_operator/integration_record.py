@@ -30,6 +30,10 @@ class IntegrationRecordKind:
         """The endpoint looks at spec, labels and owner, so that a change by somebody else is put right."""
         return body["metadata"].get("generation"), str(body["metadata"].get("labels")), is_deleting(body)
 
+    def may_go(self, body: Body) -> bool:
+        """Let go: nothing outside belongs to a record."""
+        return True
+
     def related(self, body: Body) -> Iterable[Key]:
         """Wake the endpoint that the record belongs to."""
         yield Key(ENDPOINT, body["metadata"]["namespace"], body["spec"]["endpointRef"]["name"])

@@ -37,6 +37,11 @@ def condition_reason(body: Body, type_: Type) -> str:
     return _condition(body, type_).get("reason", "")
 
 
+def condition_message(body: Body, type_: Type) -> str:
+    """Return the message as it stands in status; empty where the condition does not stand."""
+    return _condition(body, type_).get("message", "")
+
+
 def _condition(body: Body, type_: Type) -> dict[str, str]:
     conditions: list[dict[str, str]] = body.get("status", {}).get("conditions", [])
     absent: dict[str, str] = {}

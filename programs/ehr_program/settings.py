@@ -36,7 +36,7 @@ def load(settings: type[SettingsT]) -> SettingsT:
     try:
         return settings()
     except ValidationError as exc:
-        problems = sorted({f"  {_variable(settings, str(error['loc'][0]))}: {_why(error)}" for error in exc.errors()})
+        problems = sorted({f"  {_problem(settings, error)}" for error in exc.errors()})
         raise SettingsError("The settings are not complete:\n" + "\n".join(problems)) from None
 
 
@@ -56,6 +56,11 @@ def _paragraph(settings: type[BaseSettings], name: str, field: FieldInfo) -> str
         f"{field.description} ({default})", width=96, initial_indent="      ", subsequent_indent="      "
     )
     return f"  {_variable(settings, name)}\n{text}"
+
+
+def _problem(settings: type[BaseSettings], error: Any) -> str:
+    # A rule about several variables has no place of its own, and names them itself.
+    return f"{_variable(settings, str(error['loc'][0]))}: {_why(error)}" if error["loc"] else _why(error)
 
 
 def _variable(settings: type[BaseSettings], name: str) -> str:

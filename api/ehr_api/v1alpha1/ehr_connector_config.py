@@ -394,6 +394,9 @@ class EHRConnectorConfigSpec(ApiModel):
 class EHRConnectorConfigStatus(KindStatus):
     """Observed state of one organisation's connector."""
 
+    control_url: str | None = Field(
+        default=None, max_length=512, description="Control URL of the connector that the configuration was sent to."
+    )
     sent_configuration_digest: str | None = Field(
         default=None,
         max_length=80,

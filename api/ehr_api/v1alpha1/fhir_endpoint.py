@@ -121,7 +121,9 @@ class FhirEndpointSpec(ApiModel):
         description="The FHIR base URL: the static address of the server's FHIR R4 API, for example"
         " https://fhir-ehr.cerner.com/r4/ec2458f2-1e24-41c8-b71b-0e701af7583d.",
     )
-    environment: Environment = Field(
+    environment: Annotated[
+        Environment, immutable("Test and Production are gated differently; create a new FhirEndpoint instead")
+    ] = Field(
         description="Test or Production. Production becomes active once its Test endpoint (promotedFrom) has proved itself."
     )
     departments: Annotated[list[Department], Field(min_length=1, max_length=50)] = Field(

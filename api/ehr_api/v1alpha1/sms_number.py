@@ -176,6 +176,11 @@ class SmsNumberStatus(KindStatus):
     purchase_date: Time | None = Field(default=None, description="When the provider says the number was bought.")
     adopted: bool | None = Field(default=None, description="True where an owned number was taken instead of bought.")
     purchase: Purchase | None = Field(default=None, description="The acquisition by purchase.")
+    communication_services_endpoint: str | None = Field(
+        default=None,
+        max_length=512,
+        description="Endpoint of the Communication Services resource that holds the number, or where its purchase began.",
+    )
     linked_endpoints: Annotated[list[Name], Field(max_length=500)] = Field(
         default_factory=list[str], description="FhirEndpoints that text from this number, sorted."
     )

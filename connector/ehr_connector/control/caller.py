@@ -125,7 +125,13 @@ class Caller:
             try:
                 url = self._jwks_url or await self._discovered()
                 self._keys = KeySet.import_key_set({"keys": (await self._get(url, _Jwks)).keys})  # pyright: ignore[reportArgumentType]  (JSON)
-            except (RemoteError, ValueError, JoseError) as exc:
+            except (
+                RemoteError,
+                ValueError,
+                KeyError,
+                TypeError,
+                JoseError,
+            ) as exc:  # joserfc lets a bad JWK raise any of them
                 self._failure = (self._monotonic(), f"the keys of {self._issuer} cannot be read: {exc}")
                 raise IssuerUnavailableError(self._failure[1]) from exc
             self._read_at = self._monotonic()

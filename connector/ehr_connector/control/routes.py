@@ -96,6 +96,7 @@ class ControlApi:
                 f"the FHIR base URL {exc.base_url} belongs to another organisation of this connector: remove it there"
                 " first, or correct baseURL",
                 field="endpoints.baseURL",
+                base_url=exc.endpoint_url,
             ) from exc
         return Response(status_code=HTTPStatus.NO_CONTENT, headers=_etag(digest))
 
@@ -109,12 +110,17 @@ class ControlApi:
         await self._held(namespace, name)
         return JSONResponse((await evidence_of(self.engine, namespace, name)).to_api())
 
-    async def run_probes(self, namespace: Name, name: Name, endpoint: Name) -> Response:
+    async def run_probes(
+        self, namespace: Name, name: Name, endpoint: Name, if_match: Annotated[str | None, Header()] = None
+    ) -> Response:
         """Probe one endpoint with our key, now."""
         found = (await self._held(namespace, name)).endpoint(endpoint)
         if found is None:
             detail = f"no endpoint '{endpoint}' of {namespace}/{name} is configured here"
             raise ProblemError(HTTPStatus.NOT_FOUND, detail)
+        if if_match is not None and if_match.strip() != "*" and _tag(if_match) != found.probe_digest:
+            detail = f"the endpoint '{endpoint}' is configured in another way here"
+            raise ProblemError(HTTPStatus.PRECONDITION_FAILED, detail)
         return JSONResponse((await self.probes.run(found)).to_api())
 
     async def _held(self, namespace: str, name: str) -> Held:
@@ -181,13 +187,20 @@ def _check(configuration: OrganizationConfiguration, namespace: str, name: str, 
             f" {configuration.data_geography.value}: let connector.controlURL lead to a connector of that geography",
             field="dataGeography",
         )
-    seen: set[str] = set()
+    urls: set[str] = set()
+    names: set[str] = set()
     for index, endpoint in enumerate(configuration.endpoints):
-        url = canonical(endpoint.base_url)
-        if url in seen:
-            raise ProblemError(
-                HTTPStatus.UNPROCESSABLE_ENTITY,
-                f"two endpoints have the base URL {url}",
-                field=f"endpoints.{index}.baseURL",
-            )
-        seen.add(url)
+        try:
+            url = canonical(endpoint.base_url)
+        except ValueError:
+            raise _invalid(f"endpoints.{index}.baseURL", f"{endpoint.base_url} is not a URL") from None
+        if url in urls:
+            raise _invalid(f"endpoints.{index}.baseURL", f"two endpoints have the base URL {url}")
+        if endpoint.name in names:
+            raise _invalid(f"endpoints.{index}.name", f"two endpoints have the name {endpoint.name}")
+        urls.add(url)
+        names.add(endpoint.name)
+
+
+def _invalid(field: str, detail: str) -> ProblemError:
+    return ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, detail, field=field)

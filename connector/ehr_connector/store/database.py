@@ -13,14 +13,14 @@ _BUSY_MS = 10_000
 
 
 def open_database(url: str) -> AsyncEngine:
-    """Return an engine; no connection is made yet, and the caller disposes of it."""
+    """Return an engine; no connection is made yet, and the caller disposes of it. Its errors show no values."""
     if url.startswith("sqlite"):
-        engine = create_async_engine(url)
+        engine = create_async_engine(url, hide_parameters=True)
         event.listen(engine.sync_engine, "connect", _configure_sqlite)
         event.listen(engine.sync_engine, "begin", _begin_sqlite)
         return engine
     # A connection that the server or a proxy has closed in the meantime is noticed before it is used.
-    return create_async_engine(url, pool_pre_ping=True, pool_size=10, max_overflow=10)
+    return create_async_engine(url, hide_parameters=True, pool_pre_ping=True, pool_size=10, max_overflow=10)
 
 
 def reading(engine: AsyncEngine) -> AsyncEngine:

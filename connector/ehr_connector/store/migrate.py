@@ -11,6 +11,8 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from ehr_connector.store.database import reading
+
 _FOLDER = Path(__file__).with_name("migrations")
 _LOCK = 0x45485243
 """Key of the advisory lock under which PostgreSQL lets one replica migrate while the others wait."""
@@ -27,7 +29,7 @@ async def migrate(engine: AsyncEngine) -> str:
 
 async def pending(engine: AsyncEngine) -> bool:
     """Return whether the database lacks a migration of this version."""
-    async with engine.connect() as connection:
+    async with reading(engine).connect() as connection:
         return await connection.run_sync(_current) != ScriptDirectory(str(_FOLDER)).get_current_head()
 
 

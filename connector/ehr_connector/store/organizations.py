@@ -10,7 +10,7 @@ from functools import cached_property, lru_cache
 from urllib.parse import urlsplit
 
 from sqlalchemy import and_, delete, insert, select, tuple_, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from ehr_api.control import EndpointConfiguration, OrganizationConfiguration
@@ -18,6 +18,8 @@ from ehr_connector.store.database import reading
 from ehr_connector.store.schema import base_url_claim, organization
 
 _CLAIMS_A_STATEMENT = 200
+_SERIALIZATION = frozenset({"40001", "40P01"})
+"""PostgreSQL: serialization failure, deadlock detected."""
 
 
 class PreconditionFailedError(Exception):
@@ -27,9 +29,11 @@ class PreconditionFailedError(Exception):
 class BaseUrlClaimedError(Exception):
     """A base URL belongs to another organisation of this connector."""
 
-    def __init__(self, base_url: str) -> None:
+    def __init__(self, base_url: str, endpoint_url: str) -> None:
         super().__init__(base_url)
         self.base_url = base_url
+        self.endpoint_url = endpoint_url
+        """The same as the configuration writes it."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +106,9 @@ class Organizations:
                 else:
                     await connection.execute(update(organization).where(_is(namespace, name)).values(**values))
                 await _claim(connection, configuration)
-        except IntegrityError as exc:
+        except (IntegrityError, OperationalError) as exc:
+            if isinstance(exc, OperationalError) and getattr(exc.orig, "sqlstate", None) not in _SERIALIZATION:
+                raise
             # Another process was faster; what it holds now decides.
             raise PreconditionFailedError from exc
         return str(values["digest"])
@@ -127,9 +133,10 @@ async def _claim(connection: AsyncConnection, configuration: OrganizationConfigu
     standing = {row.base_url: row.endpoint for row in rows}
     gone = [url for url, endpoint in standing.items() if desired.get(url) != endpoint]
     added = {url: endpoint for url, endpoint in desired.items() if standing.get(url) != endpoint}
-    for urls in _chunks(gone):
+    for urls in _chunks(sorted(gone)):
         await connection.execute(delete(base_url_claim).where(mine, base_url_claim.c.base_url.in_(urls)))
-    for urls in _chunks(added):
+    # In one order for all, so that two that claim the same addresses wait for each other and do not deadlock.
+    for urls in _chunks(sorted(added)):
         claimed = await connection.execute(
             select(base_url_claim.c.base_url).where(
                 base_url_claim.c.base_url.in_(urls),
@@ -138,7 +145,8 @@ async def _claim(connection: AsyncConnection, configuration: OrganizationConfigu
         )
         first = claimed.scalars().first()
         if first is not None:
-            raise BaseUrlClaimedError(first)
+            written = next(one.base_url for one in configuration.endpoints if canonical(one.base_url) == first)
+            raise BaseUrlClaimedError(first, written)
         rows_to_add = [
             {"base_url": url, "namespace": owner[0], "name": owner[1], "endpoint": added[url]} for url in urls
         ]
@@ -146,9 +154,17 @@ async def _claim(connection: AsyncConnection, configuration: OrganizationConfigu
 
 
 def canonical(base_url: str) -> str:
-    """Return a base URL in the one form that is compared: scheme and host in lower case, no slash at the end."""
+    """Return a base URL in the one form that is compared: host in lower case, no default port, no slash at the end.
+
+    Raises:
+        ValueError: It is not a URL.
+    """
     parts = urlsplit(base_url)
-    return parts._replace(scheme=parts.scheme.lower(), netloc=parts.netloc.lower()).geturl().rstrip("/")
+    host = (parts.hostname or "").rstrip(".")
+    netloc = f"[{host}]" if ":" in host else host
+    if parts.port not in {None, 443}:
+        netloc += f":{parts.port}"
+    return parts._replace(scheme=parts.scheme.lower(), netloc=netloc).geturl().rstrip("/")
 
 
 @lru_cache(maxsize=64)

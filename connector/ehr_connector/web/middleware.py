@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ehr_connector.metrics import Metrics
 from ehr_connector.web.correlation import correlation_id
+from ehr_connector.web.problems import failure
 
 _log = logging.getLogger("ehr_connector.access")
 
@@ -23,6 +24,7 @@ _HEADERS = {
 }
 """The strictest; a page that needs more sets its own."""
 _UNKNOWN = "(no route)"
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _PROBES = frozenset({"/livez", "/readyz", "/metrics"})
 
 
@@ -52,15 +54,33 @@ class RequestMiddleware:
             await send(message)
 
         try:
-            await self._app(scope, receive, sending)
+            await self._answered(scope, receive, sending)
         finally:
             self._tell(scope, status, time.perf_counter() - started_s)
             correlation_id.reset(token)
 
+    async def _answered(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Have the request handled; what nobody has caught is logged under its id and answered like any other error."""
+        begun = False
+
+        async def noting(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noting)
+        except Exception:
+            if begun:
+                raise
+            _log.exception("a request failed unexpectedly")
+            await failure()(scope, receive, send)
+
     def _tell(self, scope: Scope, status: int, seconds: float) -> None:
         """Count and log by route, never by path: a path may hold a patient's link."""
         route = getattr(scope.get("route"), "path", _UNKNOWN)
-        self._metrics.requests.labels(scope["method"], route, str(status)).inc()
+        method = scope["method"] if scope["method"] in _METHODS else "(other)"
+        self._metrics.requests.labels(method, route, str(status)).inc()
         self._metrics.request_seconds.labels(route).observe(seconds)
         if route not in _PROBES:
-            _log.info("%s %s %s", scope["method"], route, status, extra={"seconds": round(seconds, 4)})
+            _log.info("%s %s %s", method, route, status, extra={"seconds": round(seconds, 4)})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from http import HTTPStatus
 
 from fastapi import FastAPI, Request
@@ -13,7 +12,6 @@ from starlette.exceptions import HTTPException
 from ehr_api.control import Problem
 from ehr_connector.web.correlation import correlation_id
 
-_log = logging.getLogger(__name__)
 _MEDIA_TYPE = "application/problem+json"
 
 
@@ -21,26 +19,32 @@ class ProblemError(Exception):
     """Ends a request with a problem; `detail` tells a person what is wrong and what to do."""
 
     def __init__(
-        self, status: HTTPStatus, detail: str, *, field: str | None = None, headers: dict[str, str] | None = None
+        self,
+        status: HTTPStatus,
+        detail: str,
+        *,
+        field: str | None = None,
+        base_url: str | None = None,
+        headers: dict[str, str] | None = None,
     ) -> None:
         super().__init__(detail)
         self.status = status
         self.detail = detail
         self.field = field
+        self.base_url = base_url
         self.headers = headers
 
 
 def answer_problems(app: FastAPI) -> None:
-    """Make `app` answer every error with a problem."""
+    """Make `app` answer every refusal with a problem; for its own failures the middleware does."""
     app.add_exception_handler(ProblemError, _answer_problem)
     app.add_exception_handler(HTTPException, _answer_http)
     app.add_exception_handler(RequestValidationError, _answer_invalid)
-    app.add_exception_handler(Exception, _answer_failure)
 
 
 async def _answer_problem(_request: Request, exc: Exception) -> Response:
     assert isinstance(exc, ProblemError)  # noqa: S101 (registered for it alone)
-    return _answer(exc.status, exc.detail, field=exc.field, headers=exc.headers)
+    return _answer(exc.status, exc.detail, field=exc.field, base_url=exc.base_url, headers=exc.headers)
 
 
 async def _answer_http(_request: Request, exc: Exception) -> Response:
@@ -55,15 +59,25 @@ async def _answer_invalid(_request: Request, exc: Exception) -> Response:
     return _answer(HTTPStatus.UNPROCESSABLE_ENTITY, f"not valid: {', '.join(places)}", field=places[0])
 
 
-async def _answer_failure(_request: Request, exc: Exception) -> Response:
-    _log.error("a request failed unexpectedly", exc_info=exc)
+def failure() -> Response:
+    """Return the answer to a request at which we failed; its text tells nothing of the cause."""
     return _answer(HTTPStatus.INTERNAL_SERVER_ERROR, "the connector failed; its log has the cause under correlationID")
 
 
 def _answer(
-    status: HTTPStatus, detail: str, *, field: str | None = None, headers: dict[str, str] | None = None
+    status: HTTPStatus,
+    detail: str,
+    *,
+    field: str | None = None,
+    base_url: str | None = None,
+    headers: dict[str, str] | None = None,
 ) -> Response:
     problem = Problem(
-        title=status.phrase, status=status, detail=detail, field=field, correlation_id=correlation_id.get()
+        title=status.phrase,
+        status=status,
+        detail=detail,
+        field=field,
+        base_url=base_url,
+        correlation_id=correlation_id.get(),
     )
     return JSONResponse(problem.to_api(), status, headers, media_type=_MEDIA_TYPE)

@@ -67,7 +67,7 @@ def _endpoint(body: Body, organization: EHRConnectorConfigSpec, sender: str | No
         name=body["metadata"]["name"],
         base_url=spec.base_url,
         environment=spec.environment,
-        active=_is_active(body) and not spec.suspend,
+        active=_is_active(body),
         departments=spec.departments,
         clinician_client_id=spec.smart.clinician_client_id,
         clinician_scopes=clinician_scopes(spec),

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable
-from dataclasses import dataclass
 from typing import Any
 
-from ehr_api.conditions import Type, false, true, unknown
-from ehr_api.control import OrganizationConfiguration
+from ehr_api.conditions import Type, false
 from ehr_api.meta import GROUP
 from ehr_api.v1alpha1.ehr_connector_config import EHRConnectorConfigSpec, EHRConnectorConfigStatus
-from ehr_clients.control import ControlRefusedError, HeldConfiguration
 from ehr_clients.errors import RemoteError
 from ehr_operator.connector_config import report
 from ehr_operator.connector_config.document import Memo, configuration
-from ehr_operator.connector_config.plan import InSync, Report, Rest, Send, plan
-from ehr_operator.connector_config.report import Push
+from ehr_operator.connector_config.push import DETACH, Config, Pusher
 from ehr_operator.remotes import Remotes, UntrustedUrlError
 from ehr_operator.runtime.model import (
     Api,
@@ -24,8 +20,6 @@ from ehr_operator.runtime.model import (
     Failure,
     Finalized,
     Key,
-    Note,
-    Object,
     Objects,
     Outcome,
     State,
@@ -43,25 +37,10 @@ from ehr_operator.views import (
     numbers_of,
 )
 
-Config = Object[EHRConnectorConfigSpec, EHRConnectorConfigStatus]
-
-DETACH = f"{GROUP}/detach"
 _BACKOFF = Backoff(base_s=1.0, max_s=60.0)
 """The connector is ours: a short way, and asked again within a minute of its return."""
 _CHECK_S = 60.0
 """The configuration is read back this often, to find drift."""
-
-
-@dataclass(frozen=True, slots=True)
-class Pushed:
-    """What one pass did to the connector."""
-
-    push: Push
-    status: EHRConnectorConfigStatus
-    """The status as far as the pass got: what was sent, and what was read back."""
-    wake: tuple[Key, ...] = ()
-    notes: tuple[Note, ...] = ()
-    failed: bool = False
 
 
 class EHRConnectorConfigKind:
@@ -77,15 +56,19 @@ class EHRConnectorConfigKind:
     indexes: tuple[str, ...] = ()
 
     def __init__(self, api: Api, objects: Objects, remotes: Remotes, jitter: Callable[[float], float]) -> None:
-        self._api = api
         self._objects = objects
         self._remotes = remotes
+        self._pusher = Pusher(api, remotes)
         self._jitter = jitter
         self._memos: dict[str, Memo] = {}
 
     def signal(self, body: Body) -> Hashable:
         """Endpoints and numbers look at the spec alone; the outcome of a push wakes them by itself."""
         return body["metadata"].get("generation"), is_deleting(body)
+
+    def may_go(self, body: Body) -> bool:
+        """Let go what was never sent to a connector."""
+        return "sentConfigurationDigest" not in body.get("status", {})
 
     def related(self, body: Body) -> Iterable[Key]:
         """Wake every endpoint and number of the organisation."""
@@ -102,7 +85,8 @@ class EHRConnectorConfigKind:
         desired = configuration(
             obj.key, obj.generation, obj.spec, known, _senders(numbers), self._memos.setdefault(obj.uid, {})
         )
-        pushed = await self._push(obj, desired)
+        suspended = frozenset(body["metadata"]["name"] for body in endpoints if body["spec"].get("suspend"))
+        pushed = await self._pusher.push(obj, desired, suspended)
         findings = (
             report.consent(obj.spec),
             pushed.push.configured,
@@ -132,128 +116,51 @@ class EHRConnectorConfigKind:
     async def finalize(self, obj: Config) -> Outcome[EHRConnectorConfigStatus] | Finalized:
         """Remove the configuration from the connector, which then serves the organisation no more."""
         self._memos.pop(obj.uid, None)
+        if obj.spec.suspend and obj.status.sent_configuration_digest is not None and not _detached(obj):
+            message = (
+                "spec.suspend is true, so the connector keeps the configuration: set it to false, or annotate this object"
+                f" with {DETACH}=true"
+            )
+            return _blocked(obj, "Suspended", message)
         try:
             await self._remotes.control(obj.spec.connector.control_url).forget(obj.key.namespace, obj.key.name)
         except (RemoteError, UntrustedUrlError) as exc:
-            if obj.status.sent_configuration_digest is None or obj.annotations.get(DETACH) == "true":
+            if obj.status.sent_configuration_digest is None or _detached(obj):
                 return Finalized()
             message = (
                 f"the connector still holds the configuration and gave no usable answer ({exc}); it is tried again. To"
                 f" leave the configuration there, annotate this object with {DETACH}=true"
             )
-            return Outcome(
-                state=State.RECONCILING,
-                reason="DeletionBlocked",
-                message=message,
-                findings=(false(Type.CONNECTOR_CONFIGURED, "DeletionBlocked", message),),
-                status=obj.status,
-                failure=Failure(_BACKOFF),
-            )
+            return _blocked(obj, "DeletionBlocked", message, failure=Failure(_BACKOFF))
         return Finalized()
 
-    async def _push(self, obj: Config, desired: OrganizationConfiguration) -> Pushed:
-        status = obj.status
-        try:
-            control = self._remotes.control(obj.spec.connector.control_url)
-            held = await control.configuration(obj.key.namespace, obj.key.name)
-            step = plan(obj.spec, status, desired, held)
-            if not isinstance(step, Send):
-                return _unsent(step, status, desired)
-            digest = desired.digest()
-            if status.sent_configuration_digest != digest:
-                # Written before it is sent, so that our own word is known again after whatever happens next.
-                intended = status.model_copy(update={"sent_configuration_digest": digest})
-                status = (await self._api.write_intent(obj, intended)).status
-            stated = await control.configure(desired, replaces=held.digest if held else None)
-        except UntrustedUrlError as exc:
-            return _failed("ControlUrlNotTrusted", str(exc), status, again=False)
-        except ControlRefusedError as exc:
-            return _failed(_REFUSALS.get(exc.status, "ConnectorRefused"), exc.explanation, status)
-        except RemoteError as exc:
-            return _failed(
-                "ConnectorUnavailable",
-                f"the connector gave no usable answer ({exc.operation}, {exc.detail}); it is tried again by itself",
-                status,
-            )
-        if stated != digest:
-            message = (
-                "the connector read the configuration differently: operator and connector must be of versions that fit"
-            )
-            return _failed("DigestDiffers", message, status)
-        notes = ()
-        if step.corrects is not None:
-            notes = (Note("DriftCorrected", f"changed back in the connector: {step.corrects}", warning=True),)
-        return Pushed(_IN_SYNC, _read_back(status, digest), _changed_endpoints(obj.key, desired, held), notes)
+
+def _detached(obj: Config) -> bool:
+    return obj.annotations.get(DETACH) == "true"
 
 
-def _unsent(
-    step: InSync | Report | Rest, status: EHRConnectorConfigStatus, desired: OrganizationConfiguration
-) -> Pushed:
-    match step:
-        case InSync():
-            return Pushed(_IN_SYNC, _read_back(status, desired.digest()))
-        case Report(fields):
-            message = f"the connector's configuration was changed there: {fields}"
-            remedy = "bring the change into Git, or set driftPolicy: Correct to have it taken back"
-            return Pushed(
-                Push(
-                    false(Type.CONNECTOR_CONFIGURED, "ChangedInConnector", f"{message}; {remedy}"),
-                    true(Type.DRIFTED, "ChangedInConnector", message),
-                ),
-                status,
-            )
-        case Rest():
-            rests = unknown(Type.CONNECTOR_CONFIGURED, "Suspended", "spec.suspend is true: nothing is sent")
-            return Pushed(Push(rests, _NOT_DRIFTED), status)
-
-
-def _read_back(status: EHRConnectorConfigStatus, digest: str) -> EHRConnectorConfigStatus:
-    return status.model_copy(update={"configuration_digest": digest, "sent_configuration_digest": digest})
-
-
-_NOT_DRIFTED = false(Type.DRIFTED, "InSync", "nobody changed the connector's configuration behind the operator's back")
-_IN_SYNC = Push(
-    true(Type.CONNECTOR_CONFIGURED, "Configured", "the connector was read back to hold this configuration"),
-    _NOT_DRIFTED,
-)
-_REFUSALS = {
-    401: "AccessDenied",
-    403: "AccessDenied",
-    409: "BaseUrlClaimed",
-    412: "ChangedMeanwhile",
-    422: "ConfigurationRefused",
-}
+def _blocked(
+    obj: Config, reason: str, message: str, *, failure: Failure | None = None
+) -> Outcome[EHRConnectorConfigStatus]:
+    return Outcome(
+        state=State.RECONCILING,
+        reason=reason,
+        message=message,
+        findings=(false(Type.CONNECTOR_CONFIGURED, reason, message),),
+        status=obj.status,
+        failure=failure,
+    )
 
 
 def _senders(numbers: list[Body]) -> dict[str, str]:
-    """Return the numbers that may text, by the name of their object."""
+    """Return the numbers that may text, by the name of their object.
+
+    Only what is known to be wrong takes a number away: an answer that the operator cannot get silences nobody.
+    """
     return {
         body["metadata"]["name"]: body["status"]["phoneNumber"]
         for body in numbers
-        if condition_status(body, Type.READY) == "True" and "phoneNumber" in body.get("status", {})
+        if "phoneNumber" in body.get("status", {})
+        and condition_status(body, Type.VERIFIED) == "True"
+        and condition_status(body, Type.PROVISIONED) != "False"
     }
-
-
-def _changed_endpoints(
-    organization: Key, desired: OrganizationConfiguration, held: HeldConfiguration | None
-) -> tuple[Key, ...]:
-    """Return the endpoints that the connector learned of just now: their probes with a key can run."""
-    listed = held.document.get("endpoints") if held else None
-    endpoints = listed if isinstance(listed, list) else []
-    known = {str(item.get("name")) for item in endpoints if isinstance(item, dict)}
-    return tuple(
-        Key(ENDPOINT, organization.namespace, endpoint.name)
-        for endpoint in desired.endpoints
-        if endpoint.name not in known
-    )
-
-
-def _failed(reason: str, message: str, status: EHRConnectorConfigStatus, *, again: bool = True) -> Pushed:
-    return Pushed(
-        Push(
-            false(Type.CONNECTOR_CONFIGURED, reason, message),
-            unknown(Type.DRIFTED, "NotChecked", "the connector's configuration could not be read"),
-        ),
-        status,
-        failed=again,
-    )

@@ -51,7 +51,9 @@ def endpoints_ready(endpoints: Sequence[Body]) -> Finding:
     waiting = [
         f"{body['metadata']['name']} ({condition_reason(body, Type.READY) or 'not looked at yet'})"
         for body in endpoints
-        if condition_status(body, Type.READY) != "True" and not _only_awaits_evidence(body)
+        if condition_status(body, Type.READY) != "True"
+        and not _only_awaits_evidence(body)
+        and not body["spec"].get("suspend")
     ]
     if waiting:
         return false(Type.ENDPOINTS_READY, "EndpointsNotReady", f"waiting for {_names(waiting)}")
@@ -78,6 +80,10 @@ def sms_ready(spec: EHRConnectorConfigSpec, endpoints: Sequence[Body], numbers: 
     return true(Type.SMS_READY, "NumbersReady", "every linked SmsNumber may send texts")
 
 
+_WAIT_FOR_PEOPLE = frozenset({"ControlUrlNotTrusted", "ConfigurationRefused"})
+"""Only another spec or setting helps."""
+
+
 def summary(findings: Sequence[Finding]) -> tuple[State, str, str]:
     """Return the state of the organisation, with the words of the first condition that stands in the way."""
     for finding in findings:
@@ -87,7 +93,8 @@ def summary(findings: Sequence[Finding]) -> tuple[State, str, str]:
         elif finding.type is Type.DRIFTED:
             stands_in_the_way = finding.status == "True"
         if stands_in_the_way:
-            return State.RECONCILING, finding.reason, f"{finding.type}: {finding.message}"
+            state = State.STALLED if finding.reason in _WAIT_FOR_PEOPLE else State.RECONCILING
+            return state, finding.reason, f"{finding.type}: {finding.message}"
     return State.READY, "Configured", "the connector holds the desired configuration"
 
 

@@ -25,10 +25,13 @@ def promotion(
     profile_digest: str | None,
     evidence: Evidence | None,
     forced_because: str | None,
+    was_promoted: bool,
 ) -> Finding:
     """Judge the promotion: a validated Test endpoint with the same profile, and a launch and a join completed on it.
 
-    `evidence` None: the connector could not be asked, so nothing is known to have happened.
+    `evidence` None: the connector could not be asked, so nothing is known to have happened. `was_promoted`: the endpoint
+    stands promoted with this very profile. Then it stays so, whatever becomes of the Test endpoint: trying things out is
+    what Test is for.
     """
     if spec.environment is Environment.TEST:
         return true(Type.PROMOTED, "NotRequired", "a Test endpoint serves without promotion")
@@ -37,6 +40,8 @@ def promotion(
             Type.PROMOTED, "Forced", f"promoted without evidence by annotation, because: {forced_because[:200]}"
         )
     name = spec.promoted_from.name if spec.promoted_from else ""
+    if was_promoted:
+        return _promoted(name)
     if twin is None:
         return false(Type.PROMOTED, "TestEndpointNotFound", f"waiting for the FhirEndpoint '{name}' in this namespace")
     if twin.environment is not Environment.TEST:
@@ -62,6 +67,10 @@ def promotion(
             f"waiting for one completed provider launch and one patient join on '{name}' with this profile: hold a visit"
             " on the Test endpoint",
         )
+    return _promoted(name)
+
+
+def _promoted(name: str) -> Finding:
     return true(Type.PROMOTED, "EvidenceComplete", f"a provider launch and a patient join were completed on '{name}'")
 
 

@@ -11,7 +11,7 @@ from ehr_api.control import Evidence
 from ehr_api.meta import FORCE_PROMOTION
 from ehr_api.profile import profile_digest
 from ehr_api.v1alpha1.ehr_connector_config import EHRConnectorConfigSpec
-from ehr_api.v1alpha1.fhir_endpoint import Environment, FhirEndpointSpec, FhirEndpointStatus, SmartEndpoints
+from ehr_api.v1alpha1.fhir_endpoint import FhirEndpointSpec, FhirEndpointStatus, SmartEndpoints
 from ehr_clients.errors import RemoteError
 from ehr_operator.fhir_endpoint.probes import Observation
 from ehr_operator.fhir_endpoint.promotion import Twin, promotion
@@ -19,7 +19,8 @@ from ehr_operator.fhir_endpoint.records import differs, record_body, records
 from ehr_operator.fhir_endpoint.validation import PROBE_TYPES, Endpoint, Validated, Validator
 from ehr_operator.fhir_endpoint.verdicts import all_true, strings
 from ehr_operator.remotes import Remotes, UntrustedUrlError
-from ehr_operator.runtime.model import Api, Body, Clock, Finalized, Key, Note, Objects, Outcome, State
+from ehr_operator.runtime.kube import ForbiddenError, InvalidError
+from ehr_operator.runtime.model import FREE, Api, Body, Clock, Failure, Finalized, Key, Note, Objects, Outcome, State
 from ehr_operator.runtime.outcome import standing_findings
 from ehr_operator.views import (
     BY_BASE_URL,
@@ -28,6 +29,7 @@ from ehr_operator.views import (
     BY_TWIN,
     ENDPOINT,
     NUMBER,
+    condition_message,
     condition_reason,
     condition_status,
     config_key,
@@ -73,6 +75,10 @@ class FhirEndpointKind:
             is_deleting(body),
         )
 
+    def may_go(self, body: Body) -> bool:
+        """Let go: nothing outside belongs to an endpoint."""
+        return True
+
     def related(self, body: Body) -> Iterable[Key]:
         """Wake the organisation, the number, and the endpoints that look at this one."""
         key = key_of(ENDPOINT, body)
@@ -93,14 +99,16 @@ class FhirEndpointKind:
             return _suspended(obj)
         owner = first_claim(self._objects, obj.body)["metadata"]["name"]
         validated = await self._validator.validate(
-            obj, organization, claimed_by=None if owner == obj.key.name else owner
+            obj,
+            organization,
+            claimed_by=None if owner == obj.key.name else owner,
+            connector_trouble=self._connector_trouble(obj),
         )
         promoted = await self._promoted(obj, organization, validated)
         findings = (*validated.findings, _summary(validated.findings), promoted, self._sms_linked(obj))
-        if organization is not None:
-            await self._write_records(obj, organization)
+        unwritten = await self._write_records(obj, organization) if organization is not None else None
         waits = promoted.reason == "AwaitingEvidence"
-        state, reason, message = _state(obj, organization, findings)
+        state, reason, message = _state(obj, organization, findings, unwritten)
         return Outcome(
             state=state,
             reason=reason,
@@ -108,6 +116,7 @@ class FhirEndpointKind:
             findings=findings,
             status=_status(obj, organization, validated, self._clock()),
             requeue_after_s=min(validated.next_s, _EVIDENCE_S) if waits else validated.next_s or None,
+            failure=Failure(FREE) if unwritten else None,
             notes=_notes(obj, promoted),
         )
 
@@ -120,28 +129,29 @@ class FhirEndpointKind:
         self, obj: Endpoint, organization: EHRConnectorConfigSpec | None, validated: Validated
     ) -> Finding:
         spec = obj.spec
-        twin = self._twin(obj, organization)
         digest = profile_digest(spec, organization) if organization else None
+        standing = find(obj.status.conditions, Type.PROMOTED)
+        was_promoted = (
+            standing is not None
+            and (standing.status, standing.reason) == ("True", "EvidenceComplete")
+            and obj.status.profile_digest == digest
+        )
         evidence: Evidence | None = None
-        if spec.environment is Environment.PRODUCTION and organization and twin and all_true(validated.findings):
+        twin = self._twin(obj, organization)
+        if not was_promoted and organization and twin and all_true(validated.findings):
             try:
                 control = self._remotes.control(organization.connector.control_url)
                 evidence = await control.evidence(obj.key.namespace, spec.config_ref.name)
             except (RemoteError, UntrustedUrlError):
                 evidence = None
-        found = promotion(
+        return promotion(
             spec,
             twin,
             profile_digest=digest,
             evidence=evidence,
             forced_because=obj.annotations.get(FORCE_PROMOTION, "").strip() or None,
+            was_promoted=was_promoted,
         )
-        standing = find(obj.status.conditions, Type.PROMOTED)
-        unasked = evidence is None and found.reason == "AwaitingEvidence" and obj.status.profile_digest == digest
-        if unasked and standing is not None and standing.status == "True":
-            # The connector could not be asked just now, which takes nothing back that it has said before.
-            return Finding(Type.PROMOTED, standing.status, standing.reason, standing.message)
-        return found
 
     def _twin(self, obj: Endpoint, organization: EHRConnectorConfigSpec | None) -> Twin | None:
         if obj.spec.promoted_from is None or organization is None:
@@ -179,7 +189,15 @@ class FhirEndpointKind:
             )
         return true(Type.SMS_LINKED, "Linked", f"patients are texted from the SmsNumber '{reference.name}'")
 
-    async def _write_records(self, obj: Endpoint, organization: EHRConnectorConfigSpec) -> None:
+    def _connector_trouble(self, obj: Endpoint) -> str | None:
+        """Return why the organisation's connector is not configured, if it is known not to be."""
+        body = self._objects.get(config_key(obj.body))
+        if body is None or condition_status(body, Type.CONNECTOR_CONFIGURED) != "False":
+            return None
+        return condition_message(body, Type.CONNECTOR_CONFIGURED)
+
+    async def _write_records(self, obj: Endpoint, organization: EHRConnectorConfigSpec) -> str | None:
+        """Write the records that differ; return why that was refused, if it was."""
         number = number_of(self._objects, obj.body)
         if number is not None and number["spec"]["configRef"]["name"] != obj.spec.config_ref.name:
             number = None  # `SmsLinked` says so
@@ -187,7 +205,11 @@ class FhirEndpointKind:
         for key, record in records(obj.key, obj.spec, organization, sender).items():
             body = record_body(key, record, obj.key, obj.uid)
             if differs(body, self._objects.get(key)):
-                await self._api.apply(body)
+                try:
+                    await self._api.apply(body)
+                except (ForbiddenError, InvalidError) as exc:
+                    return str(exc)
+        return None
 
 
 def _summary(findings: tuple[Finding, ...]) -> Finding:
@@ -201,14 +223,24 @@ def _summary(findings: tuple[Finding, ...]) -> Finding:
 
 
 def _state(
-    obj: Endpoint, organization: EHRConnectorConfigSpec | None, findings: tuple[Finding, ...]
+    obj: Endpoint,
+    organization: EHRConnectorConfigSpec | None,
+    findings: tuple[Finding, ...],
+    unwritten: str | None,
 ) -> tuple[State, str, str]:
     if organization is None:
         name = obj.spec.config_ref.name
         return State.RECONCILING, "ConfigNotFound", f"waiting for the EHRConnectorConfig '{name}' in this namespace"
-    problem = next((finding for finding in findings if finding.status != "True"), None)
+    # What failed says more than what could not be looked at because of it.
+    problems = sorted(
+        (finding for finding in findings if finding.status != "True"), key=lambda one: one.status != "False"
+    )
+    problem = problems[0] if problems else None
+    if unwritten is not None:
+        message = f"the IntegrationRecords cannot be written: {unwritten[:500]}"
+        return State.RECONCILING, "RecordsNotWritten", message
     if problem is None:
-        return State.READY, "Validated", "validated, and active in the connector"
+        return State.READY, "Validated", "validated, and may serve visits"
     # Only another spec helps against a wrong address; everything else is tried again, or wakes us.
     state = State.STALLED if problem.type is Type.URL_WELL_FORMED else State.RECONCILING
     return state, problem.reason, f"{problem.type}: {problem.message}"

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ehr_api.conditions import Finding, Type, find, is_true, unknown
-from ehr_api.control import ProbeReport
+from ehr_api.control import ProbeReport, probe_digest
 from ehr_api.duration import seconds
 from ehr_api.meta import REQUESTED_AT
+from ehr_api.profile import system_scopes
 from ehr_api.v1alpha1.ehr_connector_config import EHRConnectorConfigSpec
 from ehr_api.v1alpha1.fhir_endpoint import FhirEndpointSpec, FhirEndpointStatus
 from ehr_clients.errors import RemoteError
@@ -99,9 +100,18 @@ class Validator:
         self._memories.pop(uid, None)
 
     async def validate(
-        self, obj: Endpoint, organization: EHRConnectorConfigSpec | None, *, claimed_by: str | None
+        self,
+        obj: Endpoint,
+        organization: EHRConnectorConfigSpec | None,
+        *,
+        claimed_by: str | None,
+        connector_trouble: str | None = None,
     ) -> Validated:
-        """Return the conditions of the probes, having asked only what is due."""
+        """Return the conditions of the probes, having asked only what is due.
+
+        `claimed_by` names an older endpoint with the same address; `connector_trouble` says why the connector may not
+        know this endpoint.
+        """
         url = verdicts.url_verdict(obj.spec, claimed_by=claimed_by)
         if url.status != "True":
             return Validated((url, *_unlooked("UrlNotWellFormed", "baseURL must be put right first")), None, 0, 0.0)
@@ -114,7 +124,13 @@ class Validator:
         if memory.seen is None:
             return Validated(_standing(obj), None, 0, memory.due_at - now)
         network = verdicts.network_verdicts(obj.spec, memory.seen, self._clock())
-        keyed, asked = await self._keyed(obj, organization, memory, reachable=verdicts.all_true(network))
+        if verdicts.all_true(network):
+            keyed, asked = await self._keyed(obj, organization, memory, connector_trouble)
+        else:
+            keyed, asked = (
+                verdicts.awaiting_connector("NotReached", "not looked at, since an earlier check failed"),
+                False,
+            )
         findings = (url, *network, *keyed)
         if looked or asked:
             self._plan_next(obj, memory, findings)
@@ -144,22 +160,23 @@ class Validator:
         return memory
 
     async def _keyed(
-        self, obj: Endpoint, organization: EHRConnectorConfigSpec | None, memory: Memory, *, reachable: bool
+        self, obj: Endpoint, organization: EHRConnectorConfigSpec | None, memory: Memory, connector_trouble: str | None
     ) -> tuple[tuple[Finding, Finding], bool]:
         """Return the conditions of the probes with a key, and whether they were run just now."""
         if memory.report is not None:
             return verdicts.keyed_verdicts(obj.spec, memory.report), False
-        if not reachable:
-            return verdicts.awaiting_connector(
-                "NotReached", "could not be looked at, since an earlier check failed"
-            ), False
         if organization is None:
             name = obj.spec.config_ref.name
             message = f"waiting for the EHRConnectorConfig '{name}' in this namespace"
             return verdicts.awaiting_connector("ConfigNotFound", message), False
         try:
             control = self._remotes.control(organization.connector.control_url)
-            memory.report = await control.run_probes(obj.key.namespace, obj.spec.config_ref.name, obj.key.name)
+            expects = probe_digest(
+                obj.spec.base_url, obj.spec.smart.system_client_id, system_scopes(obj.spec), obj.spec.appointments
+            )
+            memory.report = await control.run_probes(
+                obj.key.namespace, obj.spec.config_ref.name, obj.key.name, expects=expects
+            )
         except UntrustedUrlError as exc:
             return verdicts.awaiting_connector("ControlUrlNotTrusted", str(exc)), False
         except RemoteError as exc:
@@ -168,7 +185,8 @@ class Validator:
             return verdicts.awaiting_connector("ConnectorUnavailable", message), False
         if memory.report is None:
             self._ask_again(memory)
-            message = "the connector does not know this endpoint yet; the operator is telling it"
+            why = connector_trouble or "the operator is telling it"
+            message = f"the connector does not know this endpoint (as it is now) yet: {why}"
             return verdicts.awaiting_connector("AwaitingConnector", message), False
         memory.connector_refusals, memory.ask_at = 0, 0.0
         return verdicts.keyed_verdicts(obj.spec, memory.report), True

@@ -96,8 +96,10 @@ def _tls(seen: Fetched, now: datetime) -> Finding:
     if seen.fetch is Fetch.TLS_FAILED:
         reason, remedy = _tls_problem(seen)
         return false(Type.TLS_TRUSTED, reason, f"{seen.detail}. {remedy}")
-    if seen.fetch is not Fetch.ANSWERED:
-        return _not_reached(Type.TLS_TRUSTED, seen)
+    if seen.fetch not in {Fetch.ANSWERED, Fetch.TOO_LARGE}:
+        return unknown(
+            Type.TLS_TRUSTED, "NotReached", "no TLS connection was made, so nothing is known of the certificate"
+        )
     if seen.certificate_expiry is not None and seen.certificate_expiry - now < _EXPIRES_SOON:
         return true(
             Type.TLS_TRUSTED,

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
 
 from ehr_operator.runtime.model import Body, Key
+
+_REMEMBERED = 10_000
+"""Deletions that are remembered: what is under way at one moment is far less."""
 
 
 class Cache:
@@ -15,6 +19,7 @@ class Cache:
         self._bodies: dict[str, dict[Key, Body]] = {kind: {} for kind in indexes}
         self._paths = {kind: {path: path.split(".") for path in paths} for kind, paths in indexes.items()}
         self._indexed: dict[tuple[str, str, str, str], set[Key]] = {}
+        self._gone: OrderedDict[Key, int] = OrderedDict()
 
     def get(self, key: Key) -> Body | None:
         """Return the newest known body."""
@@ -34,7 +39,13 @@ class Cache:
         return set(self._bodies[kind])
 
     def put(self, key: Key, body: Body) -> bool:
-        """Keep `body` unless a newer one is known; return whether it was kept."""
+        """Keep `body` unless a newer one, or a later deletion, is known; return whether it was kept.
+
+        An answer or a list that was under way may bring an object after the watch has told that it is gone.
+        """
+        if _version(body) <= self._gone.get(key, -1):
+            return False
+        self._gone.pop(key, None)
         known = self._bodies[key.kind].get(key)
         if known is not None:
             if _version(known) >= _version(body):
@@ -50,10 +61,18 @@ class Cache:
     def drop(self, key: Key, *, version: int | None = None) -> Body | None:
         """Forget an object, unless a body newer than `version` is known; return what was known."""
         known = self._bodies[key.kind].get(key)
-        if known is None or (version is not None and _version(known) > version):
+        if known is not None and version is not None and _version(known) > version:
+            return None
+        self._remember_gone(key, max(version or 0, _version(known) if known is not None else 0))
+        if known is None:
             return None
         self._unindex(key, known)
         return self._bodies[key.kind].pop(key)
+
+    def _remember_gone(self, key: Key, version: int) -> None:
+        self._gone[key] = max(version, self._gone.pop(key, 0))
+        while len(self._gone) > _REMEMBERED:
+            self._gone.popitem(last=False)
 
     def _unindex(self, key: Key, body: Body) -> None:
         for path, parts in self._paths[key.kind].items():

@@ -12,7 +12,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from ehr_api.meta import API_VERSION, GROUP
+from ehr_api.conditions import Type, false, find, merge, true
+from ehr_api.meta import API_VERSION, GROUP, REQUESTED_AT, Condition, KindStatus
 from ehr_operator.runtime.cache import Cache
 from ehr_operator.runtime.events import Recorder
 from ehr_operator.runtime.kube import Kube, KubeError
@@ -30,6 +31,7 @@ from ehr_operator.runtime.model import (
     Object,
     Outcome,
     State,
+    TryLaterError,
     parse_object,
 )
 from ehr_operator.runtime.outcome import conclude, held_back_s, pause_s, standing_findings
@@ -40,6 +42,8 @@ _log = logging.getLogger(__name__)
 _STOP_GRACE_S = 15.0
 """Reconciles under way may end in this time; a step that was cut is taken up again by the next process."""
 _INVALID_LENGTH = 1000
+_CONFLICTS = 3
+"""Conflicts in a row that are taken for what they say."""
 
 
 @dataclass
@@ -90,10 +94,11 @@ class Controller:
         if not self._cache.put(key, body):
             return
         if before is None or _addressed(before) != _addressed(body) or _lost_finalizer(lane.kind, before, body):
-            lane.unhindered.add(key)
+            if before is not None:  # at a start everything is new and nothing is news: a back-off in status goes on
+                lane.unhindered.add(key)
             self._add(key, Priority.DELETION if _deleting(body) else Priority.CHANGE)
         if before is None:
-            self._wake(lane.kind.related(body), unhindered=True)
+            self._wake(lane.kind.related(body), unhindered=_is_fresh(body))
         elif lane.kind.signal(before) != lane.kind.signal(body):
             # References may have been changed: those who were looked at before are told too.
             self._wake({*lane.kind.related(before), *lane.kind.related(body)}, unhindered=_respecified(before, body))
@@ -185,6 +190,9 @@ class Controller:
         try:
             result = await self._reconcile(lane, key)
             lane.errors.pop(key, None)
+        except TryLaterError as exc:
+            self._add(key, Priority.CHANGE, exc.after_s)
+            result = "requeue_after"
         except ConflictError as exc:
             _log.debug("changed meanwhile, started again: %s", exc, extra=where)
             result = await self._again(lane, key)
@@ -206,7 +214,10 @@ class Controller:
         try:
             obj: Object[Any, Any] = parse_object(key.kind, body, kind.spec_type, kind.status_type)
         except ValidationError as exc:
-            await self._report_invalid(lane, key, body, exc)
+            if _deleting(body) and kind.may_go(body):
+                await self._drop_finalizer(kind, key, body)
+            else:
+                await self._report_invalid(kind, key, body, exc)
             return "success"
         pause = held_back_s(obj, self._clock())
         if pause and key not in lane.unhindered:
@@ -228,18 +239,23 @@ class Controller:
         if not isinstance(outcome, Finalized):
             return await self._write(obj, outcome)
         self._post(obj.body, outcome.notes)
-        body = self._cache.get(obj.key) or obj.body
-        left = [name for name in _finalizers(body) if name != finalizer]
-        await self._kube.patch_finalizers(body, obj.key.kind, left)
+        await self._drop_finalizer(lane.kind, obj.key, self._cache.get(obj.key) or obj.body)
         return "success"
+
+    async def _drop_finalizer(self, kind: Kind[Any, Any], key: Key, body: Body) -> None:
+        left = [name for name in _finalizers(body) if name != kind.finalizer]
+        if left != _finalizers(body):
+            await self._kube.patch_finalizers(body, key.kind, left)
 
     async def _write(self, obj: Object[Any, Any], outcome: Outcome[Any]) -> str:
         """Bring status in line with an outcome, tell of it, and plan the next look."""
         conclusion = conclude(obj, outcome, now=self._clock(), random=self._random)
         status = conclusion.status.to_api()
-        standing = (self._cache.get(obj.key) or obj.body).get("status")
-        if status != standing:
-            await self._kube.apply_status(_status_body(obj.key, status))
+        body = self._cache.get(obj.key) or obj.body
+        if body["metadata"]["uid"] != obj.uid:
+            raise ConflictError(f"{obj.key} was replaced: what was found is about its predecessor")
+        if status != body.get("status"):
+            await self._kube.apply_status(_status_body(obj.key, status, body["metadata"]["resourceVersion"]))
         self._post(obj.body, conclusion.notes)
         self._wake(outcome.wake, unhindered=True)
         if conclusion.next_s is None:
@@ -256,10 +272,15 @@ class Controller:
             return "error"
         if body is None:
             self._forget(key)
-        else:
-            self.seen(key.kind, body)
-            lane.unhindered.add(key)
-            self._add(key, Priority.CHANGE, lane.kind.min_interval_s)
+            return "requeue"
+        self.seen(key.kind, body)
+        if lane.errors.get(key, 0) >= _CONFLICTS:
+            # Nobody changes an object that often: something refuses us in a way that looks like a conflict.
+            self._later(lane, key)
+            return "error"
+        lane.errors[key] = lane.errors.get(key, 0) + 1
+        lane.unhindered.add(key)
+        self._add(key, Priority.CHANGE, lane.kind.min_interval_s)
         return "requeue"
 
     def _later(self, lane: Lane, key: Key) -> None:
@@ -285,46 +306,50 @@ class Controller:
                 failure=Failure(FREE),
             )
             await self._write(obj, outcome)
-        except (KubeError, ConflictError, ValidationError):
+        except Exception as exc:  # noqa: BLE001 (whatever it is, the object must not be lost)
+            _log.warning("the failure could not be told in status: %s", type(exc).__name__)
             self._later(lane, key)
 
-    async def _report_invalid(self, lane: Lane, key: Key, body: Body, error: ValidationError) -> None:
-        """Say in status that this version does not understand the object; a changed object or version helps."""
+    async def _report_invalid(self, kind: Kind[Any, Any], key: Key, body: Body, error: ValidationError) -> None:
+        """Say in status that this version does not understand the object; a changed object or version helps.
+
+        The kind's own status is left as it stands: it may tell what is held outside.
+        """
         places = sorted({".".join(map(str, problem["loc"])) for problem in error.errors()})
-        reason = "InvalidSpec"
         message = f"this version of the operator does not understand: {', '.join(places)}"[:_INVALID_LENGTH]
-        now = self._clock().replace(microsecond=0).isoformat().replace("+00:00", "Z")
+        if _deleting(body):
+            message += f"; to give up what the object holds outside the cluster, remove its finalizer {kind.finalizer}"
         status: dict[str, Any] = dict(body.get("status", {}))
-        standing = {condition["type"]: condition for condition in status.get("conditions", [])}
-        written = {"Ready": "False", "Stalled": "True"}
-        if all(standing.get(type_, {}).get("message") == message for type_ in written):
-            return
+        known = {type_.value for type_ in Type}
+        conditions = [Condition.model_validate(one) for one in status.get("conditions", []) if one.get("type") in known]
+        findings = (
+            false(Type.READY, "InvalidSpec", message),
+            true(Type.STALLED, "InvalidSpec", message),
+            *standing_findings(KindStatus(conditions=conditions)),
+        )
         generation = body["metadata"]["generation"]
-        for type_, value in written.items():
-            kept = standing.get(type_, {})
-            standing[type_] = {
-                "type": type_,
-                "status": value,
-                "reason": reason,
-                "message": message,
-                "observedGeneration": generation,
-                "lastTransitionTime": kept["lastTransitionTime"] if kept.get("status") == value else now,
-            }
-        standing.pop("Reconciling", None)
-        status |= {"observedGeneration": generation, "conditions": list(standing.values())}
-        await self._kube.apply_status(_status_body(key, status))
-        self._post(body, (Note(reason, message, warning=True),))
+        merged = merge(conditions, findings, generation=generation, now=self._clock())
+        requested = body["metadata"].get("annotations", {}).get(REQUESTED_AT)
+        status.pop("retry", None)
+        status |= {"observedGeneration": generation, "conditions": [condition.to_api() for condition in merged]}
+        status |= {"lastHandledReconcileAt": requested} if requested else {}
+        if status != body.get("status"):
+            await self._kube.apply_status(_status_body(key, status, body["metadata"]["resourceVersion"]))
+        standing = find(conditions, Type.READY)
+        if standing is None or standing.message != message:
+            self._post(body, (Note("InvalidSpec", message, warning=True),))
 
     def _post(self, body: Body, notes: Iterable[Note]) -> None:
         for note in notes:
             self._recorder.post(body, note)
 
 
-def _status_body(key: Key, status: dict[str, Any]) -> Body:
+def _status_body(key: Key, status: dict[str, Any], version: str) -> Body:
+    """Return what is applied; the API server refuses it when the object has another version by now."""
     return {
         "apiVersion": API_VERSION,
         "kind": key.kind,
-        "metadata": {"name": key.name, "namespace": key.namespace},
+        "metadata": {"name": key.name, "namespace": key.namespace, "resourceVersion": version},
         "status": status,
     }
 
@@ -343,6 +368,12 @@ def _addressed(body: Body) -> Hashable:
     annotations: dict[str, str] = metadata.get("annotations", {})
     ours = frozenset((name, value) for name, value in annotations.items() if name.startswith(f"{GROUP}/"))
     return metadata["uid"], metadata["generation"], _deleting(body), ours
+
+
+def _is_fresh(body: Body) -> bool:
+    """Return whether nobody has looked at the object yet: its arrival is news to those who waited for it."""
+    observed: int = body.get("status", {}).get("observedGeneration", -1)
+    return observed < 0
 
 
 def _respecified(before: Body, body: Body) -> bool:

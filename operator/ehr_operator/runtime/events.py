@@ -30,7 +30,7 @@ _SERIES_S = 360.0
 """A repetition within this time is counted on the Event that stands (Kubernetes API, EventSeries)."""
 _REMEMBERED = 4096
 _WAITING = 10_000
-_NOTE_LENGTH = 1024
+_NOTE_BYTES = 1024
 
 
 @dataclass(slots=True)
@@ -130,7 +130,7 @@ def _event(body: Body, note: Note, now: datetime) -> dict[str, Any]:
         "reportingInstance": f"{socket.gethostname()}-{os.getpid()}"[:128],
         "action": "Reconcile",
         "reason": note.reason,
-        "note": note.message[:_NOTE_LENGTH],
+        "note": note.message.encode()[:_NOTE_BYTES].decode(errors="ignore"),
         "type": "Warning" if note.warning else "Normal",
         "regarding": {
             "apiVersion": body["apiVersion"],

@@ -16,7 +16,7 @@ from typing import Any, Literal
 from urllib.parse import urlencode
 
 import aiohttp
-from kubernetes.aio import client
+from kubernetes.aio import client, config
 
 from ehr_api.meta import API_VERSION, GROUP, VERSION
 from ehr_operator.runtime.login import RELOAD_AFTER, bearer_token, load_configuration
@@ -203,7 +203,10 @@ class Kube:
             raise ApiUnavailableError(f"{method} {path}: {type(exc).__name__}") from exc
         self._metrics.api_request(method, str(answer.status))
         if answer.status < HTTPStatus.BAD_REQUEST:
-            return json.loads(content)
+            try:
+                return json.loads(content)
+            except ValueError as exc:
+                raise ApiUnavailableError(f"{method} {path}: the answer is no JSON") from exc
         raise _error(answer.status, f"{method} {path}: {_message(content)}")
 
     async def _client(self) -> client.ApiClient:
@@ -213,8 +216,12 @@ class Kube:
             if self._api is None or now - self._loaded_at > RELOAD_AFTER:
                 for old in self._retired:
                     await old.close()
+                try:
+                    configuration = await load_configuration()
+                except (config.ConfigException, OSError) as exc:
+                    raise ApiUnavailableError(f"the connection data cannot be read: {exc}") from exc
                 self._retired = [] if self._api is None else [self._api]
-                self._api = client.ApiClient(await load_configuration())
+                self._api = client.ApiClient(configuration)
                 self._loaded_at = now
             return self._api
 

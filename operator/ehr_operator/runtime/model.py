@@ -69,6 +69,14 @@ class ConflictError(Exception):
     """Somebody changed or removed the object: drop the work and start again from what stands now."""
 
 
+class TryLaterError(Exception):
+    """Somebody else is at it: look again in a moment, and leave status as it is."""
+
+    def __init__(self, after_s: float) -> None:
+        super().__init__(f"again in {after_s:g} s")
+        self.after_s = after_s
+
+
 class State(StrEnum):
     """The one abnormal or normal state of an object (kstatus): exactly one of these conditions is True."""
 
@@ -160,6 +168,10 @@ class Kind(Protocol[SpecT, StatusT]):
 
     def signal(self, body: Body) -> Hashable:
         """Return what other objects look at; while it stays equal, `related` objects are not woken."""
+        ...
+
+    def may_go(self, body: Body) -> bool:
+        """Return whether nothing outside belongs to an object whose spec cannot be read, so that its deletion is let pass."""
         ...
 
     def related(self, body: Body) -> Iterable[Key]:

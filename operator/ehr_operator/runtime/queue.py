@@ -73,9 +73,14 @@ class WorkQueue:
         due_at = max(due_at, self._last_start.get(key, due_at - self._min_interval_s) + self._min_interval_s)
         waiting = self._waiting.get(key)
         if waiting is not None:
-            if (waiting.due_at, waiting.priority) <= (due_at, priority):
+            if waiting.due_at <= now or due_at <= now or waiting.priority == priority:
+                # Both are due, or alike: the earlier time and the greater urgency hold.
+                priority = min(priority, waiting.priority)
+            elif waiting.due_at <= due_at:
+                priority = waiting.priority
+            due_at = min(due_at, waiting.due_at)
+            if (waiting.due_at, waiting.priority) == (due_at, priority):
                 return
-            priority = min(priority, waiting.priority) if waiting.due_at <= due_at else priority
             waiting.valid = False
         self._push(key, priority, due_at, now)
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Literal
 
 from ehr_api.v1alpha1.sms_number import Purchase, PurchaseState, SmsNumberSpec, SmsNumberStatus
 from ehr_clients.acs_numbers import AvailableNumber, PhoneNumbers, PurchasedNumber, Reservation
 from ehr_clients.errors import RefusedError
-from ehr_operator.runtime.model import FREE, PAID, Api, Clock, Key, Note, Object
+from ehr_operator.runtime.model import FREE, PAID, Api, Clock, Note, Object
 from ehr_operator.sms_number import report
+from ehr_operator.sms_number.claims import Claims
 from ehr_operator.sms_number.plan import (
     Adopt,
     Blocked,
@@ -38,17 +38,6 @@ Number = Object[SmsNumberSpec, SmsNumberStatus]
 Progress = Literal["go on", "held"]
 
 
-@dataclass
-class Claims:
-    """Which number belongs to which SmsNumber, ahead of the cache, which learns of a write a moment later.
-
-    `lock` makes look-and-claim one act for each Communication Services resource.
-    """
-
-    of: dict[Key, str] = field(default_factory=dict[Key, str])
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-
-
 @dataclass(frozen=True, slots=True)
 class Result:
     """How far one pass got."""
@@ -65,15 +54,17 @@ class Acquisition:
         self,
         obj: Number,
         numbers: PhoneNumbers,
+        endpoint: str,
         api: Api,
         clock: Clock,
         *,
-        claimed: Callable[[], set[str]],
+        claimed: Callable[[], Mapping[str, str]],
         claims: Claims,
         purchasing_enabled: bool,
     ) -> None:
         self._obj = obj
         self._numbers = numbers
+        self._endpoint = endpoint
         self._api = api
         self._clock = clock
         self._claimed = claimed
@@ -112,9 +103,14 @@ class Acquisition:
             purchase=status.purchase,
             owned=tuple(await self._numbers.owned()),
             claimed=self._claimed(),
+            purchase_age_s=self._purchase_age_s(),
             reservation=reservation,
             purchasing_enabled=self._purchasing_enabled,
         )
+
+    def _purchase_age_s(self) -> float:
+        purchase = self._obj.status.purchase
+        return (self._clock() - purchase.started_at).total_seconds() if purchase else 0.0
 
     async def _take(self, step: Step) -> Situation | Progress:
         """Take one step; return what to wait for, or how it goes on."""
@@ -150,6 +146,7 @@ class Acquisition:
                 "monthly_cost": report.money(number.cost),
                 "purchase_date": number.purchase_date,
                 "adopted": adopted,
+                "communication_services_endpoint": self._endpoint,
                 "purchase": purchase,
             }
         )
@@ -223,7 +220,9 @@ class Acquisition:
         return purchase
 
     async def _write(self, purchase: Purchase) -> None:
-        status = self._obj.status.model_copy(update={"purchase": purchase})
+        status = self._obj.status.model_copy(
+            update={"purchase": purchase, "communication_services_endpoint": self._endpoint}
+        )
         self._obj = await self._api.write_intent(self._obj, status)
 
 

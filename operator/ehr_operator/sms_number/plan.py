@@ -6,17 +6,20 @@ reservation's id follows from the object and the attempt, and after any doubt th
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from uuid import UUID, uuid5
 
 import phonenumbers
 
-from ehr_api.v1alpha1.sms_number import Acquire, Capability, Purchase, SmsNumberSpec
+from ehr_api.v1alpha1.sms_number import Acquire, Capability, Purchase, PurchaseState, SmsNumberSpec
 from ehr_clients.acs_numbers import AvailableNumber, Capabilities, PurchasedNumber, Reservation
 
 _NAMESPACE = UUID("6c2f6f0e-93b5-4c0b-8f0d-5a6b3f1f7f0a")
 """Ours alone: reservation ids are derived under it. Changing it would buy numbers twice."""
+
+_HOLD_MAX_S = 2 * 3600.0
+"""The longest life of a reservation (azure-communication-phonenumbers, `create_or_update_reservation`)."""
 
 _CAPABILITY = {
     Capability.NONE: "none",
@@ -37,10 +40,12 @@ class Observed:
     purchase: Purchase | None
     """The recorded intent."""
     owned: tuple[PurchasedNumber, ...]
-    claimed: Collection[str] = ()
-    """Numbers that other SmsNumbers hold, pin or are buying."""
+    claimed: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Numbers that other SmsNumbers hold, pin or are buying, with their namespaces and names."""
     reservation: Reservation | None = None
     """What the provider says of the intent's reservation; None where it knows none (or there is no intent)."""
+    purchase_age_s: float = 0.0
+    """Seconds since the intent was written."""
     purchasing_enabled: bool = True
 
 
@@ -153,6 +158,11 @@ def _resume(purchase: Purchase, observed: Observed, owned: dict[str, PurchasedNu
 def _forgotten(purchase: Purchase, observed: Observed, owned: dict[str, PurchasedNumber], spec: SmsNumberSpec) -> Step:
     """Go on without a word of the provider: it forgets reservations after a month, and never knew one whose call was lost."""
     recorded = purchase.phone_number
+    if purchase.state is PurchaseState.SUBMITTED and observed.purchase_age_s < _HOLD_MAX_S:
+        # A reservation lives for two hours at the most: until then a purchase of it may still come true.
+        return Poll(
+            "PurchaseSubmitted", "Communication Services tells nothing of the purchase just now; it is asked again"
+        )
     if recorded is None:
         return _willing(spec, observed) or Reserve(purchase.reservation_id)
     if recorded in owned and recorded not in observed.claimed:
@@ -201,7 +211,8 @@ def _adoptable(spec: SmsNumberSpec, observed: Observed) -> PurchasedNumber | Non
 def _acquire(spec: SmsNumberSpec, observed: Observed) -> Step:
     if spec.phone_number is not None:
         if spec.phone_number in observed.claimed:
-            return Blocked("AlreadyClaimed", f"another SmsNumber holds {spec.phone_number}: remove one of the two")
+            holder = observed.claimed[spec.phone_number]
+            return Blocked("AlreadyClaimed", f"the SmsNumber '{holder}' has {spec.phone_number}: remove one of the two")
         return Blocked(
             "PinnedNumberNotOwned",
             f"the Communication Services resource does not own {spec.phone_number}: port it there, or remove"

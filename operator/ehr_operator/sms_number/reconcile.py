@@ -9,10 +9,9 @@ from typing import Any
 from ehr_api.conditions import Type
 from ehr_api.meta import GROUP
 from ehr_api.v1alpha1.ehr_connector_config import EHRConnectorConfigSpec
-from ehr_api.v1alpha1.sms_number import DeletionPolicy, PurchaseState, SmsNumberSpec, SmsNumberStatus
-from ehr_clients.acs_numbers import PhoneNumbers
+from ehr_api.v1alpha1.sms_number import PurchaseState, SmsNumberSpec, SmsNumberStatus
 from ehr_clients.errors import ContractError, RefusedError, RemoteError, TemporaryError
-from ehr_operator.remotes import Remotes, UntrustedUrlError
+from ehr_operator.remotes import Remotes, UntrustedUrlError, origin
 from ehr_operator.runtime.model import (
     FREE,
     PAID,
@@ -22,17 +21,29 @@ from ehr_operator.runtime.model import (
     ConflictError,
     Finalized,
     Key,
-    Note,
     Objects,
     Outcome,
+    TryLaterError,
     parse_object,
 )
 from ehr_operator.sms_number import report
-from ehr_operator.sms_number.acquisition import Acquisition, Claims, Number, situation_of
+from ehr_operator.sms_number.acquisition import Acquisition, Number, situation_of
+from ehr_operator.sms_number.claims import Claims, claimed_by_others, waiting_for
+from ehr_operator.sms_number.release import is_settled, let_go
 from ehr_operator.sms_number.report import Situation
-from ehr_operator.views import BY_CONFIG, condition_status, config_key, config_of, endpoints_with_number, is_deleting
+from ehr_operator.views import (
+    BY_CONFIG,
+    NUMBER,
+    condition_status,
+    config_key,
+    config_of,
+    endpoints_with_number,
+    is_deleting,
+    key_of,
+)
 
-_RELEASE_POLL_S = 5.0
+_BUSY_S = 0.5
+"""Another number of the same resource is being looked at: this one waits without a worker."""
 _CHECK_S = 6 * 3600.0
 """A held number is looked at this often: nobody but us should change it."""
 
@@ -77,56 +88,78 @@ class SmsNumberKind:
             is_deleting(body),
         )
 
+    def may_go(self, body: Body) -> bool:
+        """Let go what never got as far as to buy or to hold a number."""
+        status: dict[str, Any] = body.get("status", {})
+        submitted = status.get("purchase", {}).get("state") == PurchaseState.SUBMITTED
+        return "phoneNumber" not in status and not submitted
+
     def related(self, body: Body) -> Iterable[Key]:
-        """Wake the organisation and the endpoints that text from this number."""
+        """Wake the organisation, the endpoints that text from this number, and whoever waits for it."""
         namespace = body["metadata"]["namespace"]
         yield config_key(body)
         yield from endpoints_with_number(self._objects, namespace, body["metadata"]["name"])
+        if self._objects.get(key_of(NUMBER, body)) is None:
+            yield from waiting_for(self._objects, body)
 
     async def reconcile(self, obj: Number) -> Outcome[SmsNumberStatus]:
         """Hold the number, or come one step closer to it."""
         status = obj.status.model_copy(update={"linked_endpoints": self._linked(obj)})
-        situation, organization = self._organization(obj)
-        if situation is not None or organization is None or obj.spec.suspend:
-            if obj.status.phone_number is not None:
+        organization = config_of(self._objects, obj.body)
+        situation = _obstacle(obj, organization)
+        if situation is not None or organization is None or organization.communication_services is None:
+            if obj.status.phone_number is not None and (situation is None or not situation.stalled):
                 return report.outcome(obj.spec, status, None, requeue_after_s=self._jitter(_CHECK_S))
-            waits = situation or Situation("Suspended", "spec.suspend is true: nothing is adopted or bought")
-            return report.outcome(obj.spec, status, waits)
-        endpoint = organization.communication_services
-        assert endpoint is not None  # noqa: S101 (_organization looked)
-        claims = self._claims.setdefault(endpoint.endpoint, Claims())
+            return report.outcome(obj.spec, status, situation)
+        endpoint = _begun_at(obj.status) or organization.communication_services.endpoint
+        claims = self._claims.setdefault(origin(endpoint), Claims())
+        if claims.lock.locked():
+            raise TryLaterError(_BUSY_S)
         async with claims.lock:
-            return await self._acquire(obj, endpoint.endpoint, claims)
+            return await self._acquire(obj, organization, endpoint, claims)
 
     async def finalize(self, obj: Number) -> Outcome[SmsNumberStatus] | Finalized:
         """Hold the deletion while endpoints text from the number; then keep it or release it."""
+        obj = await self._read(obj)
         linked = self._linked(obj)
         status = obj.status.model_copy(update={"linked_endpoints": linked})
         if linked:
-            return report.outcome(
-                obj.spec,
-                status,
-                Situation(
-                    "DeletionBlocked",
-                    f"FhirEndpoints still text from this number: {', '.join(linked[:10])}. Delete them or point their"
-                    " smsNumberRef elsewhere",
-                ),
+            message = (
+                f"FhirEndpoints still text from this number: {', '.join(linked[:10])}. Delete them or point their"
+                " smsNumberRef elsewhere"
             )
-        for claims in self._claims.values():
-            claims.of.pop(obj.key, None)
-        number = obj.status.phone_number
-        purchase = obj.status.purchase
-        if number is not None and obj.spec.deletion_policy is DeletionPolicy.RETAIN:
-            return Finalized((Note("NumberRetained", f"{number} stays in the Communication Services resource"),))
-        if number is not None or (
-            purchase is not None
-            and purchase.state is PurchaseState.SUBMITTED
-            and obj.spec.deletion_policy is DeletionPolicy.RELEASE
-        ):
-            return await self._release(obj, status)
-        return Finalized()
+            return report.outcome(obj.spec, status, Situation("DeletionBlocked", message))
+        settled = is_settled(obj.spec, obj.status)
+        if settled is not None:
+            return settled
+        if obj.spec.suspend:
+            message = "spec.suspend is true, so nothing is released: set it to false, or set deletionPolicy: Retain"
+            return report.outcome(obj.spec, status, Situation("Suspended", message))
+        endpoint = self._endpoint_of(obj)
+        if endpoint is None:
+            message = (
+                f"nothing tells which Communication Services resource has the number: restore the EHRConnectorConfig"
+                f" '{obj.spec.config_ref.name}', or set deletionPolicy: Retain"
+            )
+            return report.outcome(obj.spec, status, Situation("ReleasePending", message))
+        try:
+            situation = await let_go(obj.spec, obj.status, self._remotes.phone_numbers(endpoint))
+        except UntrustedUrlError as exc:
+            situation = Situation("EndpointNotTrusted", str(exc))
+        except RemoteError as exc:
+            situation = _situation(exc)
+        return situation if isinstance(situation, Finalized) else report.outcome(obj.spec, status, situation)
 
-    async def _acquire(self, obj: Number, endpoint: str, claims: Claims) -> Outcome[SmsNumberStatus]:
+    def _endpoint_of(self, obj: Number) -> str | None:
+        """Return the resource that has the number; an organisation that is going away still knows its own."""
+        if obj.status.communication_services_endpoint is not None:
+            return obj.status.communication_services_endpoint
+        body = self._objects.get(config_key(obj.body))
+        return body["spec"].get("communicationServices", {}).get("endpoint") if body else None
+
+    async def _acquire(
+        self, obj: Number, organization: EHRConnectorConfigSpec, endpoint: str, claims: Claims
+    ) -> Outcome[SmsNumberStatus]:
         """Take as many steps as can be taken, on what the API server holds now rather than on the cache."""
         linked = {"linked_endpoints": self._linked(obj)}
         try:
@@ -135,12 +168,14 @@ class SmsNumberKind:
             return report.outcome(
                 obj.spec, obj.status.model_copy(update=linked), Situation("EndpointNotTrusted", str(exc))
             )
+        await self._check_still_wanted(obj, organization)
         acquisition = Acquisition(
             await self._read(obj),
             numbers,
+            endpoint,
             self._api,
             self._clock,
-            claimed=lambda: self._claimed(obj.key, claims),
+            claimed=lambda: claimed_by_others(self._objects, obj.body, claims),
             claims=claims,
             purchasing_enabled=self._purchasing_enabled,
         )
@@ -157,109 +192,71 @@ class SmsNumberKind:
             notes=result.notes,
         )
 
+    async def _check_still_wanted(self, obj: Number, organization: EHRConnectorConfigSpec) -> None:
+        """Look once more, right before something may be spent: the decision so far came from the cache, and from before a wait.
+
+        Raises:
+            ConflictError: The organisation or its consent is another one by now.
+        """
+        body = await self._api.read(config_key(obj.body))
+        if body is None or is_deleting(body) or EHRConnectorConfigSpec.model_validate(body["spec"]) != organization:
+            raise ConflictError(f"the organisation of {obj.key} was changed meanwhile")
+
     def _after_error(
         self, spec: SmsNumberSpec, status: SmsNumberStatus, error: RemoteError
     ) -> Outcome[SmsNumberStatus]:
         if isinstance(error, TemporaryError) and status.phone_number is not None:
             # What was observed before still stands: one lost answer tells nothing about the number.
             return report.outcome(spec, status, None, requeue_after_s=self._jitter(60.0))
-        return report.outcome(spec, status, _situation(error, spends=status.purchase is not None))
-
-    async def _release(self, obj: Number, status: SmsNumberStatus) -> Outcome[SmsNumberStatus] | Finalized:
-        """Give up the number that is held, or that a purchase under way may have bought."""
-        organization = config_of(self._objects, obj.body)
-        services = organization.communication_services if organization else None
-        if services is None:
-            return report.outcome(
-                obj.spec,
-                status,
-                Situation(
-                    "ReleasePending",
-                    f"deletionPolicy is Release, but the EHRConnectorConfig '{obj.spec.config_ref.name}' that says where"
-                    " the number is held is gone: restore it, or set deletionPolicy: Retain",
-                ),
-            )
-        try:
-            situation = await self._give_up(obj, self._remotes.phone_numbers(services.endpoint))
-        except UntrustedUrlError as exc:
-            situation = Situation("EndpointNotTrusted", str(exc))
-        except RemoteError as exc:
-            situation = _situation(exc, spends=False)
-        return situation if isinstance(situation, Finalized) else report.outcome(obj.spec, status, situation)
-
-    async def _give_up(self, obj: Number, numbers: PhoneNumbers) -> Situation | Finalized:
-        number = obj.status.phone_number
-        if number is None:
-            assert obj.status.purchase is not None  # noqa: S101 (finalize looked)
-            reservation = await numbers.reservation(obj.status.purchase.reservation_id)
-            if reservation is None or reservation.status not in {"submitted", "completed"} or not reservation.held:
-                return Finalized()  # nothing was bought: a hold lapses by itself
-            if reservation.status == "submitted":
-                message = "a purchase is under way; its number is released as soon as it is bought"
-                return Situation("ReleasePending", message, requeue_after_s=_RELEASE_POLL_S)
-            number = reservation.held[0].phone_number
-        if await numbers.owned_number(number) is None and obj.status.phone_number is not None:
-            return Finalized((Note("NumberReleased", f"{number} was given up"),))
-        try:
-            await numbers.release(number)
-        except RefusedError as exc:
-            if exc.status == HTTPStatus.NOT_FOUND and obj.status.phone_number is None:
-                return Finalized((Note("NumberReleased", f"{number} was given up"),))
-            if exc.status not in {
-                HTTPStatus.CONFLICT,
-                HTTPStatus.NOT_FOUND,
-            }:  # conflict: a release is under way already
-                raise
-        message = f"Communication Services is releasing {number}"
-        return Situation("ReleasePending", message, requeue_after_s=_RELEASE_POLL_S)
-
-    def _organization(self, obj: Number) -> tuple[Situation | None, EHRConnectorConfigSpec | None]:
-        name = obj.spec.config_ref.name
-        organization = config_of(self._objects, obj.body)
-        if organization is None:
-            return Situation("ConfigNotFound", f"waiting for the EHRConnectorConfig '{name}' in this namespace"), None
-        if organization.communication_services is None:
-            return (
-                Situation(
-                    "CommunicationServicesMissing",
-                    f"the EHRConnectorConfig '{name}' needs communicationServices.endpoint: the resource for the number",
-                ),
-                None,
-            )
-        if not organization.consent_recorded:
-            return (
-                Situation(
-                    "ConsentMissing",
-                    f"the EHRConnectorConfig '{name}' needs both consents in smsNotifications.consent, with who and when,"
-                    " before a number is taken or bought",
-                ),
-                None,
-            )
-        return None, organization
+        return report.outcome(spec, status, _situation(error))
 
     def _linked(self, obj: Number) -> list[str]:
         return [key.name for key in endpoints_with_number(self._objects, obj.key.namespace, obj.key.name)]
-
-    def _claimed(self, own: Key, claims: Claims) -> set[str]:
-        """Return the numbers of all other SmsNumbers, in whatever namespace: a resource may serve several."""
-        taken = {number for key, number in claims.of.items() if key != own}
-        for body in self._objects.list(self.kind, ""):
-            metadata = body["metadata"]
-            if Key(self.kind, metadata["namespace"], metadata["name"]) == own:
-                continue
-            status: dict[str, Any] = body.get("status", {})
-            places: list[dict[str, Any]] = [body["spec"], status, status.get("purchase", {})]
-            taken.update(place["phoneNumber"] for place in places if "phoneNumber" in place)
-        return taken
 
     async def _read(self, obj: Number) -> Number:
         body = await self._api.read(obj.key)
         if body is None or body["metadata"]["uid"] != obj.uid:
             raise ConflictError(f"{obj.key} was deleted or replaced")
-        return parse_object(self.kind, body, self.spec_type, self.status_type)
+        fresh = parse_object(self.kind, body, self.spec_type, self.status_type)
+        if (fresh.generation, fresh.deleting) != (obj.generation, obj.deleting):
+            raise ConflictError(f"{obj.key} was changed meanwhile")
+        return fresh
 
 
-def _situation(error: RemoteError, *, spends: bool) -> Situation:
+def _begun_at(status: SmsNumberStatus) -> str | None:
+    """Return the resource where money may have been spent: a purchase ends where it was begun."""
+    submitted = status.purchase is not None and status.purchase.state is PurchaseState.SUBMITTED
+    return status.communication_services_endpoint if submitted or status.phone_number is not None else None
+
+
+def _obstacle(obj: Number, organization: EHRConnectorConfigSpec | None) -> Situation | None:
+    """Return what keeps a number from being looked at or for."""
+    name = obj.spec.config_ref.name
+    held = obj.status.phone_number
+    if organization is None:
+        return Situation("ConfigNotFound", f"waiting for the EHRConnectorConfig '{name}' in this namespace")
+    if organization.communication_services is None:
+        message = f"the EHRConnectorConfig '{name}' needs communicationServices.endpoint: the resource for the number"
+        return Situation("CommunicationServicesMissing", message)
+    if not organization.consent_recorded:
+        message = (
+            f"the EHRConnectorConfig '{name}' needs both consents in smsNotifications.consent, with who and when, before a"
+            " number is taken or bought"
+        )
+        return Situation("ConsentMissing", message)
+    if obj.spec.suspend:
+        return Situation("Suspended", "spec.suspend is true: nothing is adopted or bought")
+    named, has = organization.communication_services.endpoint, obj.status.communication_services_endpoint
+    if held is not None and has is not None and origin(has) != origin(named):
+        message = (
+            f"{held} is in the Communication Services resource {has}, and the EHRConnectorConfig '{name}' now names {named}:"
+            " put the endpoint back, or create a new SmsNumber for the new resource"
+        )
+        return Situation("NumberInOtherResource", message, stalled=True)
+    return None
+
+
+def _situation(error: RemoteError) -> Situation:
     match error:
         case TemporaryError(status=HTTPStatus.TOO_MANY_REQUESTS, operation="purchase reservation"):
             return Situation(
@@ -274,7 +271,7 @@ def _situation(error: RemoteError, *, spends: bool) -> Situation:
                 "ProviderUnavailable",
                 f"Communication Services gave no usable answer ({error.operation}, {error.detail}); it is tried again by"
                 " itself",
-                backoff=PAID if spends and error.retry_after_s else FREE,
+                backoff=PAID if error.status == HTTPStatus.TOO_MANY_REQUESTS else FREE,
                 retry_after_s=error.retry_after_s,
             )
         case RefusedError():

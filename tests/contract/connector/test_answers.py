@@ -158,3 +158,46 @@ async def test_the_apis_description_is_not_served(small: Connector, path: str) -
 async def test_requests_at_once_have_ids_of_their_own(small: Connector) -> None:
     found = {(await small.http.get("/nowhere")).json()["correlationID"] for _ in range(5)}
     assert len(found) == 5
+
+
+async def test_security_headers_are_on_the_answer_to_a_failure(small: Connector) -> None:
+    with failing_database():
+        answer = await small.get(path_of(organization()))
+    assert answer.status_code == 500
+    assert {header: answer.headers.get(header) for header in HEADERS} == HEADERS
+
+
+async def test_a_failure_is_found_in_the_log_by_the_id_of_its_answer(
+    small: Connector, log: pytest.LogCaptureFixture
+) -> None:
+    with failing_database():
+        answer = await small.get(path_of(organization()))
+    causes = [record for record in log.records if record.exc_info]
+    assert [getattr(record, "correlation_id", "none") for record in causes] == [answer.json()["correlationID"]]
+
+
+async def test_a_failure_of_the_database_logs_no_values(small: Connector, log: pytest.LogCaptureFixture) -> None:
+    document = organization(displayName=CANARY)
+
+    @contextmanager
+    def broken_statement() -> Iterator[None]:
+        def breaking(_c: Any, _u: Any, statement: str, parameters: Any, *_rest: Any) -> tuple[str, Any]:
+            return statement.replace("INTO organization", "INTO no_such_table"), parameters
+
+        event.listen(Engine, "before_cursor_execute", breaking, retval=True)
+        try:
+            yield
+        finally:
+            event.remove(Engine, "before_cursor_execute", breaking)
+
+    with broken_statement():
+        answer = await small.put(document, NEW)
+    assert answer.status_code == 500
+    assert log.records
+    assert CANARY not in log.text
+
+
+async def test_a_made_up_method_makes_no_series_of_its_own(small: Connector) -> None:
+    for number in range(5):
+        await small.http.request(f"MADEUP{number}", "/nowhere")
+    assert "MADEUP" not in (await small.http.get("/metrics")).text

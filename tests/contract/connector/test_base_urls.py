@@ -85,3 +85,30 @@ async def test_of_many_that_claim_one_base_url_at_once_exactly_one_gets_it(start
     )
     statuses = [answer.status_code for answer in answers]
     assert (statuses.count(204), set(statuses) - {204, 409, 412}) == (1, set())
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["https://fhir.example:443/r4/tenant", "https://fhir.example./r4/tenant"],
+    ids=["default port", "root dot"],
+)
+async def test_the_default_port_and_the_dot_of_the_root_make_no_other_base_url(small: Connector, written: str) -> None:
+    await small.put_new(with_endpoints(URL))
+    assert (await small.put(with_endpoints(written, name="second"), NEW)).status_code == 409
+
+
+async def test_many_that_claim_the_same_base_urls_in_different_orders_all_get_an_answer(
+    start: Starter, database_url: str
+) -> None:
+    replicas = [await start(database_url), await start(database_url)]
+    urls = [f"https://fhir.example/r4/{number}" for number in range(150)]
+    answers = await asyncio.gather(
+        *(
+            replicas[number % 2].put(
+                with_endpoints(*(urls if number % 2 else urls[::-1]), name=f"hospital-{number}"), NEW
+            )
+            for number in range(8)
+        )
+    )
+    statuses = [answer.status_code for answer in answers]
+    assert (statuses.count(204), set(statuses) - {204, 409, 412}) == (1, set())

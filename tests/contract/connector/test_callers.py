@@ -257,6 +257,8 @@ async def test_the_operator_is_let_in_while_the_issuer_is_down_and_its_keys_are_
 
 
 BAD_ISSUERS: dict[str, dict[str, Response | str]] = {
+    "no curve": {"keys_answer": JSONResponse({"keys": [{"kty": "EC", "crv": "P-0", "x": "AA", "y": "AA"}]})},
+    "kty a list": {"keys_answer": JSONResponse({"keys": [{"kty": ["RSA"]}]})},
     "503": {"discovery_answer": PlainTextResponse("down", 503)},
     "404": {"discovery_answer": PlainTextResponse("no", 404)},
     "no JSON": {"discovery_answer": PlainTextResponse("<html>")},

@@ -110,3 +110,21 @@ async def test_metrics_count_the_organizations(connector: Connector) -> None:
 
 def _name(url: str) -> str:
     return url.partition("?")[0].rpartition("/")[2]
+
+
+async def test_readiness_does_not_wait_for_a_writer(connector: Connector, database_url: str) -> None:
+    engine = open_database(database_url)
+    async with engine.begin() as connection:
+        await connection.execute(text("DELETE FROM record_evidence"))
+        answer = await asyncio.wait_for(connector.http.get("/readyz"), timeout=5)
+        await connection.rollback()
+    await engine.dispose()
+    assert answer.status_code == 200
+
+
+async def test_metrics_are_given_while_the_database_is_gone(start: Starter, postgresql: PostgreSql) -> None:
+    with postgresql.database() as url:
+        connector = await start(url)
+        postgresql.run(f"DROP DATABASE {_name(url)} WITH (FORCE)")
+        answer = await connector.http.get("/metrics")
+        assert answer.status_code == 200

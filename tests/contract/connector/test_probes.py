@@ -284,7 +284,7 @@ async def test_a_certificate_of_a_strange_authority_is_not_trusted(
     assert strange.requests == []
 
 
-@pytest.mark.parametrize("base_url", ["https://nowhere:x/r4", "https://", "https://a..b/r4"])
+@pytest.mark.parametrize("base_url", ["https://", "https://a..b/r4"])
 async def test_a_base_url_that_is_none_is_unreachable(reaching: Connector, base_url: str) -> None:
     assert (await report_of(reaching, base_url))["token"]["outcome"] in {"Unreachable", "UnexpectedAnswer"}
 
@@ -339,3 +339,16 @@ def _resolves_to(*addresses: str) -> Any:
         return [ip_address(address) for address in addresses]
 
     return resolve
+
+
+async def test_a_token_that_is_no_bearer_token_is_unexpected(reaching: Connector, strange: StrangeEhr) -> None:
+    strange.token = JSONResponse(granted(token_type="mac"))
+    assert outcomes(await report_of(reaching, strange.base_url)) == ("UnexpectedAnswer", "NotRun")
+
+
+@pytest.mark.parametrize("endpoint", ["https://["])
+async def test_a_token_endpoint_that_is_no_url_is_unexpected(
+    reaching: Connector, strange: StrangeEhr, endpoint: str
+) -> None:
+    strange.token_endpoint = endpoint
+    assert outcomes(await report_of(reaching, strange.base_url)) == ("UnexpectedAnswer", "NotRun")

@@ -175,3 +175,14 @@ async def test_a_client_that_leaves_in_the_middle_of_a_body_does_not_hold_the_st
     writer.transport.abort()
     del reader
     assert await process.stop() < STOP_LIMIT_S
+
+
+async def test_an_orderly_stop_is_no_failure(process: Process) -> None:
+    await process.stop()
+    assert process.process.returncode == 0
+
+
+async def test_it_stops_on_ctrl_c_too(process: Process) -> None:
+    process.process.send_signal(signal.SIGINT)
+    await asyncio.wait_for(process.process.wait(), STOP_LIMIT_S)
+    assert not [line for line in process.lines() if line["level"] == "ERROR"]

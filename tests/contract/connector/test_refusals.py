@@ -171,3 +171,15 @@ async def test_every_address_asks_who_calls(small: Connector, path: str) -> None
     method = "POST" if path.endswith("probes") else "GET"
     answer = await small.http.request(method, organization_path(organization()) + path)
     assert answer.status_code == 401
+
+
+async def test_two_endpoints_of_one_name_are_refused(small: Connector) -> None:
+    document = with_endpoints("https://fhir.example/r4/a", "https://fhir.example/r4/b")
+    document["endpoints"][1]["name"] = document["endpoints"][0]["name"]
+    problem = await refused(small, document)
+    assert problem["field"] == "endpoints.1.name"
+
+
+async def test_a_base_url_that_is_no_url_is_refused(small: Connector) -> None:
+    problem = await refused(small, with_endpoints("https://[/r4"))
+    assert problem["field"] == "endpoints.0.baseURL"

@@ -154,6 +154,8 @@ def test_other_files_in_the_folder_are_left_alone(folder: Path, keys: Keys) -> N
 
 
 BROKEN: dict[str, Any] = {
+    "no kty": {"kid": "20260101T000000Z-aa"},
+    "list": [],
     "empty": b"",
     "no JSON": b"-----BEGIN PRIVATE KEY-----",
     "no UTF-8": b"\xff\xfe",

@@ -136,3 +136,12 @@ def test_the_command_migrates_with_the_database_alone(tmp_path: Path) -> None:
     first, second = (run("migrate", EHR_CONNECTOR_DATABASE_URL=url) for _ in range(2))
     assert (first.returncode, second.returncode) == (0, 0)
     assert first.stdout == second.stdout == "The database is at revision 0001.\n"
+
+
+@pytest.mark.parametrize("alone", ["TLS_CERT_FILE", "TLS_KEY_FILE"])
+def test_certificate_and_key_go_together(environment: pytest.MonkeyPatch, tmp_path: Path, alone: str) -> None:
+    (tmp_path / "file.pem").write_text("")
+    environment.setenv(f"EHR_CONNECTOR_{alone}", str(tmp_path / "file.pem"))
+    told = problems()
+    assert "EHR_CONNECTOR_TLS_CERT_FILE" in told
+    assert "EHR_CONNECTOR_TLS_KEY_FILE" in told

@@ -48,9 +48,9 @@ def test_endpoints_stand_sorted_by_name_whatever_their_order() -> None:
     assert [one.name for one in document(endpoints).endpoints] == ["a", "b", "c"]
 
 
-def test_an_endpoint_is_active_once_it_is_validated_and_promoted_and_not_suspended() -> None:
-    def active(statuses: dict[str, str], **spec: Any) -> bool:
-        body = endpoint_body(spec=spec, status={"conditions": conditions(**statuses)})
+def test_an_endpoint_is_active_once_it_is_validated_and_promoted() -> None:
+    def active(statuses: dict[str, str]) -> bool:
+        body = endpoint_body(status={"conditions": conditions(**statuses)})
         [only] = document([body]).endpoints
         return only.active
 
@@ -58,7 +58,6 @@ def test_an_endpoint_is_active_once_it_is_validated_and_promoted_and_not_suspend
     assert not active({"Validated": "True", "Promoted": "False"})
     assert not active({"Validated": "False", "Promoted": "True"})
     assert not active({})
-    assert not active({"Validated": "True", "Promoted": "True"}, suspend=True)
 
 
 def test_an_endpoint_that_is_not_validated_yet_is_in_the_document_for_the_probes() -> None:

@@ -94,13 +94,13 @@ def test_a_wrong_address_says_what_to_write_instead(
         ),
         pytest.param(
             Fetched(Fetch.UNREACHABLE, "ConnectTimeout"),
-            ["True:Resolved", *["False:Unreachable"] * 4],
+            ["True:Resolved", "Unknown:NotReached", *["False:Unreachable"] * 3],
             "check that it is up",
             id="no answer",
         ),
         pytest.param(
             Fetched(Fetch.TOO_LARGE, "the answer is longer than 4194304 bytes"),
-            ["True:Resolved", *["False:AnswerTooLarge"] * 4],
+            ["True:Resolved", "True:Trusted", *["False:AnswerTooLarge"] * 3],
             "not a FHIR API",
             id="huge answer",
         ),

@@ -47,7 +47,7 @@ async def test_a_spec_that_this_version_cannot_read_is_a_dead_end_told_once(
     assert kube.conditions(A) == {"Ready": ("False", "InvalidSpec"), "Stalled": ("True", "InvalidSpec")}
     assert "spec" not in kube.bodies[A]["status"]["conditions"][0]["message"]
     assert "size" in kube.bodies[A]["status"]["conditions"][0]["message"]
-    assert [write.name for write in kube.writes if write.what == "status"].count("a") == 1
+    assert kube.bodies[A]["status"]["lastHandledReconcileAt"] == "now"
     assert process.events.posted == [("a", "InvalidSpec")]
     assert kind.names() == ["b"]
 
@@ -364,3 +364,29 @@ async def test_a_stop_cuts_what_does_not_end_in_time(process: Process, kube: Mem
     assert asyncio.get_running_loop().time() - before_s < 16.0
     assert cut == ["a"]
     assert kube.writes == []
+
+
+# Objects that cannot be read, and conflicts that are none
+
+
+async def test_another_spec_that_cannot_be_read_is_observed_too(kube: MemoryKube) -> None:
+    kube.put(widget_body("a", spec={"size": "huge"}))
+    await settled()
+    kube.change(A, spec={"size": "enormous"})
+    await settled()
+
+    assert kube.bodies[A]["status"]["observedGeneration"] == kube.bodies[A]["metadata"]["generation"] == 2
+
+
+@pytest.mark.parametrize(("status", "gone"), [({}, True), ({"intent": "held"}, False)], ids=["nothing", "something"])
+async def test_an_object_that_cannot_be_read_goes_only_when_nothing_outside_belongs_to_it(
+    kube: MemoryKube, kind: WidgetKind, status: dict[str, str], *, gone: bool
+) -> None:
+    kind.finalizer = FINALIZER
+    kube.put(widget_body("a", spec={"size": "huge"}, status=status, finalizers=[FINALIZER]))
+    kube.delete(A)
+    await settled()
+
+    assert (A not in kube.bodies) is gone
+    if not gone:
+        assert FINALIZER in kube.bodies[A]["status"]["conditions"][0]["message"]

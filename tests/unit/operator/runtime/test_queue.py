@@ -196,3 +196,15 @@ def test_the_wait_is_counted_from_the_moment_something_was_due() -> None:
 
     assert work is not None
     assert work.waited_s == 1.5
+
+
+def test_a_deletion_overtakes_what_its_object_waited_for_and_everything_else() -> None:
+    queue = WorkQueue()
+    queue.add(A, Priority.PERIODIC, now=0)
+    queue.add(B, Priority.CHANGE, now=0)
+    queue.add(A, Priority.DELETION, now=1)
+
+    work = queue.take(now=1)
+
+    assert work is not None
+    assert work.key == A

@@ -74,3 +74,20 @@ async def test_after_a_restart_a_changed_spec_of_what_it_looks_at_lifts_the_back
     await settled()
 
     assert "a" in kind.names()
+
+
+async def test_a_back_off_holds_over_a_restart(
+    start: Callable[[], Process], kube: MemoryKube, kind: WidgetKind
+) -> None:
+    kind.step = refused
+    first = start()
+    kube.put(widget_body("a"))
+    await settled()
+    await first.stop()
+    assert kind.names() == ["a"]
+
+    start()
+    await asyncio.sleep(500.0)
+    assert kind.names() == []
+    await asyncio.sleep(100.0)
+    assert kind.names() == ["a"]

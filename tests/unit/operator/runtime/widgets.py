@@ -106,6 +106,9 @@ class WidgetKind:
         """Others look at the size that was reached, and at nothing else."""
         return body.get("status", {}).get("size"), body["spec"]["size"]
 
+    def may_go(self, body: Body) -> bool:
+        return "intent" not in body.get("status", {})
+
     def related(self, body: Body) -> Iterable[Key]:
         return [widget_key(name, body["metadata"]["namespace"]) for name in body["spec"].get("seenBy", ())]
 

@@ -6,14 +6,15 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from unit.operator.conftest import number_spec
+from unit.operator.conftest import NAMESPACE, number_body, number_spec
 from unit.operator.sms_number.world import Blow, World
 
 from ehr_api.v1alpha1.sms_number import SmsNumberSpec
 from ehr_clients.acs_numbers import Capabilities, PurchasedNumber
-from ehr_operator.runtime.model import Finalized, Key
+from ehr_operator.runtime.model import ConflictError, Finalized, Key, State
 from ehr_operator.sms_number.plan import Adopt, Observed, plan
 
+CONFIG = Key("EHRConnectorConfig", NAMESPACE, NAMESPACE)
 FAILING_PURCHASE = {"fail_operations": [{"operation_type": "reservationPurchase"}]}
 
 
@@ -116,3 +117,116 @@ def test_the_area_code_is_compared_without_the_country_code_of_any_country(
     spec = SmsNumberSpec.model_validate(number_spec(countryCode=country, areaCode=area))
 
     assert plan(spec, Observed(uid="u", phone_number=None, purchase=None, owned=(owned,))) == Adopt(owned)
+
+
+async def test_a_deletion_in_the_middle_of_a_purchase_waits_for_the_number_so_that_its_successor_buys_none() -> None:
+    world = World(behaviour={"operation_seconds": 120})
+    key = world.add()
+    await world.reconcile(key)
+
+    for _ in range(20):
+        outcome = await world.finalize(key)
+        if isinstance(outcome, Finalized):
+            break
+        assert outcome.reason == "PurchaseUnderWay"
+        world.clock.advance(30)
+    successor = world.api.put(number_body(key.name, uid="another-uid"))
+
+    await world.until_held(successor)
+    assert len(await world.purchases()) == 1
+
+
+async def test_a_purchase_that_the_provider_does_not_know_for_a_moment_is_not_made_again() -> None:
+    world = World(behaviour={"operation_seconds": 30})
+    key = world.add()
+    await world.reconcile(key)
+    world.clock.advance(5)
+    rule = {"action": "status", "status": 404, "method": "GET", "path": "/reservations/"}
+    await world.control("PUT", "faults", [rule])
+
+    outcome = await world.reconcile(key)
+
+    assert outcome is not None
+    assert outcome.reason == "PurchaseSubmitted"
+    await world.until_held(key)
+    assert len(await world.purchases()) == 1
+
+
+async def test_a_purchase_ends_in_the_resource_where_it_was_begun() -> None:
+    world, elsewhere = World(behaviour={"operation_seconds": 30}), "https://other.lamna.example"
+    key = world.add()
+    await world.reconcile(key)
+    world.api.change(CONFIG, {"spec": {"communicationServices": {"endpoint": elsewhere}}})
+
+    outcome = await world.reconcile(key)
+    world.clock.advance(60)
+    for _ in range(4):
+        outcome = await world.reconcile(key) or outcome
+        world.clock.advance(10)
+
+    assert len(await world.purchases()) == 1
+    assert outcome is not None
+    assert (outcome.state, outcome.reason) == (State.STALLED, "NumberInOtherResource")
+    assert elsewhere in outcome.message
+
+
+async def test_an_object_that_was_suspended_while_it_waited_for_its_turn_buys_nothing() -> None:
+    world = World()
+    key = world.add()
+    stale = world.api.object(world.kind, key)
+    world.api.change(key, {"spec": {"suspend": True}})
+
+    with pytest.raises(ConflictError):
+        await world.kind.reconcile(stale)
+
+    assert await world.purchases() == []
+
+
+async def test_an_organisation_that_withdrew_its_consent_in_the_meantime_buys_nothing() -> None:
+    world = World()
+    key = world.add()
+    withdrawn = {"spec": {"smsNotifications": {"consent": {"attendeesHaveConsented": False}}}}
+    world.api.change(CONFIG, withdrawn, seen=False)
+
+    with pytest.raises(ConflictError):
+        await world.kind.reconcile(world.api.object(world.kind, key))
+
+    assert await world.purchases() == []
+
+
+async def test_of_two_that_pin_one_number_the_elder_has_it_and_the_younger_names_it() -> None:
+    world = World()
+    await world.control("POST", "state", {"own": ["+18335550101"]})
+    pin = {"phoneNumber": "+18335550101"}
+    elder = world.api.put(number_body("b", spec=pin, creationTimestamp="2026-03-01T08:00:00Z"))
+    younger = world.api.put(number_body("a", spec=pin, creationTimestamp="2026-03-02T08:00:00Z"))
+
+    refused = await world.reconcile(younger)
+    await world.until_held(elder)
+
+    assert refused is not None
+    assert refused.reason == "AlreadyClaimed"
+    assert "lamna/b" in refused.message
+
+
+async def test_the_number_of_an_object_whose_finalizer_was_taken_off_is_free_again() -> None:
+    world = World()
+    first = world.add("first")
+    held = await world.until_held(first)
+    world.api.remove(first)
+    second = world.add("second", spec={"acquire": "Adopt"})
+
+    assert await world.until_held(second) == held
+
+
+async def test_a_suspended_object_releases_nothing() -> None:
+    world = World()
+    key = world.add(spec={"deletionPolicy": "Release"})
+    await world.until_held(key)
+    world.api.change(key, {"spec": {"suspend": True}})
+
+    outcome = await world.finalize(key)
+
+    assert not isinstance(outcome, Finalized)
+    assert outcome.reason == "Suspended"
+    assert "deletionPolicy: Retain" in outcome.message

@@ -93,7 +93,12 @@ BUY = Buy(reservation_id(UID, 1), X)
     [
         pytest.param({}, {}, INTENT, id="nothing owned: the intent comes before everything that costs"),
         pytest.param({}, {"owned": (owned(X),)}, Adopt(owned(X)), id="an owned number that matches is adopted"),
-        pytest.param({}, {"owned": (owned(X),), "claimed": {X}}, INTENT, id="a number of somebody else is left alone"),
+        pytest.param(
+            {},
+            {"owned": (owned(X),), "claimed": {X: "lamna/other"}},
+            INTENT,
+            id="a number of somebody else is left alone",
+        ),
         pytest.param({"acquire": "Purchase"}, {"owned": (owned(X),)}, INTENT, id="Purchase adopts nothing"),
         pytest.param(
             {"acquire": "Adopt"}, {"owned": (owned(X),)}, Adopt(owned(X)), id="Adopt takes an owned number that matches"
@@ -203,7 +208,7 @@ def test_the_next_step_follows_from_what_is_wanted_and_known(wanted: Any, known:
         ),
         pytest.param(
             {"phoneNumber": X},
-            {"claimed": {X}, "owned": (owned(X),)},
+            {"claimed": {X: "lamna/other"}, "owned": (owned(X),)},
             "AlreadyClaimed",
             True,
             id="a pin held elsewhere",

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from unit.operator.conftest import CONTROL_URL, NAMESPACE, config_body, endpoint_body, finding
+from unit.operator.conftest import NAMESPACE, endpoint_body, finding
 from unit.operator.sms_number.world import Blow, World
 
 from ehr_api.conditions import Type
@@ -301,17 +301,15 @@ async def test_a_release_waits_while_the_provider_cannot_be_asked(world: World) 
     assert isinstance(await world.finalize(key), Finalized)
 
 
-async def test_a_release_without_its_organisation_says_how_to_go_on(world: World) -> None:
+async def test_a_release_needs_no_organisation_any_more(world: World) -> None:
     key = world.add(spec={"deletionPolicy": "Release"})
     await world.until_held(key)
     world.api.remove(CONFIG)
     outcome = await world.finalize(key)
     assert isinstance(outcome, Outcome)
     assert outcome.reason == "ReleasePending"
-    assert "deletionPolicy: Retain" in outcome.message
-    world.api.put(config_body(spec={"connector": {"controlURL": CONTROL_URL}}))
-    await world.finalize(key)
     assert isinstance(await world.finalize(key), Finalized)
+    assert (await world.control("GET", "state"))["owned"] == []
 
 
 async def test_an_object_that_never_got_a_number_goes_at_once(world: World) -> None:
