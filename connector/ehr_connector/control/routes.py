@@ -70,7 +70,9 @@ class ControlApi:
 
     async def get_configuration(self, namespace: Name, name: Name) -> Response:
         """Give back what is held."""
-        held = await self._held(namespace, name)
+        held = await self.organizations.get(namespace, name)
+        if held is None:
+            raise _unknown(namespace, name)
         return JSONResponse(held.configuration.to_api(), headers=_etag(held.digest))
 
     async def put_configuration(
@@ -107,14 +109,14 @@ class ControlApi:
 
     async def get_evidence(self, namespace: Name, name: Name) -> Response:
         """Tell what was seen of the organisation's visits."""
-        await self._held(namespace, name)
+        await self._current(namespace, name)
         return JSONResponse((await evidence_of(self.engine, namespace, name)).to_api())
 
     async def run_probes(
         self, namespace: Name, name: Name, endpoint: Name, if_match: Annotated[str | None, Header()] = None
     ) -> Response:
         """Probe one endpoint with our key, now."""
-        found = (await self._held(namespace, name)).endpoint(endpoint)
+        found = (await self._current(namespace, name)).endpoint(endpoint)
         if found is None:
             detail = f"no endpoint '{endpoint}' of {namespace}/{name} is configured here"
             raise ProblemError(HTTPStatus.NOT_FOUND, detail)
@@ -123,11 +125,15 @@ class ControlApi:
             raise ProblemError(HTTPStatus.PRECONDITION_FAILED, detail)
         return JSONResponse((await self.probes.run(found)).to_api())
 
-    async def _held(self, namespace: str, name: str) -> Held:
-        held = await self.organizations.get(namespace, name)
+    async def _current(self, namespace: str, name: str) -> Held:
+        held = await self.organizations.current(namespace, name)
         if held is None:
-            raise ProblemError(HTTPStatus.NOT_FOUND, f"no organisation {namespace}/{name} is configured here")
+            raise _unknown(namespace, name)
         return held
+
+
+def _unknown(namespace: str, name: str) -> ProblemError:
+    return ProblemError(HTTPStatus.NOT_FOUND, f"no organisation {namespace}/{name} is configured here")
 
 
 def _etag(digest: str) -> dict[str, str]:

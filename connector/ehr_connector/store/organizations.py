@@ -72,12 +72,28 @@ class Organizations:
         self._engine = engine
         self._reads = reading(engine)
         self._now = now
+        self._last_read: dict[tuple[str, str], Held] = {}
 
     async def get(self, namespace: str, name: str) -> Held | None:
         """Return the configuration of an organisation, or None."""
         async with self._reads.connect() as connection:
             row = (await connection.execute(select(organization.c.document).where(_is(namespace, name)))).one_or_none()
-        return None if row is None else _held(row.document)
+        if row is None:
+            self._last_read.pop((namespace, name), None)
+            return None
+        held = self._last_read[namespace, name] = _held(row.document)
+        return held
+
+    async def current(self, namespace: str, name: str) -> Held | None:
+        """Return the configuration as `get` does, but read it only when its stated digest is another one than before."""
+        async with self._reads.connect() as connection:
+            stated = (
+                await connection.execute(select(organization.c.digest).where(_is(namespace, name)))
+            ).scalar_one_or_none()
+        known = self._last_read.get((namespace, name))
+        if stated is None or (known is not None and known.digest == stated):
+            return known if stated is not None else None
+        return await self.get(namespace, name)
 
     async def put(self, configuration: OrganizationConfiguration, precondition: Precondition) -> str:
         """Hold this configuration instead of the one before, and return its digest.

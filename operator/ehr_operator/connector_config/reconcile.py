@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Hashable, Iterable
 from typing import Any
 
@@ -23,6 +24,7 @@ from ehr_operator.runtime.model import (
     Objects,
     Outcome,
     State,
+    TryLaterError,
 )
 from ehr_operator.views import (
     BY_CONFIG,
@@ -39,6 +41,9 @@ from ehr_operator.views import (
 
 _BACKOFF = Backoff(base_s=1.0, max_s=60.0)
 """The connector is ours: a short way, and asked again within a minute of its return."""
+_LONG_S = 0.1
+_REST = 2.0
+"""Rest after a long pass, as a multiple of what it took."""
 _CHECK_S = 60.0
 """The configuration is read back this often, to find drift."""
 
@@ -55,12 +60,22 @@ class EHRConnectorConfigKind:
     min_interval_s = 0.5
     indexes: tuple[str, ...] = ()
 
-    def __init__(self, api: Api, objects: Objects, remotes: Remotes, jitter: Callable[[float], float]) -> None:
+    def __init__(
+        self,
+        api: Api,
+        objects: Objects,
+        remotes: Remotes,
+        jitter: Callable[[float], float],
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._objects = objects
         self._remotes = remotes
         self._pusher = Pusher(api, remotes)
         self._jitter = jitter
+        self._monotonic = monotonic
         self._memos: dict[str, Memo] = {}
+        self._paces: dict[str, tuple[float, float]] = {}
+        """When the last pass over an organisation ended, and how long it took, in seconds."""
 
     def signal(self, body: Body) -> Hashable:
         """Endpoints and numbers look at the spec alone; the outcome of a push wakes them by itself."""
@@ -79,6 +94,8 @@ class EHRConnectorConfigKind:
 
     async def reconcile(self, obj: Config) -> Outcome[EHRConnectorConfigStatus]:
         """Make the connector hold the desired configuration."""
+        self._rest(obj)
+        began_s = self._monotonic()
         endpoints = endpoints_of(self._objects, obj.key)
         numbers = numbers_of(self._objects, obj.key)
         known = [body for body in endpoints if first_claim(self._objects, body) is body]
@@ -87,6 +104,7 @@ class EHRConnectorConfigKind:
         )
         suspended = frozenset(body["metadata"]["name"] for body in endpoints if body["spec"].get("suspend"))
         pushed = await self._pusher.push(obj, desired, suspended)
+        self._paces[obj.uid] = (self._monotonic(), self._monotonic() - began_s)
         findings = (
             report.consent(obj.spec),
             pushed.push.configured,
@@ -116,6 +134,7 @@ class EHRConnectorConfigKind:
     async def finalize(self, obj: Config) -> Outcome[EHRConnectorConfigStatus] | Finalized:
         """Remove the configuration from the connector, which then serves the organisation no more."""
         self._memos.pop(obj.uid, None)
+        self._paces.pop(obj.uid, None)
         if obj.spec.suspend and obj.status.sent_configuration_digest is not None and not _detached(obj):
             message = (
                 "spec.suspend is true, so the connector keeps the configuration: set it to false, or annotate this object"
@@ -133,6 +152,17 @@ class EHRConnectorConfigKind:
             )
             return _blocked(obj, "DeletionBlocked", message, failure=Failure(_BACKOFF))
         return Finalized()
+
+    def _rest(self, obj: Config) -> None:
+        """Take changes together where a pass is long: thousands of endpoints are one document.
+
+        Raises:
+            TryLaterError: The last pass ended a moment ago.
+        """
+        ended_s, took_s = self._paces.get(obj.uid, (0.0, 0.0))
+        wait_s = ended_s + _REST * took_s - self._monotonic()
+        if took_s > _LONG_S and wait_s > 0:
+            raise TryLaterError(wait_s)
 
 
 def _detached(obj: Config) -> bool:

@@ -218,7 +218,7 @@ def _summary(findings: tuple[Finding, ...]) -> Finding:
         return false(Type.VALIDATED, failed[0].reason, f"{failed[0].type}: {failed[0].message}")
     waiting = [finding for finding in findings if finding.status != "True"]
     if waiting:
-        return false(Type.VALIDATED, waiting[0].reason, f"{waiting[0].type}: {waiting[0].message}")
+        return unknown(Type.VALIDATED, waiting[0].reason, f"{waiting[0].type}: {waiting[0].message}")
     return true(Type.VALIDATED, "Validated", "every check passed")
 
 

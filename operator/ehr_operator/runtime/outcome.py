@@ -107,8 +107,9 @@ def _ready_note(standing: Sequence[Condition], outcome: Outcome[StatusT]) -> tup
     """Return the Event for a changed summary: `Ready` speaks for the other conditions too."""
     is_ready = outcome.state is State.READY
     ready = find(standing, Type.READY)
-    if ready is None and is_ready:
-        return ()  # ready at the first look: nobody had to wait, so there is nothing to tell
+    failed = outcome.failure is not None or any(finding.status == "False" for finding in outcome.findings)
+    if ready is None and not failed and outcome.state is not State.STALLED:
+        return ()  # at the first look all is well, or on its way: the conditions tell that
     if ready is not None and (ready.reason, ready.status == "True") == (outcome.reason, is_ready):
         return ()
     warning = outcome.state is State.STALLED or outcome.failure is not None

@@ -48,7 +48,7 @@ ROWS = [
     Row("base URL with a fragment", TEST, {"spec.baseURL": f"{URL}#top"},
         ("spec.baseURL", "must not contain a fragment", "remove everything from the number sign on")),
     Row("base URL that is none", TEST, {"spec.baseURL": "fhir.lamna.example/r4"},
-        ("spec.baseURL", "must be an absolute URL, for example https://")),
+        ("spec.baseURL", "must be an absolute URL")),
     *[
         Row(f"base URL {name}", TEST, {"spec.baseURL": url}, ("spec.baseURL", "must be an absolute URL"))
         for name, url in {
@@ -61,6 +61,12 @@ ROWS = [
             "with letters that DNS does not know": "https://fhir_ä.lamna.example/r4",
         }.items()
     ],
+    Row("base URL with a slash at its end", TEST, {"spec.baseURL": f"{URL}/"},
+        ("spec.baseURL", "must not end with a slash: remove it")),
+    Row("base URL with capitals in its host", TEST, {"spec.baseURL": "https://FHIR.lamna.example/r4"},
+        ("spec.baseURL", "with its host in lower case")),
+    Row("endpoint with a name that leaves no room for those of its records", TEST, {"metadata.name": "a" * 231},
+        ("at most 230 characters",)),
     Row("base URL changed", TEST, {"spec.baseURL": f"{URL}/other"},
         ("spec.baseURL", "is immutable", "create a new FhirEndpoint instead"), first={}),
     # How an endpoint is promoted.

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from unit.operator.runtime.widgets import START, Widget, WidgetStatus, widget
+from unit.operator.runtime.widgets import START, Widget, WidgetStatus, fits, widget
 
 from ehr_api.conditions import Finding, Type, false, find, true
 from ehr_api.meta import REQUESTED_AT, ConditionStatus, Retry
@@ -273,13 +273,14 @@ def test_becoming_ready_is_told_when_somebody_had_to_wait_for_it() -> None:
     assert notes(concluded(widget(), failed()), ready()) == (Note("Fits", "it fits"),)
 
 
-def test_a_failure_and_a_dead_end_are_warnings_and_a_wait_is_none() -> None:
+def test_a_failure_and_a_dead_end_are_warnings_and_a_wait_is_none_and_told_only_when_it_comes_later() -> None:
     waiting = Outcome(State.RECONCILING, "Waiting", "wait", (), WidgetStatus())
     stalled = Outcome(State.STALLED, "TooLarge", "too large", (), WidgetStatus())
 
     assert notes(None, failed()) == (Note("Unreachable", "no answer", warning=True),)
     assert notes(None, stalled) == (Note("TooLarge", "too large", warning=True),)
-    assert notes(None, waiting) == (Note("Waiting", "wait"),)
+    assert notes(None, waiting) == ()
+    assert notes(concluded(widget(), fits()), waiting) == (Note("Waiting", "wait"),)
 
 
 def test_a_changed_message_alone_is_no_event() -> None:
