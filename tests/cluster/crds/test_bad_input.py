@@ -69,6 +69,8 @@ ROWS = [
         ("at most 230 characters",)),
     Row("base URL changed", TEST, {"spec.baseURL": f"{URL}/other"},
         ("spec.baseURL", "is immutable", "create a new FhirEndpoint instead"), first={}),
+    Row("environment changed", TEST, {"spec.environment": "Production", "spec.promotedFrom": {"name": "lamna-old"}},
+        ("spec.environment", "is immutable", "create a new FhirEndpoint instead"), first={}),
     # How an endpoint is promoted.
     Row("Production without promotedFrom", PRODUCTION, {"spec.promotedFrom": REMOVED},
         ("spec.promotedFrom", "a Production endpoint needs promotedFrom.name")),

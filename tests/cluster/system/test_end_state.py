@@ -15,6 +15,8 @@ from ehr_sandbox.demo.play import apply, ledger_of, overlay, records_written, re
 from ehr_sandbox.demo.system import System
 
 KILLS = 10
+HEALS = "--timeout=15s"
+"""More than the seconds that the stand-in takes to sell a number."""
 
 
 async def test_deleting_all_and_applying_in_reverse_order_gives_the_same_state_and_buys_nothing(system: System) -> None:
@@ -51,6 +53,28 @@ async def test_killing_operator_and_connector_at_ten_random_moments_each_changes
     await system.kubectl("delete", "-f", "-", "--timeout=60s", stdin=await overlay(system))
     await apply(system)
     assert await _end_state(system) == state
+
+
+async def test_what_is_missing_is_named_and_heals_in_seconds_when_it_appears(system: System) -> None:
+    namespace, *objects = list(yaml.safe_load_all(await overlay(system)))
+    by_name = {document["metadata"]["name"]: yaml.safe_dump(document) for document in objects}
+    kubectl = system.kubectl
+
+    async def ready_message(resource: str) -> str:
+        path = '-o=jsonpath={.status.conditions[?(@.type=="Ready")].message}'
+        return await kubectl("get", resource, "-n", NAMESPACE, path)
+
+    await kubectl("apply", "-f", "-", stdin=yaml.safe_dump(namespace) + "---\n" + by_name["lamna-test"])
+    await kubectl("wait", "fhirendpoint/lamna-test", "-n", NAMESPACE, "--for=condition=Reconciling", HEALS)
+    assert "EHRConnectorConfig 'lamna'" in await ready_message("fhirendpoint/lamna-test")
+
+    await kubectl("apply", "-f", "-", stdin=by_name["lamna"])
+    waits = '--for=jsonpath={.status.conditions[?(@.type=="Ready")].reason}=SmsNumberNotFound'
+    await kubectl("wait", "fhirendpoint/lamna-test", "-n", NAMESPACE, waits, HEALS)
+    assert "SmsNumber 'lamna-sms'" in await ready_message("fhirendpoint/lamna-test")
+
+    await kubectl("apply", "-f", "-", stdin=by_name["lamna-sms"])
+    await kubectl("wait", "fhirendpoint/lamna-test", "-n", NAMESPACE, "--for=condition=Ready", HEALS)
 
 
 async def test_the_operator_acts_under_its_own_service_account_and_is_refused_nothing(system: System) -> None:
