@@ -11,13 +11,12 @@ from ehr_api.control import Evidence
 from ehr_api.meta import FORCE_PROMOTION
 from ehr_api.profile import profile_digest
 from ehr_api.v1alpha1.ehr_connector_config import EHRConnectorConfigSpec
-from ehr_api.v1alpha1.fhir_endpoint import FhirEndpointSpec, FhirEndpointStatus, SmartEndpoints
+from ehr_api.v1alpha1.fhir_endpoint import FhirEndpointSpec, FhirEndpointStatus
 from ehr_clients.errors import RemoteError
-from ehr_operator.fhir_endpoint.probes import Observation
 from ehr_operator.fhir_endpoint.promotion import Twin, promotion
 from ehr_operator.fhir_endpoint.records import differs, record_body, records
 from ehr_operator.fhir_endpoint.validation import PROBE_TYPES, Endpoint, Validated, Validator
-from ehr_operator.fhir_endpoint.verdicts import all_true, strings
+from ehr_operator.fhir_endpoint.verdicts import all_true
 from ehr_operator.remotes import Remotes, UntrustedUrlError
 from ehr_operator.runtime.kube import ForbiddenError, InvalidError
 from ehr_operator.runtime.model import FREE, Api, Body, Clock, Failure, Finalized, Key, Note, Objects, Outcome, State
@@ -253,30 +252,9 @@ def _status(
     status = obj.status
     digest = profile_digest(obj.spec, organization) if organization else status.profile_digest
     changes: dict[str, Any] = {"profile_digest": digest}
-    if validated.seen is not None and not _unchanged(obj, validated.findings):
-        changes |= _seen(validated.seen) | {"last_validated": now.replace(microsecond=0)}
+    if validated.facts and not _unchanged(obj, validated.findings):
+        changes |= validated.facts | {"last_validated": now.replace(microsecond=0)}
     return status.model_copy(update=changes)
-
-
-def _seen(seen: Observation) -> dict[str, Any]:
-    capability = seen.metadata.document or {}
-    smart = seen.smart.document or {}
-    return {
-        "fhir_version": _text(capability.get("fhirVersion"), 32),
-        "software": _text(" / ".join(str(capability[key]) for key in ("name", "publisher") if key in capability), 256),
-        "smart": SmartEndpoints(
-            issuer=_text(smart.get("issuer"), 512),
-            authorization_endpoint=_text(smart.get("authorization_endpoint"), 512),
-            token_endpoint=_text(smart.get("token_endpoint"), 512),
-            capabilities=sorted({name[:128] for name in strings(smart.get("capabilities"))})[:100],
-        ),
-        "certificate_expiry": seen.metadata.certificate_expiry,
-        "latency_milliseconds": round(seen.metadata.elapsed_s * 1000),
-    }
-
-
-def _text(value: Any, limit: int) -> str | None:
-    return value[:limit] if isinstance(value, str) and value else None
 
 
 def _unchanged(obj: Endpoint, findings: tuple[Finding, ...]) -> bool:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from ehr_api.conditions import Finding, Type, find, is_true, unknown
 from ehr_api.control import ProbeReport, probe_digest
@@ -14,7 +15,8 @@ from ehr_api.v1alpha1.ehr_connector_config import EHRConnectorConfigSpec
 from ehr_api.v1alpha1.fhir_endpoint import FhirEndpointSpec, FhirEndpointStatus
 from ehr_clients.errors import RemoteError
 from ehr_operator.fhir_endpoint import verdicts
-from ehr_operator.fhir_endpoint.probes import EhrProbes, Observation
+from ehr_operator.fhir_endpoint.facts import facts_of
+from ehr_operator.fhir_endpoint.probes import EhrProbes
 from ehr_operator.remotes import Remotes, UntrustedUrlError
 from ehr_operator.runtime.model import Clock, Object
 
@@ -55,7 +57,10 @@ class Memory:
     """When the EHR is looked at next."""
     ask_at: float = 0.0
     """When the connector is asked next, while its report is missing."""
-    seen: Observation | None = None
+    network: tuple[Finding, ...] | None = None
+    """What the last look found, one for each probe without a key."""
+    facts: dict[str, Any] = field(default_factory=dict[str, Any])
+    """The fields of status that it gave."""
     report: ProbeReport | None = None
     """What the connector reported; None while it does not know the endpoint or cannot be asked."""
     failures: int = 0
@@ -70,8 +75,8 @@ class Validated:
 
     findings: tuple[Finding, ...]
     """One for each of `PROBE_TYPES`."""
-    seen: Observation | None
-    """What was seen, where this pass (or an earlier one of this process) looked."""
+    facts: dict[str, Any]
+    """The fields of status that a look of this process gave; empty before the first."""
     failures: int
     next_s: float
     """Seconds until the next look."""
@@ -114,16 +119,17 @@ class Validator:
         """
         url = verdicts.url_verdict(obj.spec, claimed_by=claimed_by)
         if url.status != "True":
-            return Validated((url, *_unlooked("UrlNotWellFormed", "baseURL must be put right first")), None, 0, 0.0)
+            return Validated((url, *_unlooked("UrlNotWellFormed", "baseURL must be put right first")), {}, 0, 0.0)
         memory = self._remembered(obj)
         now = self._monotonic()
         looked = now >= memory.due_at
         if looked:
-            memory.seen = await self._probes.observe(obj.spec.base_url, _PROBE_TIMEOUT_S)
-            memory.report = None
-        if memory.seen is None:
-            return Validated(_standing(obj), None, 0, memory.due_at - now)
-        network = verdicts.network_verdicts(obj.spec, memory.seen, self._clock())
+            seen = await self._probes.observe(obj.spec.base_url, _PROBE_TIMEOUT_S)
+            memory.network = verdicts.network_verdicts(obj.spec, seen, self._clock())
+            memory.facts, memory.report = facts_of(seen), None
+        network = memory.network
+        if network is None:
+            return Validated(_standing(obj), {}, 0, memory.due_at - now)
         if verdicts.all_true(network):
             keyed, asked = await self._keyed(obj, organization, memory, connector_trouble)
         else:
@@ -139,7 +145,7 @@ class Validator:
         due_at = memory.due_at
         if memory.ask_at > now:
             due_at = min(due_at, memory.ask_at)
-        return Validated(findings, memory.seen, memory.failures, max(_SHORTEST_S, due_at - self._monotonic()))
+        return Validated(findings, memory.facts, memory.failures, max(_SHORTEST_S, due_at - self._monotonic()))
 
     def _remembered(self, obj: Endpoint) -> Memory:
         requested = obj.annotations.get(REQUESTED_AT)

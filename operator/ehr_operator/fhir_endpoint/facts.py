@@ -1,0 +1,31 @@
+"""What is kept of an observation: a few fields, while the documents behind them are large and let go. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ehr_api.v1alpha1.fhir_endpoint import SmartEndpoints
+from ehr_operator.fhir_endpoint.probes import Observation
+from ehr_operator.fhir_endpoint.verdicts import strings
+
+
+def facts_of(seen: Observation) -> dict[str, Any]:
+    """Return the fields of status that an observation gives."""
+    capability = seen.metadata.document or {}
+    smart = seen.smart.document or {}
+    return {
+        "fhir_version": _text(capability.get("fhirVersion"), 32),
+        "software": _text(" / ".join(str(capability[key]) for key in ("name", "publisher") if key in capability), 256),
+        "smart": SmartEndpoints(
+            issuer=_text(smart.get("issuer"), 512),
+            authorization_endpoint=_text(smart.get("authorization_endpoint"), 512),
+            token_endpoint=_text(smart.get("token_endpoint"), 512),
+            capabilities=sorted({name[:128] for name in strings(smart.get("capabilities"))})[:100],
+        ),
+        "certificate_expiry": seen.metadata.certificate_expiry,
+        "latency_milliseconds": round(seen.metadata.elapsed_s * 1000),
+    }
+
+
+def _text(value: Any, limit: int) -> str | None:
+    return value[:limit] if isinstance(value, str) and value else None
