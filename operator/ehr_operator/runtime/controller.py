@@ -192,6 +192,7 @@ class Controller:
             result = await self._reconcile(lane, key)
             lane.errors.pop(key, None)
         except TryLaterError as exc:
+            lane.unhindered.add(key)  # it was let through, and is again
             self._add(key, Priority.CHANGE, exc.after_s)
             result = "requeue_after"
         except ConflictError as exc:
