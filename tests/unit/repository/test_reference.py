@@ -10,11 +10,14 @@ import pytest
 import yaml
 from prometheus_client import CollectorRegistry
 from unit.repository.reference_pages import DOCS, OPERATOR, REPOSITORY, commands, rows
+from unit.repository.reference_reasons import SOURCES, reasons_in, written
 from unit.repository.reference_settings import COMMAND, settings_page
 
+from ehr_api.conditions import Type
 from ehr_api.meta import FORCE_PROMOTION, GROUP, REQUESTED_AT
 from ehr_connector.metrics import Metrics as ConnectorMetrics
 from ehr_operator.connector_config.push import DETACH
+from ehr_operator.fhir_endpoint.validation import PROBE_TYPES
 from ehr_operator.runtime.metrics import Metrics as OperatorMetrics
 
 PAGES = sorted((*DOCS.glob("reference/*.md"), *DOCS.glob("how-to/*.md")))
@@ -91,3 +94,63 @@ def test_every_kubectl_command_of_a_page_names_a_resource_that_there_is(page: Pa
     }
 
     assert named <= _resources()
+
+
+def _listed(section: str) -> tuple[set[str], set[tuple[str, str, str]]]:
+    """Return the reasons of a section's table, and its conditions: each type with each status of its row."""
+    reasons: set[str] = set()
+    conditions: set[tuple[str, str, str]] = set()
+    for types, statuses, reason, *_ in rows(DOCS / "reference/conditions.md", section):
+        reasons.add(reason.strip("`"))
+        for type_ in re.findall(r"`(\w+)`", types):
+            conditions |= {(type_, status, reason.strip("`")) for status in statuses.split(", ")}
+    return reasons, conditions
+
+
+@pytest.mark.parametrize("section", SOURCES)
+def test_the_page_of_conditions_has_every_reason_that_the_code_can_write_and_no_other(section: str) -> None:
+    reasons, _ = _listed(section)
+
+    assert reasons == written(section).reasons
+
+
+@pytest.mark.parametrize("section", SOURCES)
+def test_the_page_of_conditions_has_each_reason_under_its_condition_and_status(section: str) -> None:
+    _, conditions = _listed(section)
+
+    assert written(section).conditions - conditions == set()
+
+
+@pytest.mark.parametrize("section", SOURCES)
+def test_no_reason_stands_twice_in_a_table_for_one_condition_and_status(section: str) -> None:
+    page = DOCS / "reference/conditions.md"
+    keys = [(types, statuses, reason) for types, statuses, reason, *_ in rows(page, section)]
+
+    assert len(keys) == len(set(keys))
+
+
+def test_every_condition_type_has_a_row_and_the_probes_have_theirs_under_fhir_endpoint() -> None:
+    by_section = {section: {type_ for type_, _, _ in _listed(section)[1]} for section in SOURCES}
+
+    assert set().union(*by_section.values()) == {type_.value for type_ in Type}
+    assert {type_.value for type_ in PROBE_TYPES} <= by_section["FhirEndpoint"]
+
+
+def test_the_page_of_conditions_has_every_event_of_its_own_and_no_other() -> None:
+    described = {row[2].strip("`") for row in rows(DOCS / "reference/conditions.md", "Events")}
+
+    assert described == set().union(*(written(section).events for section in SOURCES))
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        ("false(Type.READY, NEW, 'm')\nNEW = 'BrandNew'", "BrandNew"),
+        ("def f():\n    return 'BrandNew', 'm'", "BrandNew"),
+        ("TABLE = {Outcome.X: ('BrandNew', 'm'), 1: 'AlsoNew'}", "AlsoNew"),
+        ("Outcome(state=S, reason='BrandNew' if a else 'Other')", "BrandNew"),
+        ("Situation(reason='BrandNew', message='m')", "BrandNew"),
+    ],
+)
+def test_a_new_reason_is_found_wherever_the_code_puts_it(source: str, reason: str) -> None:
+    assert reason in reasons_in(source)
