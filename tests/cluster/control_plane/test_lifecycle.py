@@ -19,7 +19,8 @@ from ehr_sandbox.control_plane.cluster import ControlPlane, ControlPlaneError, r
 from ehr_sandbox.control_plane.progress import PlainProgress
 
 STARTER = """
-import json, sys, time
+import json, signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it for what runs in its background
 from ehr_sandbox.control_plane.cluster import running_control_plane
 from ehr_sandbox.control_plane.progress import PlainProgress
 with running_control_plane(progress=PlainProgress()) as running:
