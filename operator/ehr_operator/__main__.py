@@ -1,4 +1,4 @@
-"""`python -m ehr_operator`: run the operator with the settings of the environment."""
+"""`python -m ehr_operator`: run the operator with the settings of the environment, or a command beside it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import asyncio
 import logging
 import sys
 
+from ehr_operator.plan_command import command as plan_command
 from ehr_operator.program import run
 from ehr_operator.settings import Settings
 from ehr_program.logs import log_as_json
@@ -15,12 +16,18 @@ from ehr_program.settings import SettingsError, help_text, load
 
 def main() -> int:
     """Return the exit status: 0 after a signal, 1 when it broke down, 2 when the settings are wrong."""
-    argparse.ArgumentParser(
+    if sys.argv[1:2] == ["plan"]:
+        return plan_command.main(sys.argv[2:])  # it has exit statuses of its own, also for wrong arguments
+    parser = argparse.ArgumentParser(
         prog="python -m ehr_operator",
         description="Reconciles EHRConnectorConfig, FhirEndpoint and SmsNumber, and writes IntegrationRecords.",
         epilog="Settings, from the environment:\n\n" + help_text(Settings),
         formatter_class=argparse.RawDescriptionHelpFormatter,
-    ).parse_args()
+    )
+    parser.add_subparsers(title="commands (without one, the operator runs)", metavar="").add_parser(
+        "plan", help=plan_command.SUMMARY
+    )
+    parser.parse_args()
     try:
         settings = load(Settings)
     except SettingsError as exc:

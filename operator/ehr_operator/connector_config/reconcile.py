@@ -100,7 +100,7 @@ class EHRConnectorConfigKind:
         numbers = numbers_of(self._objects, obj.key)
         known = [body for body in endpoints if first_claim(self._objects, body) is body]
         desired = configuration(
-            obj.key, obj.generation, obj.spec, known, _senders(numbers), self._memos.setdefault(obj.uid, {})
+            obj.key, obj.generation, obj.spec, known, senders(numbers), self._memos.setdefault(obj.uid, {})
         )
         suspended = frozenset(body["metadata"]["name"] for body in endpoints if body["spec"].get("suspend"))
         pushed = await self._pusher.push(obj, desired, suspended)
@@ -182,7 +182,7 @@ def _blocked(
     )
 
 
-def _senders(numbers: list[Body]) -> dict[str, str]:
+def senders(numbers: list[Body]) -> dict[str, str]:
     """Return the numbers that may text, by the name of their object.
 
     Only what is known to be wrong takes a number away: an answer that the operator cannot get silences nobody.
