@@ -154,3 +154,26 @@ def test_the_page_of_conditions_has_every_event_of_its_own_and_no_other() -> Non
 )
 def test_a_new_reason_is_found_wherever_the_code_puts_it(source: str, reason: str) -> None:
     assert reason in reasons_in(source)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=_ids)
+def test_every_link_of_a_page_leads_to_a_page_and_heading_that_there_are(page: Path) -> None:
+    for target, anchor in re.findall(r"\]\(([^)#\s]*)(?:#([^)]+))?\)", page.read_text(encoding="utf-8")):
+        linked = page.parent / target if target else page
+
+        assert linked.is_file()
+        assert not anchor or anchor in _anchors(linked)
+
+
+def test_the_page_for_those_on_call_speaks_of_reasons_and_kinds_that_there_are() -> None:
+    page = (DOCS / "how-to/on-call.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"^### (\w+)$|\*\*`(\w+)`\*\*", page, flags=re.MULTILINE))
+    known = set().union(*(written(section).reasons for section in SOURCES))
+
+    assert {heading or bold for heading, bold in named} <= known | set(SOURCES)
+
+
+def _anchors(page: Path) -> set[str]:
+    """Return the anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
