@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import pydantic
+import yaml
 from kubernetes.aio import config
 
 from ehr_operator.kinds import PLURALS
@@ -61,6 +62,9 @@ def main(arguments: Sequence[str]) -> int:
     except (SourceError, _ClusterError) as exc:
         print(exc, file=sys.stderr)  # noqa: T201 (a command, for a person)
         return _ERROR
+    except yaml.YAMLError as exc:
+        print(f"the kubeconfig is no YAML: {exc}", file=sys.stderr)  # noqa: T201
+        return _ERROR
     except pydantic.ValidationError as exc:
         print(f"an object in the cluster is not what this version understands: {exc}", file=sys.stderr)  # noqa: T201
         return _ERROR
@@ -71,7 +75,7 @@ def main(arguments: Sequence[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="python -m ehr_operator plan",
-        description=f"{SUMMARY[:1].upper()}{SUMMARY[1:]}: numbers bought or released, links, integration records,"
+        description=f"{SUMMARY[:1].upper()}{SUMMARY[1:]}:\nnumbers bought or released, links, integration records,"
         " endpoints that start or stop serving.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,

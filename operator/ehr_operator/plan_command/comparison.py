@@ -59,6 +59,8 @@ class View:
     """The connector's configuration of each organisation."""
     parts: dict[Key, EndpointConfiguration] = field(default_factory=dict[Key, EndpointConfiguration])
     """Each endpoint as the connector holds it."""
+    organizations_at: dict[str, list[Key]] = field(default_factory=dict[str, list[Key]])
+    """The organisations whose configuration has a base URL."""
 
     def standing(self, key: Key) -> Body | None:
         """Return an object unless it is going away."""
@@ -126,13 +128,14 @@ def promotion_of(view: View, body: Body) -> Finding:
     spec = FhirEndpointSpec.model_validate(body["spec"])
     organization = config_of(view.objects, body)
     digest = profile_digest(spec, organization) if organization else None
+    annotations: Mapping[str, str] = body["metadata"].get("annotations") or {}
     status = condition_status(body, Type.PROMOTED), condition_reason(body, Type.PROMOTED)
     return promotion(
         spec,
         _twin(view, body, spec, organization),
         profile_digest=digest,
         evidence=None,
-        forced_because=body["metadata"].get("annotations", {}).get(FORCE_PROMOTION, "").strip() or None,
+        forced_because=annotations.get(FORCE_PROMOTION, "").strip() or None,
         was_promoted=status == ("True", "EvidenceComplete") and body["status"].get("profileDigest") == digest,
     )
 
@@ -218,6 +221,8 @@ def _hold(view: View, document: OrganizationConfiguration) -> None:
     view.documents[Key(CONFIG, document.namespace, document.name)] = document
     for part in document.endpoints:
         view.parts[Key(ENDPOINT, document.namespace, part.name)] = part
+        holders = view.organizations_at.setdefault(part.base_url, [])
+        holders.append(Key(CONFIG, document.namespace, document.name))
 
 
 def _as_before(

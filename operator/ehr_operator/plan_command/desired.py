@@ -115,6 +115,8 @@ def _problems(document: Document) -> list[Problem] | None:
         return [Problem(origin, "metadata.name", "is required")]
     named: dict[str, Any] = metadata  # pyright: ignore[reportUnknownVariableType]  (YAML)
     origin = f"{origin} ({kind} {named['name']})"
+    if not isinstance(named.get("namespace") or "", str):
+        return [Problem(origin, "metadata.namespace", "must be a text: put it in quotes")]
     if not isinstance(spec, dict):
         return [Problem(origin, "spec", "is required and must be an object")]
     top = [Problem(origin, str(field), _unknown(str(field), _TOP)) for field in content if field not in _TOP]
@@ -152,7 +154,7 @@ def _strict(value: Any, schema: dict[str, Any], path: str) -> Iterable[tuple[str
             if name in schema["properties"]:
                 yield from _strict(part, schema["properties"][name], f"{path}.{name}")
             else:
-                yield f"{path}.{name}", _unknown(name, schema["properties"])
+                yield f"{path}.{name}", _unknown(str(name), schema["properties"])  # YAML reads `on` as a boolean
     elif isinstance(value, list) and "items" in schema:
         items: list[Any] = value  # pyright: ignore[reportUnknownVariableType]  (YAML)
         for index, part in enumerate(items):

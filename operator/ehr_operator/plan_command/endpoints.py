@@ -95,15 +95,17 @@ def _rival(view: View, body: Body) -> str | None:
     if owner is not body:
         return f"FhirEndpoint '{owner['metadata']['name']}'"
     organization = config_of(view.objects, body)
-    for other, document in sorted(view.documents.items()):
+    own = config_key(body)
+    if organization is None:
+        return None
+    for other in sorted(view.organizations_at.get(body["spec"]["baseURL"], [])):
         spec = view.organization(other)
-        if organization is None or other == config_key(body) or spec is None:
-            continue
-        if spec.connector.control_url != organization.connector.control_url or _age(view, other) > _age(
-            view, config_key(body)
+        if (
+            spec is not None
+            and other != own
+            and spec.connector.control_url == organization.connector.control_url
+            and _age(view, other) <= _age(view, own)
         ):
-            continue
-        if any(part.base_url == body["spec"]["baseURL"] for part in document.endpoints):
             return f"the organisation '{other.namespace}/{other.name}' of the same connector"
     return None
 
@@ -121,17 +123,26 @@ def _link(comparison: Comparison, key: Key, before: Body | None, after: Body | N
         return
     change = (Change("spec.smsNumberRef.name", old, new),)
     if old is None and new is not None:
-        yield _effect(subject, Action.LINK_ADDED, f"patients are texted from SmsNumber '{new}'", changes=change)
+        yield _effect(subject, Action.LINK_ADDED, _linked(comparison.after, subject), changes=change)
     elif old is not None and new is None:
         message = f"SmsNumber '{old}' is no longer linked"
         yield _effect(subject, Action.LINK_REMOVED, message, destructive=True, changes=change)
     elif old != new:
-        message = f"patients are texted from SmsNumber '{new}' instead of '{old}'"
+        message = f"{_linked(comparison.after, subject)} instead of '{old}'"
         yield _effect(subject, Action.LINK_CHANGED, message, destructive=True, changes=change)
     sender = comparison.before.texts_from(key)
     if sender is not None and comparison.after.texts_from(key) is None:
         message = f"patients are no longer texted from {sender}"
         yield _effect(subject, Action.SMS_LOST, f"{message}{_why_no_texts(comparison.after, after)}", destructive=True)
+
+
+def _linked(view: View, body: Body) -> str:
+    name, number = _reference(body), number_of(view.objects, body)
+    if number is None:
+        return f"nobody is texted until there is the SmsNumber '{name}', which the endpoint names"
+    if number["spec"]["configRef"] != body["spec"]["configRef"]:
+        return f"nobody is texted: the SmsNumber '{name}', which the endpoint names, is of another EHRConnectorConfig"
+    return f"patients are texted from SmsNumber '{name}'"
 
 
 def _why_no_texts(view: View, body: Body | None) -> str:

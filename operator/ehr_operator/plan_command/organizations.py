@@ -6,7 +6,6 @@ from collections.abc import Iterable
 
 from ehr_api.control import OrganizationConfiguration, differing_fields
 from ehr_api.v1alpha1.ehr_connector_config import EHRConnectorConfigSpec
-from ehr_operator.connector_config.report import consent
 from ehr_operator.plan_command.comparison import Comparison
 from ehr_operator.plan_command.effect import Action, Change, Effect
 from ehr_operator.remotes import origin
@@ -15,11 +14,9 @@ from ehr_operator.views import CONFIG
 
 
 def organization_effects(comparison: Comparison) -> Iterable[Effect]:
-    """Return what happens to the connectors' configurations, and whether texts may be sent at all."""
+    """Return what happens to the configurations in the connectors."""
     for key in comparison.keys(CONFIG):
         before, after = comparison.before.organization(key), comparison.after.organization(key)
-        if after is not None:
-            yield from _consent(key, before, after)
         if after is None and before is not None:
             yield _removed(key, before)
         elif after is not None and before is None:
@@ -47,14 +44,6 @@ def _changed(
 
 def _without_endpoints(document: OrganizationConfiguration) -> OrganizationConfiguration:
     return document.model_copy(update={"endpoints": []})
-
-
-def _consent(key: Key, before: EHRConnectorConfigSpec | None, after: EHRConnectorConfigSpec) -> Iterable[Effect]:
-    finding = consent(after)
-    if finding.status != "False" or (before is not None and consent(before).status == "False"):
-        return
-    message = f"the API server refuses it: {finding.message}, or smsNotifications.enabled: false"
-    yield _effect(key, Action.CONSENT_MISSING, message, destructive=True)
 
 
 def _removed(key: Key, before: EHRConnectorConfigSpec) -> Effect:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from ehr_api.v1alpha1.ehr_connector_config import EHRConnectorConfigSpec
+from ehr_operator.connector_config.report import consent
 from ehr_operator.plan_command.comparison import KINDS, compare
 from ehr_operator.plan_command.desired import normal_spec
 from ehr_operator.plan_command.effect import Action, Effect
@@ -35,15 +37,25 @@ def plan(desired: Sequence[Body], live: Sequence[Body], *, prune: bool = False) 
 
 
 def _refused(desired: Sequence[Body], standing: Mapping[Key, Body]) -> Iterable[Effect]:
+    """Return what the API server would refuse: such an object stays as it is."""
     for body in desired:
         key = key_of(body["kind"], body)
         live = standing.get(key)
+        if key.kind == CONFIG:
+            yield from _without_consent(key, body)
         if live is None or is_deleting(live):
             continue
         for field, why in refusals(key.kind, normal_spec(key.kind, live["spec"]), body["spec"]):
             config: str = key.name if key.kind == CONFIG else live["spec"]["configRef"]["name"]
             message = f"the API server refuses the object: {field} {why}"
             yield Effect(f"{key.namespace}/{config}", key, Action.REFUSED, message, destructive=True)
+
+
+def _without_consent(key: Key, body: Body) -> Iterable[Effect]:
+    finding = consent(EHRConnectorConfigSpec.model_validate(body["spec"]))
+    if finding.status == "False":
+        message = f"the API server refuses the object: {finding.message}; or set smsNotifications.enabled: false"
+        yield Effect(f"{key.namespace}/{key.name}", key, Action.CONSENT_MISSING, message, destructive=True)
 
 
 def _place(effect: Effect) -> tuple[str, int, str]:

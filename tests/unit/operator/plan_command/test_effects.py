@@ -8,7 +8,7 @@ import pytest
 from unit.operator.conftest import conditions, merged, number_body
 from unit.operator.plan_command.cluster import NUMBER, Bodies, planned, production, served, the, told, written
 
-from ehr_operator.plan_command.effect import Action, Change
+from ehr_operator.plan_command.effect import Action, Change, Effect
 
 RECORDS_OF_BOTH = {
     f"lamna-{environment}-{by}" for environment in ("test", "production") for by in ("patient", "provider")
@@ -152,11 +152,37 @@ def test_a_change_of_the_yaml_is_told_by_its_effects(
     assert any(effect.destructive for effect in effects) == destructive
 
 
-def test_missing_consent_is_destructive_since_the_api_server_refuses_it() -> None:
-    effects = planned(written(served(), lamna=CONSENT), served())
+@pytest.mark.parametrize("live", [served(), {}], ids=["changed", "new"])
+def test_without_consent_the_api_server_refuses_the_organisation(live: Bodies) -> None:
+    effects = planned(written(served(), lamna=CONSENT), live)
 
-    assert the(effects, Action.CONSENT_MISSING).destructive
-    assert "both consents" in the(effects, Action.CONSENT_MISSING).message
+    effect = the(effects, Action.CONSENT_MISSING)
+    assert effect.destructive
+    assert "both consents" in effect.message
+    assert {one.key.name for one in effects if one.action is Action.CONFIGURATION_SENT} == set()
+    if not live:
+        assert "waits for the EHRConnectorConfig 'lamna'" in effects_of(effects, "lamna-test")
+        assert "waiting for the EHRConnectorConfig 'lamna'" in the(effects, Action.NUMBER_WAITS).message
+
+
+def effects_of(effects: list[Effect], name: str) -> str:
+    return " ".join(effect.message for effect in effects if effect.key.name == name)
+
+
+@pytest.mark.parametrize(
+    ("reference", "words"),
+    [
+        ("nothing", "nobody is texted until there is the SmsNumber 'nothing'"),
+        ("foreign", "nobody is texted: the SmsNumber 'foreign', which the endpoint names, is of another"),
+    ],
+)
+def test_a_link_to_nothing_or_to_a_number_of_others_texts_nobody(reference: str, words: str) -> None:
+    live = served()
+    live["foreign"] = number_body("foreign", spec={"configRef": {"name": "other"}})
+    effects = planned(written(live, lamna_test={"spec": {"smsNumberRef": {"name": reference}}}), live)
+
+    assert words in the(effects, Action.LINK_CHANGED).message
+    assert ("SmsLost", "lamna-test") in told(effects)
 
 
 def test_a_changed_record_names_the_fields_with_both_values() -> None:

@@ -12,6 +12,8 @@ from unit.operator.conftest import config_spec, endpoint_spec, number_spec
 from ehr_api.crd import KINDS
 from ehr_api.meta import API_VERSION
 from ehr_operator.plan_command.desired import Document, Parsed, parse
+from ehr_operator.plan_command.effect import Action
+from ehr_operator.plan_command.plan import plan
 from ehr_operator.plan_command.refusals import refusals
 from ehr_operator.plan_command.source import SourceError, build_kustomization, read_files
 
@@ -84,6 +86,11 @@ def problem(content: Any) -> str:
         pytest.param(
             document("SmsNumber", {}, metadata={}), "git.yaml: metadata.name: is required", id="an object without a name"
         ),
+        pytest.param(
+            document("SmsNumber", {}, metadata={"name": "a", "namespace": 7}),
+            "git.yaml (SmsNumber a): metadata.namespace: must be a text: put it in quotes",
+            id="a namespace that is a number",
+        ),
     ],
 )  # fmt: skip
 def test_a_mistake_is_told_with_file_field_and_remedy(content: Any, told: str) -> None:
@@ -150,6 +157,23 @@ def test_every_file_that_is_no_yaml_is_named(tmp_path: Path) -> None:
         read_files(tmp_path)
 
     assert [line.startswith(str(tmp_path)) for line in str(error.value).splitlines()] == [True, True]
+
+
+def test_yaml_is_read_as_kubernetes_reads_it_times_are_texts_and_on_is_true(tmp_path: Path) -> None:
+    config = document("EHRConnectorConfig", config_spec())
+    text = yaml.safe_dump(config).replace("'2026-01-31T09:00:00Z'", "2026-01-31T09:00:00Z")
+    (tmp_path / "config.yaml").write_text(text.replace("spec:", "spec:\n  on: 1"))
+
+    [found] = parse(read_files(tmp_path), namespace="lamna").problems
+
+    assert "2026-01-31T09:00:00Z\n" in text
+    assert found.field == "spec.True"
+
+
+def test_empty_annotations_are_none() -> None:
+    endpoint = document("FhirEndpoint", endpoint_spec(), metadata={"name": "lamna", "annotations": None})
+
+    assert [effect.action for effect in plan(parsed(endpoint).bodies, [])] == [Action.ENDPOINT_ADDED]
 
 
 @pytest.mark.parametrize("name", ["missing", "."])
