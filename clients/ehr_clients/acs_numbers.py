@@ -18,6 +18,7 @@ import httpx
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from ehr_clients import limits
 from ehr_clients.errors import ContractError, RefusedError
 from ehr_clients.http import Answer, check, exchange, parse
 
@@ -184,7 +185,11 @@ class PhoneNumbers:
     async def purchase(self, reservation_id: str) -> str:
         """Start to buy what the reservation holds, and return the id of the operation. This spends money."""
         answer = await self._call(
-            "purchase reservation", "POST", f"{_reservation(reservation_id)}/:purchase", body={"agreeToNotResell": True}
+            "purchase reservation",
+            "POST",
+            f"{_reservation(reservation_id)}/:purchase",
+            body={"agreeToNotResell": True},
+            timeout_s=limits.SPENDING_TIMEOUT_S,
         )
         return _operation_id(answer)
 
@@ -202,7 +207,8 @@ class PhoneNumbers:
     async def release(self, phone_number: str) -> str:
         """Start to give a number up for good, and return the id of the operation."""
         path = f"/phoneNumbers/{phone_number.replace('+', '%2B')}"
-        return _operation_id(await self._call("release number", "DELETE", path))
+        answer = await self._call("release number", "DELETE", path, timeout_s=limits.SPENDING_TIMEOUT_S)
+        return _operation_id(answer)
 
     async def _call(
         self,
@@ -213,6 +219,7 @@ class PhoneNumbers:
         query: Mapping[str, str] | None = None,
         body: Any = None,
         media_type: str = "application/json",
+        timeout_s: float = limits.ANSWER_TIMEOUT_S,
     ) -> Answer:
         request = self._http.build_request(
             method,
@@ -221,7 +228,7 @@ class PhoneNumbers:
             content=None if body is None else json.dumps(body),
             headers={} if body is None else {"Content-Type": media_type},
         )
-        answer = await exchange(self._http, request, system=SYSTEM, operation=operation)
+        answer = await exchange(self._http, request, system=SYSTEM, operation=operation, timeout_s=timeout_s)
         return check(answer, code=_error_code(answer))
 
 

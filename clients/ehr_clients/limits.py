@@ -6,6 +6,9 @@ CONNECT_TIMEOUT_S = 5.0
 """A server that does not accept a connection in this time is down for our purposes."""
 ANSWER_TIMEOUT_S = 20.0
 """One whole answer, slow drips included. Cerner's slowest documented calls end before."""
+SPENDING_TIMEOUT_S = 8.0
+"""A call that spends: short beside a leader's lease, so that its end still falls into the lease under which it began.
+Its answer only names an operation; when it is late, the provider is asked what became of it."""
 MAX_ANSWER_BYTES = 4 * 1024 * 1024
 """The largest answer read: Cerner's CapabilityStatement is below 1 MiB, a page of Appointments below 2 MiB."""
 MAX_CONNECTIONS = 64

@@ -83,6 +83,8 @@ class Controller:
         self._monotonic = monotonic
         self._lanes = {kind.kind: Lane(kind, WorkQueue(kind.min_interval_s)) for kind in kinds}
         self.stopping = False
+        self.standing_by = False
+        """Another process leads: what comes in is kept, and nothing is queued."""
 
     # What comes in: from the watch, from lists, and from our own writes, which are thus read at once.
 
@@ -92,17 +94,29 @@ class Controller:
         key = Key(kind, body["metadata"]["namespace"], body["metadata"]["name"])
         before = self._cache.get(key)
         body = _without_bookkeeping(body)
-        if not self._cache.put(key, body):
+        if not self._cache.put(key, body) or self.standing_by:
             return
         if before is None or _addressed(before) != _addressed(body) or _lost_finalizer(lane.kind, before, body):
             if before is not None:  # at a start everything is new and nothing is news: a back-off in status goes on
                 lane.unhindered.add(key)
             self._add(key, Priority.DELETION if _deleting(body) else Priority.CHANGE)
         if before is None:
-            self._wake(lane.kind.related(body), unhindered=_is_fresh(body))
+            self._arrived(lane, body)
         elif lane.kind.signal(before) != lane.kind.signal(body):
             # References may have been changed: those who were looked at before are told too.
             self._wake({*lane.kind.related(before), *lane.kind.related(body)}, unhindered=_respecified(before, body))
+
+    def lead(self) -> None:
+        """Begin to reconcile what was only kept so far: as at a start, everything is new and nothing is news."""
+        self.standing_by = False
+        for lane in self._lanes.values():
+            for body in self._cache.list(lane.kind.kind, ""):
+                key = Key(lane.kind.kind, body["metadata"]["namespace"], body["metadata"]["name"])
+                self._add(key, Priority.DELETION if _deleting(body) else Priority.CHANGE)
+                self._arrived(lane, body)
+
+    def _arrived(self, lane: Lane, body: Body) -> None:
+        self._wake(lane.kind.related(body), unhindered=_is_fresh(body))
 
     def gone(self, kind: str, body: Body) -> None:
         """Take in that an object was deleted."""
@@ -128,6 +142,8 @@ class Controller:
         self._wake(lane.kind.related(body), unhindered=True)
 
     def _wake(self, keys: Iterable[Key], *, unhindered: bool) -> None:
+        if self.standing_by:
+            return
         for key in keys:
             if self._cache.get(key) is not None:
                 if unhindered:
@@ -143,7 +159,7 @@ class Controller:
     # What goes on.
 
     async def run(self) -> None:
-        """Reconcile until `stop` is called; then end what is under way."""
+        """Reconcile until `stop` is called; then end what is under way. Cancelled, it cancels that too."""
         async with asyncio.TaskGroup() as group:
             for lane in self._lanes.values():
                 group.create_task(self._run(lane), name=f"controller {lane.kind.kind}")
@@ -162,23 +178,25 @@ class Controller:
             tasks.discard(task)
             lane.changed.set()
 
-        while not self.stopping:
-            lane.changed.clear()
-            now = self._monotonic()
-            work = lane.queue.take(now=now) if len(tasks) < lane.kind.workers else None
-            self._metrics.depth.labels(name).set(len(lane.queue))
-            self._metrics.active.labels(name).set(lane.queue.active)
-            if work is not None:
-                task = asyncio.create_task(self._process(lane, work))
-                tasks.add(task)
-                task.add_done_callback(ended)
-                continue
-            pause = None if len(tasks) >= lane.kind.workers else lane.queue.next_due_s(now=now)
-            with suppress(TimeoutError):
-                await asyncio.wait_for(lane.changed.wait(), pause)
-        if tasks:
-            _, late = await asyncio.wait(tasks, timeout=_STOP_GRACE_S)
-            for task in late:
+        try:
+            while not self.stopping:
+                lane.changed.clear()
+                now = self._monotonic()
+                work = lane.queue.take(now=now) if len(tasks) < lane.kind.workers else None
+                self._metrics.depth.labels(name).set(len(lane.queue))
+                self._metrics.active.labels(name).set(lane.queue.active)
+                if work is not None:
+                    task = asyncio.create_task(self._process(lane, work))
+                    tasks.add(task)
+                    task.add_done_callback(ended)
+                    continue
+                pause = None if len(tasks) >= lane.kind.workers else lane.queue.next_due_s(now=now)
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(lane.changed.wait(), pause)
+            if tasks:
+                await asyncio.wait(tasks, timeout=_STOP_GRACE_S)
+        finally:
+            for task in tasks:
                 task.cancel()
 
     async def _process(self, lane: Lane, work: Work) -> None:

@@ -64,6 +64,8 @@ class Kube:
         self._loading = asyncio.Lock()
         self.on_write: Callable[[str, Body], None] = _ignore
         """Is told of every object as it was written, so that we read our own writes before the watch brings them."""
+        self.before_write: Callable[[], None] = _allow
+        """Is called right before each request that writes, and raises ConflictError when it must not be sent any more."""
 
     async def close(self) -> None:
         """Close all connections."""
@@ -150,6 +152,36 @@ class Kube:
         path = f"/apis/events.k8s.io/v1/namespaces/{namespace}/events/{name}"
         return await self._call("PATCH", path, body=patch, patch="merge-patch+json", tries=1)
 
+    # Leases: asked once and soon answered or not at all; the elector decides about a repetition, and may always write.
+
+    async def read_lease(self, namespace: str, name: str, *, timeout_s: float) -> Body | None:
+        """Return a Lease, or None."""
+        try:
+            return await self._call("GET", f"{_leases(namespace)}/{name}", tries=1, timeout_s=timeout_s)
+        except NotFoundError:
+            return None
+
+    async def create_lease(self, body: Body, *, timeout_s: float) -> Body:
+        """Create a Lease.
+
+        Raises:
+            ConflictError: It exists.
+        """
+        path = _leases(body["metadata"]["namespace"])
+        return await self._call("POST", path, body=body, tries=1, timeout_s=timeout_s, guarded=False)
+
+    async def replace_lease(self, body: Body, *, timeout_s: float) -> Body:
+        """Replace a Lease, provided that it still has the resource version that `body` says.
+
+        Raises:
+            ConflictError: It has another one, or is gone.
+        """
+        path = f"{_leases(body['metadata']['namespace'])}/{body['metadata']['name']}"
+        try:
+            return await self._call("PUT", path, body=body, tries=1, timeout_s=timeout_s, guarded=False)
+        except NotFoundError as exc:
+            raise ConflictError(str(exc)) from exc
+
     async def _apply(self, path: str, body: Body) -> Body:
         query = {"fieldManager": FIELD_MANAGER, "force": "true"}
         try:
@@ -173,11 +205,13 @@ class Kube:
         body: Any = None,
         patch: PatchType | None = None,
         tries: int = _TRIES,
+        timeout_s: float = _TIMEOUT_S,
+        guarded: bool = True,
     ) -> Any:
         """Send a request; every one here may be repeated, so a lost answer is asked for again."""
         for attempt in range(1, tries + 1):
             try:
-                return await self._send(method, path, query, body, patch)
+                return await self._send(method, path, query, body, patch, timeout_s, guarded=guarded)
             except ApiUnavailableError:
                 if attempt == tries:
                     raise
@@ -185,7 +219,15 @@ class Kube:
         raise AssertionError("unreachable: the last try returns or raises")
 
     async def _send(
-        self, method: str, path: str, query: Mapping[str, str] | None, body: Any, patch: PatchType | None
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None,
+        body: Any,
+        patch: PatchType | None,
+        timeout_s: float,
+        *,
+        guarded: bool,
     ) -> Any:
         api: Any = await self._client()  # the library's own types end here
         headers = {"Accept": "application/json", "User-Agent": FIELD_MANAGER}
@@ -195,9 +237,14 @@ class Kube:
         if body is not None:
             headers["Content-Type"] = f"application/{patch or 'json'}"
         url = f"{api.configuration.host}{path}" + (f"?{urlencode(query)}" if query else "")
+        if guarded and method != "GET":
+            self.before_write()
         try:
-            answer = await api.rest_client.request(method, url, headers=headers, body=body, _request_timeout=_TIMEOUT_S)
-            content = await answer.read()
+            async with asyncio.timeout(timeout_s):
+                answer = await api.rest_client.request(
+                    method, url, headers=headers, body=body, _request_timeout=timeout_s
+                )
+                content = await answer.read()
         except (aiohttp.ClientError, OSError, TimeoutError) as exc:
             self._metrics.api_request(method, "error")
             raise ApiUnavailableError(f"{method} {path}: {type(exc).__name__}") from exc
@@ -228,6 +275,14 @@ class Kube:
 
 def _ignore(_kind: str, _body: Body) -> None:
     """Nobody wants to be told."""
+
+
+def _allow() -> None:
+    """Nobody objects."""
+
+
+def _leases(namespace: str) -> str:
+    return f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
 
 
 def _error(status: int, message: str) -> Exception:

@@ -10,7 +10,8 @@ from typing import Any
 import kopf
 from kubernetes.aio import client, config
 
-_IN_CLUSTER = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
+_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+_IN_CLUSTER = _ACCOUNT / "token"
 RELOAD_AFTER = timedelta(minutes=5)
 """A service-account token lives an hour or more and is renewed in its file well before: it is read again this often."""
 
@@ -48,6 +49,11 @@ async def connection_info() -> kopf.ConnectionInfo:
 async def bearer_token(configuration: client.Configuration) -> str | None:
     """Return the value of the Authorization header, where a token is used."""
     return await configuration.get_api_key_with_prefix("BearerToken", alias="authorization")
+
+
+def own_namespace() -> str | None:
+    """Return the namespace of the pod that this runs in, or None outside a cluster."""
+    return (_ACCOUNT / "namespace").read_text(encoding="utf-8").strip() if _in_cluster() else None
 
 
 def _in_cluster() -> bool:

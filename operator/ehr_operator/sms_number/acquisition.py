@@ -61,6 +61,7 @@ class Acquisition:
         claimed: Callable[[], Mapping[str, str]],
         claims: Claims,
         purchasing_enabled: bool,
+        may_spend: Callable[[], None],
     ) -> None:
         self._obj = obj
         self._numbers = numbers
@@ -70,6 +71,7 @@ class Acquisition:
         self._claimed = claimed
         self._claims = claims
         self._purchasing_enabled = purchasing_enabled
+        self._may_spend = may_spend
         self._notes: list[Note] = []
 
     @property
@@ -82,7 +84,7 @@ class Acquisition:
 
         Raises:
             RemoteError: The provider gave no usable answer; what was begun stands in status.
-            ConflictError: Somebody changed the object meanwhile; nothing was spent after that.
+            ConflictError: Somebody changed the object meanwhile, or another process may lead; nothing was spent after that.
         """
         for _ in range(_MAX_STEPS):
             step = plan(self._obj.spec, await self._observe())
@@ -194,6 +196,7 @@ class Acquisition:
             self._purchase.model_copy(update={"state": PurchaseState.SUBMITTED, "phone_number": phone_number})
         )
         self._claims.of[self._obj.key] = phone_number
+        self._may_spend()
         operation_id = await self._numbers.purchase(reservation_id)
         purchase = self._purchase.model_copy(update={"operation_id": operation_id})
         self._obj = self._obj.with_status(self._obj.status.model_copy(update={"purchase": purchase}))

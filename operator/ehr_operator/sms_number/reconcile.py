@@ -48,6 +48,10 @@ _CHECK_S = 6 * 3600.0
 """A held number is looked at this often: nobody but us should change it."""
 
 
+def _always() -> None:
+    """Nobody else could be at it."""
+
+
 class SmsNumberKind:
     """Adopts or buys the number, keeps an eye on it, and keeps or releases it at the end."""
 
@@ -69,13 +73,16 @@ class SmsNumberKind:
         *,
         purchasing_enabled: bool,
         jitter: Callable[[float], float],
+        may_spend: Callable[[], None] = _always,
     ) -> None:
+        """`may_spend` is called right before a call that buys or releases, and raises ConflictError to forbid it."""
         self._api = api
         self._objects = objects
         self._clock = clock
         self._remotes = remotes
         self._purchasing_enabled = purchasing_enabled
         self._jitter = jitter
+        self._may_spend = may_spend
         self._claims: dict[str, Claims] = {}
 
     def signal(self, body: Body) -> Hashable:
@@ -143,7 +150,7 @@ class SmsNumberKind:
             )
             return report.outcome(obj.spec, status, Situation("ReleasePending", message))
         try:
-            situation = await let_go(obj.spec, obj.status, self._remotes.phone_numbers(endpoint))
+            situation = await let_go(obj.spec, obj.status, self._remotes.phone_numbers(endpoint), self._may_spend)
         except UntrustedUrlError as exc:
             situation = Situation("EndpointNotTrusted", str(exc))
         except RemoteError as exc:
@@ -178,6 +185,7 @@ class SmsNumberKind:
             claimed=lambda: claimed_by_others(self._objects, obj.body, claims),
             claims=claims,
             purchasing_enabled=self._purchasing_enabled,
+            may_spend=self._may_spend,
         )
         try:
             result = await acquisition.run()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from http import HTTPStatus
 
 from ehr_api.v1alpha1.sms_number import DeletionPolicy, PurchaseState, SmsNumberSpec, SmsNumberStatus
@@ -21,11 +22,14 @@ def is_settled(spec: SmsNumberSpec, status: SmsNumberStatus) -> Finalized | None
     return _retained(status.phone_number) if spec.deletion_policy is DeletionPolicy.RETAIN else None
 
 
-async def let_go(spec: SmsNumberSpec, status: SmsNumberStatus, numbers: PhoneNumbers) -> Situation | Finalized:
+async def let_go(
+    spec: SmsNumberSpec, status: SmsNumberStatus, numbers: PhoneNumbers, may_spend: Callable[[], None]
+) -> Situation | Finalized:
     """Bring the end one step closer: a purchase under way is awaited, then its number kept or given up.
 
     Raises:
         RemoteError: The provider gave no usable answer.
+        ConflictError: Another process may lead; nothing was given up.
     """
     number = status.phone_number
     if number is None:
@@ -45,6 +49,7 @@ async def let_go(spec: SmsNumberSpec, status: SmsNumberStatus, numbers: PhoneNum
             return _retained(number)
     elif await numbers.owned_number(number) is None:
         return Finalized((Note("NumberReleased", f"{number} was given up"),))
+    may_spend()
     try:
         await numbers.release(number)
     except RefusedError as exc:

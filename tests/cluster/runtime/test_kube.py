@@ -199,6 +199,46 @@ async def test_a_list_goes_on_over_all_pages(
     assert requests >= 3
 
 
+# Leader election
+
+
+async def test_who_may_not_write_reads_and_sends_no_write(kube: Kube, key: Key) -> None:
+    obj = await parsed(kube, key)
+
+    def forbid() -> None:
+        raise ConflictError("another process may lead")
+
+    kube.before_write = forbid
+    with pytest.raises(ConflictError, match="another process"):
+        await kube.write_intent(obj, bought(obj))
+    with pytest.raises(ConflictError, match="another process"):
+        await kube.patch_finalizers(obj.body, NUMBER, [OURS])
+    with pytest.raises(ConflictError, match="another process"):
+        await kube.create_event(key.namespace, {})
+
+    assert (await read(kube, key))["metadata"]["resourceVersion"] == obj.resource_version
+
+
+async def test_a_lease_is_created_once_and_replaced_only_as_it_was_read(kube: Kube, namespace: str) -> None:
+    body = {
+        "apiVersion": "coordination.k8s.io/v1",
+        "kind": "Lease",
+        "metadata": {"name": "a", "namespace": namespace},
+        "spec": {"holderIdentity": "a", "leaseDurationSeconds": 15, "renewTime": "2026-03-02T09:00:00.000000Z"},
+    }
+    assert await kube.read_lease(namespace, "a", timeout_s=3.0) is None
+    created = await kube.create_lease(body, timeout_s=3.0)
+    with pytest.raises(ConflictError):
+        await kube.create_lease(body, timeout_s=3.0)
+
+    replaced = await kube.replace_lease({**created, "spec": {**body["spec"], "holderIdentity": ""}}, timeout_s=3.0)
+    with pytest.raises(ConflictError):
+        await kube.replace_lease(created, timeout_s=3.0)
+
+    assert await kube.read_lease(namespace, "a", timeout_s=3.0) == replaced
+    assert replaced["spec"].get("holderIdentity", "") == ""
+
+
 # Credentials
 
 

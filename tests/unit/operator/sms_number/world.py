@@ -137,6 +137,7 @@ class World:
     settings: dict[str, Any] = field(default_factory=dict[str, Any])
     behaviour: dict[str, Any] = field(default_factory=dict[str, Any])
     purchasing_enabled: bool = True
+    leads: bool = True
 
     def __post_init__(self) -> None:
         behaviour = Behaviour.model_validate({"operation_seconds": 0, "purchase_quota": 1000, **self.behaviour})
@@ -161,7 +162,12 @@ class World:
             HttpRemotes(trusted_urls=(ACS_URL,), control_http=self._http, communication_http=self._http),
             purchasing_enabled=self.purchasing_enabled,
             jitter=lambda pause: pause,
+            may_spend=self._may_spend,
         )
+
+    def _may_spend(self) -> None:
+        if not self.leads:
+            raise ConflictError("another process may lead")
 
     def add(self, name: str = "lamna-sms", **parts: Any) -> Key:
         """Apply an SmsNumber and return its key."""
