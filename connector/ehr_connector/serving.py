@@ -30,21 +30,26 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Take no more requests, end those under way, then drop what is left of connections."""
-        dropping = asyncio.create_task(self._drop_idle())
+        # Before uvicorn closes them: to close a TLS connection a second time takes away the means to abort it.
+        self._drop_idle()
+        dropping = asyncio.create_task(self._drop_as_they_end())
         try:
             await super().shutdown(sockets)
         finally:
             dropping.cancel()
 
-    async def _drop_idle(self) -> None:
-        """Drop connections once no request is under way: `close` would await the peer's part of the TLS farewell."""
+    async def _drop_as_they_end(self) -> None:
         while True:
             await asyncio.sleep(_POLL_S)
-            if not self.server_state.tasks:
-                for connection in tuple(self.server_state.connections):
-                    transport = getattr(connection, "transport", None)
-                    if isinstance(transport, asyncio.Transport):
-                        transport.abort()
+            self._drop_idle()
+
+    def _drop_idle(self) -> None:
+        """Drop connections without a request: `close` would await the peer's part of the TLS farewell."""
+        for connection in tuple(self.server_state.connections):
+            cycle = getattr(connection, "cycle", None)
+            transport = getattr(connection, "transport", None)
+            if isinstance(transport, asyncio.Transport) and (cycle is None or cycle.response_complete):
+                transport.abort()
 
 
 def server(app: object, *, host: str, port: int, certificate: str | None, key: str | None) -> Server:
