@@ -98,6 +98,14 @@ def test_its_help_names_options_and_exit_statuses() -> None:
         assert words in done.stdout
 
 
+def test_the_help_of_the_operator_names_the_command() -> None:
+    command = [sys.executable, "-m", "ehr_operator", "--help"]
+
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+
+    assert "plan      tell what an apply would do to the outside world" in done.stdout
+
+
 def test_a_cluster_that_does_not_answer_is_an_error_with_a_way_out(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "ehr_operator", "plan", "-f", str(SAMPLES), "-n", "lamna"],
