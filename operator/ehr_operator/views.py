@@ -67,8 +67,8 @@ def endpoints_of(objects: Objects, config: Key) -> list[Body]:
 
 
 def numbers_of(objects: Objects, config: Key) -> list[Body]:
-    """Return the numbers of an organisation that are not going away, sorted by name."""
-    return _standing(objects.find(NUMBER, config.namespace, BY_CONFIG, config.name))
+    """Return the numbers of an organisation, sorted by name; one whose deletion is held back still serves."""
+    return objects.find(NUMBER, config.namespace, BY_CONFIG, config.name)
 
 
 def endpoints_with_number(objects: Objects, namespace: str, number: str) -> list[Key]:
@@ -89,12 +89,11 @@ def first_claim(objects: Objects, body: Body) -> Body:
 
 
 def number_of(objects: Objects, body: Body) -> Body | None:
-    """Return the SmsNumber that an endpoint texts from, unless it is missing or going away."""
+    """Return the SmsNumber that an endpoint texts from; one whose deletion is held back still serves."""
     name = body["spec"].get("smsNumberRef", {}).get("name")
     if name is None:
         return None
-    found = objects.get(Key(NUMBER, body["metadata"]["namespace"], name))
-    return None if found is None or is_deleting(found) else found
+    return objects.get(Key(NUMBER, body["metadata"]["namespace"], name))
 
 
 def _standing(bodies: list[Body]) -> list[Body]:

@@ -182,6 +182,13 @@ class FhirEndpointKind:
                 "SmsNumberOfOtherConfig",
                 f"the SmsNumber '{reference.name}' belongs to another EHRConnectorConfig: link a number of the same one",
             )
+        if is_deleting(number):
+            return false(
+                Type.SMS_LINKED,
+                "SmsNumberBeingDeleted",
+                f"the SmsNumber '{reference.name}' was deleted and serves on only because endpoints link to it: name another"
+                " one in smsNumberRef; the number itself is then kept or released as its deletionPolicy says",
+            )
         if condition_status(number, Type.READY) != "True":
             return false(
                 Type.SMS_LINKED, "SmsNumberNotReady", f"waiting for the SmsNumber '{reference.name}' to be Ready"

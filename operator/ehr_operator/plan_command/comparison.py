@@ -24,7 +24,7 @@ from ehr_operator.runtime.model import Body, Key, parse_object
 from ehr_operator.sms_number import report
 from ehr_operator.sms_number.acquisition import Number
 from ehr_operator.sms_number.reconcile import (
-    _obstacle,  # pyright: ignore[reportPrivateUsage]  # the operator's own rule; written again here it could differ
+    obstacle,
 )
 from ehr_operator.sms_number.report import Situation
 from ehr_operator.views import (
@@ -120,7 +120,7 @@ def compare(desired: Sequence[Body], live: Sequence[Body], *, prune: bool, refus
 
 def number_situation(view: View, body: Body) -> Situation | None:
     """Return what keeps a number from being adopted, bought or used."""
-    return _obstacle(_number(body), config_of(view.objects, body))
+    return obstacle(_number(body), config_of(view.objects, body))
 
 
 def promotion_of(view: View, body: Body) -> Finding:
@@ -239,7 +239,7 @@ def _foresee_numbers(view: View) -> None:
         if "phoneNumber" not in body["status"]:
             continue
         number = _number(body)
-        situation = _obstacle(number, config_of(view.objects, body))
+        situation = obstacle(number, config_of(view.objects, body))
         stalled = situation if situation is not None and situation.stalled else None
         findings = report.outcome(number.spec, number.status, stalled).findings
         known = (Type.VERIFIED, Type.PROVISIONED) if stalled else (Type.VERIFIED,)

@@ -113,7 +113,7 @@ class SmsNumberKind:
         """Hold the number, or come one step closer to it."""
         status = obj.status.model_copy(update={"linked_endpoints": self._linked(obj)})
         organization = config_of(self._objects, obj.body)
-        situation = _obstacle(obj, organization)
+        situation = obstacle(obj, organization)
         if situation is not None or organization is None or organization.communication_services is None:
             if obj.status.phone_number is not None and (situation is None or not situation.stalled):
                 return report.outcome(obj.spec, status, None, requeue_after_s=self._jitter(_CHECK_S))
@@ -237,7 +237,7 @@ def _begun_at(status: SmsNumberStatus) -> str | None:
     return status.communication_services_endpoint if submitted or status.phone_number is not None else None
 
 
-def _obstacle(obj: Number, organization: EHRConnectorConfigSpec | None) -> Situation | None:
+def obstacle(obj: Number, organization: EHRConnectorConfigSpec | None) -> Situation | None:
     """Return what keeps a number from being looked at or for."""
     name = obj.spec.config_ref.name
     held = obj.status.phone_number

@@ -234,3 +234,34 @@ async def test_every_endpoint_and_number_of_the_organisation_is_woken_by_its_spe
     assert system.kind.signal(system.api.bodies[key]) == before
     system.api.change(key, {"spec": {"displayName": "Another"}})
     assert system.kind.signal(system.api.bodies[key]) != before
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        {"metadata": {"deletionTimestamp": "2026-03-02T09:00:00Z"}},
+        {"status": {"conditions": conditions(Ready="False", Verified="True", Provisioned="Unknown")}},
+    ],
+    ids=["its deletion is held back", "the operator cannot look at it"],
+)
+async def test_a_number_that_is_held_texts_on_although(system: System, trouble: dict[str, Any]) -> None:
+    key = complete(system)
+    number = Key("SmsNumber", NAMESPACE, "lamna-sms")
+    system.api.change(number, {"status": {"conditions": conditions(Ready="True", Verified="True", Provisioned="True")}})
+    system.api.change(number, trouble)
+
+    await system.reconcile(key)
+
+    assert system.connector.document is not None
+    assert [one["senderNumber"] for one in system.connector.document["endpoints"]] == ["+18335550101"]
+
+
+async def test_a_number_that_is_no_longer_owned_texts_no_more(system: System) -> None:
+    key = complete(system)
+    lost = {"status": {"conditions": conditions(Ready="False", Verified="True", Provisioned="False")}}
+    system.api.change(Key("SmsNumber", NAMESPACE, "lamna-sms"), lost)
+
+    await system.reconcile(key)
+
+    assert system.connector.document is not None
+    assert ["senderNumber" in one for one in system.connector.document["endpoints"]] == [False]

@@ -272,7 +272,7 @@ async def test_a_suspended_endpoint_asks_nobody_and_keeps_what_stands(system: Sy
         (None, "False:SmsNumberNotFound"),
         (number_body(status={"conditions": conditions_of(Ready="False:OutOfStock")}), "False:SmsNumberNotReady"),
         (number_body(spec={"configRef": {"name": "other"}}), "False:SmsNumberOfOtherConfig"),
-        (number_body(deletionTimestamp="2026-03-02T09:00:00Z"), "False:SmsNumberNotFound"),
+        (number_body(deletionTimestamp="2026-03-02T09:00:00Z"), "False:SmsNumberBeingDeleted"),
         (number_body(status={"conditions": conditions_of(Ready="True")}), "True:Linked"),
     ],
 )
