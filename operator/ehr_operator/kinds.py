@@ -32,9 +32,12 @@ INDEXES = {kind.kind: kind.indexes for kind in _KINDS}
 
 @asynccontextmanager
 async def build_kinds(
-    settings: Settings, api: Api, objects: Objects, clock: Clock
+    settings: Settings, api: Api, objects: Objects, clock: Clock, may_spend: Callable[[], None]
 ) -> AsyncGenerator[list[Kind[Any, Any]]]:
-    """Return the four kinds; their connections are closed at the end of the block."""
+    """Return the four kinds; their connections are closed at the end of the block.
+
+    `may_spend` raises ConflictError while another process may lead.
+    """
     tls = tls_context(settings.ca_file)
     async with AsyncExitStack() as stack:
         control_http = await stack.enter_async_context(
@@ -58,6 +61,7 @@ async def build_kinds(
                 remotes,
                 purchasing_enabled=settings.purchasing == "enabled",
                 jitter=_jitter,
+                may_spend=may_spend,
             ),
             IntegrationRecordKind(),
         ]

@@ -6,16 +6,22 @@ import asyncio
 import logging
 import random
 import signal
+import socket
 import time
-from contextlib import AsyncExitStack, suppress
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from uuid import uuid4
 
+from ehr_clients.limits import SPENDING_TIMEOUT_S
 from ehr_operator.kinds import INDEXES, PLURALS, build_kinds
 from ehr_operator.runtime.cache import Cache
 from ehr_operator.runtime.controller import Controller
 from ehr_operator.runtime.events import Recorder
 from ehr_operator.runtime.kube import Kube, KubeError, NotFoundError
+from ehr_operator.runtime.lease import Elector, Identity, elapsed_s
+from ehr_operator.runtime.login import own_namespace
 from ehr_operator.runtime.metrics import Metrics
 from ehr_operator.runtime.server import serve
 from ehr_operator.runtime.watch import Watch
@@ -28,6 +34,8 @@ _FIRST_RELIST_S = 30.0
 _LIST_RETRY_S = 2.0
 _EVENTS_S = 3.0
 """At the end, Events that wait are posted for this long."""
+_LEASE = "ehr-operator"
+_NAMESPACE = "ehr-system"
 
 
 @dataclass
@@ -36,14 +44,15 @@ class Health:
 
     waiting_for: str | None = "the first list of all objects"
     watch: Watch | None = field(default=None, repr=False)
+    elector: Elector | None = field(default=None, repr=False)
 
     def live(self) -> str | None:
         """Return why the process is of no use any more."""
         return "the watches have ended" if self.watch is not None and not self.watch.alive else None
 
     def ready(self) -> str | None:
-        """Return what is waited for."""
-        return self.waiting_for or self.live()
+        """Return what is waited for. To stand by is to be ready; not to be able to take over is not."""
+        return self.waiting_for or self.live() or (self.elector.obstacle if self.elector is not None else None)
 
 
 async def run(settings: Settings) -> None:
@@ -51,7 +60,8 @@ async def run(settings: Settings) -> None:
 
     Raises:
         OSError: The address of the health server cannot be had.
-        ExceptionGroup: The watches or a task of ours broke down: the process must end and be started anew.
+        ExceptionGroup: The watches or a task of ours broke down, or the lease was lost: the process must end and be
+            started anew.
     """
     metrics = Metrics()
     health = Health()
@@ -62,22 +72,68 @@ async def run(settings: Settings) -> None:
         cache = Cache(INDEXES)
         kube = Kube(PLURALS, metrics)
         stack.push_async_callback(kube.close)
-        kinds = await stack.enter_async_context(build_kinds(settings, kube, cache, _now))
+        elector = health.elector = _elector(settings, kube, metrics)
+        kinds = await stack.enter_async_context(build_kinds(settings, kube, cache, _now, _may_spend(elector)))
         recorder = Recorder(kube, metrics, _now, time.monotonic)
         controller = Controller(kinds, kube, cache, recorder, metrics, _now, random=random.random)
         kube.on_write = controller.seen
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, controller.stop)
-        if await _first_list(kube, controller, health):
-            watch = Watch(PLURALS, controller.seen, controller.gone)
-            stack.push_async_callback(watch.stop)
-            await _reconcile(controller, kube, recorder, watch, health, settings.relist_seconds)
+        async with _election(elector, kube, controller):
+            listed_at_s = await _first_list(kube, controller, health)
+            if listed_at_s is not None:
+                watch = Watch(PLURALS, controller.seen, controller.gone)
+                stack.push_async_callback(watch.stop)
+                work = _Work(controller, kube, recorder, watch, health, elector)
+                await work.run(settings.relist_seconds, listed_at_s)
     _log.info("stopped")
 
 
-async def _first_list(kube: Kube, controller: Controller, health: Health) -> bool:
-    """List every kind, however long the API server or the CRDs are in coming; False when we are told to stop first."""
+def _elector(settings: Settings, kube: Kube, metrics: Metrics) -> Elector | None:
+    if settings.leader_election == "disabled":
+        return None
+    namespace = own_namespace()
+    # A pod's name is unique, and the kubelet starts a container again only after the old one is gone: a restarted
+    # operator may take the lease up at once. Elsewhere nothing promises that, so each process has a name of its own.
+    host = socket.gethostname()
+    name = settings.identity or (host if namespace else f"{host}_{uuid4()}")
+    return Elector(kube, settings.namespace or namespace or _NAMESPACE, _LEASE, Identity.of(name), metrics, _now)
+
+
+def _may_spend(elector: Elector | None) -> Callable[[], None]:
+    """Return the check before a call that spends: the lease must outlast the call."""
+
+    def check() -> None:
+        if elector is not None:
+            elector.assert_leader(SPENDING_TIMEOUT_S)
+
+    return check
+
+
+@asynccontextmanager
+async def _election(elector: Elector | None, kube: Kube, controller: Controller) -> AsyncGenerator[None]:
+    """Compete for the lease during the block; when it is lost, the block is cancelled and nothing is written any more."""
+    if elector is None:
+        yield
+        return
+    controller.standing_by = True
+    kube.before_write = elector.assert_leader
+    async with asyncio.TaskGroup() as group:
+        competing = group.create_task(elector.run(), name="leader election")
+        # Most often nobody leads, and one list after the election is enough.
+        await elector.tried.wait()
+        yield
+        competing.cancel()
+    await elector.release()
+
+
+async def _first_list(kube: Kube, controller: Controller, health: Health) -> float | None:
+    """List every kind, however long the API server or the CRDs are in coming.
+
+    Returns when the list was begun, or None when we are told to stop first.
+    """
     while not controller.stopping:
+        began_s = elapsed_s()
         try:
             await _list(kube, controller)
         except KubeError as exc:
@@ -86,29 +142,58 @@ async def _first_list(kube: Kube, controller: Controller, health: Health) -> boo
             _log.warning("waiting for %s", health.waiting_for)
             await asyncio.sleep(_LIST_RETRY_S)
         else:
-            return True
-    return False
+            return began_s
+    return None
 
 
-async def _reconcile(
-    controller: Controller, kube: Kube, recorder: Recorder, watch: Watch, health: Health, relist_s: float
-) -> None:
-    """Watch and reconcile until the controller is told to stop."""
-    broken = watch.start()
-    health.watch, health.waiting_for = watch, None
-    _log.info("reconciling")
-    async with asyncio.TaskGroup() as group:
-        beside = [
-            group.create_task(recorder.run(), name="post events"),
-            group.create_task(_relist(kube, controller, relist_s), name="re-list"),
-            group.create_task(_raise_from(broken), name="watch"),
-        ]
-        await controller.run()
-        health.waiting_for = "the end: it was told to stop"
-        with suppress(TimeoutError):
-            await asyncio.wait_for(recorder.drain(), _EVENTS_S)
-        for task in beside:
-            task.cancel()
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What goes on from the first list to the end."""
+
+    controller: Controller
+    kube: Kube
+    recorder: Recorder
+    watch: Watch
+    health: Health
+    elector: Elector | None
+
+    async def run(self, relist_s: float, listed_at_s: float) -> None:
+        """Watch, and reconcile when elected, until the controller is told to stop."""
+        broken = self.watch.start()
+        self.health.watch, self.health.waiting_for = self.watch, None
+        async with asyncio.TaskGroup() as group:
+            beside = [
+                group.create_task(self.recorder.run(), name="post events"),
+                group.create_task(_relist(self.kube, self.controller, relist_s), name="re-list"),
+                group.create_task(_raise_from(broken), name="watch"),
+                group.create_task(self._lead(listed_at_s), name="lead when elected"),
+            ]
+            await self.controller.run()
+            self.health.waiting_for = "the end: it was told to stop"
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.recorder.drain(), _EVENTS_S)
+            for task in beside:
+                task.cancel()
+
+    async def _lead(self, listed_at_s: float) -> None:
+        """Have the controller reconcile once elected, on a list that is younger than the last leader's last write."""
+        if self.elector is None:
+            _log.info("reconciling, without an election")
+            return
+        if not self.elector.elected.is_set():
+            _log.info("standing by")
+        await self.elector.elected.wait()
+        while self.elector.elected_at_s is not None and listed_at_s < self.elector.elected_at_s:
+            began_s = elapsed_s()
+            try:
+                await _list(self.kube, self.controller)
+            except KubeError as exc:
+                _log.warning("elected, but the list failed: %s", exc)
+                await asyncio.sleep(_LIST_RETRY_S)
+            else:
+                listed_at_s = began_s
+        self.controller.lead()
+        _log.info("reconciling")
 
 
 async def _relist(kube: Kube, controller: Controller, every_s: float) -> None:

@@ -44,6 +44,24 @@ class Settings(BaseSettings):
     purchasing: Literal["enabled", "disabled"] = Field(
         default="enabled", description="disabled: no phone number is reserved or bought; everything else goes on."
     )
+    leader_election: Literal["enabled", "disabled"] = Field(
+        default="enabled",
+        description="enabled: of several operators one acts, the others stand by. disabled: only where a second one can"
+        " never run beside this one.",
+    )
+    namespace: Annotated[str, StringConstraints(pattern="^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=63)] | None = (
+        Field(
+            default=None,
+            description="Namespace of the Lease ehr-operator, over which the leader is elected. Without it: the pod's own,"
+            " or ehr-system outside a cluster.",
+        )
+    )
+    identity: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = Field(
+        default=None,
+        description="Name under which the Lease is held. A process takes over at once from one that had the same name, so"
+        " no two that run at the same time may have it. Without it: the host name, which in a cluster is the pod's;"
+        " outside a cluster with a random part.",
+    )
     relist_seconds: float = Field(
         default=600.0, ge=10.0, description="Seconds between two full lists, which find what a watch has missed."
     )

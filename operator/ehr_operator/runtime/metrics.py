@@ -41,6 +41,12 @@ class Metrics:
             "rest_client_requests", "Requests to the API server.", ["method", "code"], registry=self.registry
         )
 
+        self.leading = Gauge(
+            "leader_election_master_status",
+            "1 in the process that leads, 0 in one that stands by.",
+            ["name"],
+            registry=self.registry,
+        )
         self.events_dropped = Counter(
             "ehr_operator_events_dropped",
             "Kubernetes Events that were not posted: too many, or refused.",

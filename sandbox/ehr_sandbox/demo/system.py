@@ -111,6 +111,8 @@ class System:
                 "KUBECONFIG": str(layout.operator_kubeconfig),
                 "EHR_OPERATOR_HOST": "127.0.0.1",
                 "EHR_OPERATOR_PORT": str(layout.operator_port),
+                # As a pod's name: a new process is started only after the old one is gone, and leads on at once.
+                "EHR_OPERATOR_IDENTITY": "ehr-operator-demo",
                 "EHR_OPERATOR_ALLOWED_NETWORKS": "127.0.0.0/8",
                 "EHR_OPERATOR_CA_FILE": str(self.ca.ca_file),
                 "EHR_OPERATOR_ACS_CREDENTIAL": f"file:{layout.access_key_file}",

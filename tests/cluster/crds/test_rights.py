@@ -166,3 +166,25 @@ def test_the_operator_may_do_what_it_needs_and_nothing_else(
     said = kubectl("auth", "can-i", verb, plain, f"--subresource={part}", f"--as={OPERATOR}")
 
     assert said.stdout.strip() == answer
+
+
+@pytest.mark.parametrize(
+    ("verb", "resource", "namespace", "answer"),
+    [
+        ("create", "leases.coordination.k8s.io", OPERATOR_NAMESPACE, "yes"),
+        ("get", "leases.coordination.k8s.io/ehr-operator", OPERATOR_NAMESPACE, "yes"),
+        ("update", "leases.coordination.k8s.io/ehr-operator", OPERATOR_NAMESPACE, "yes"),
+        ("get", "leases.coordination.k8s.io/another", OPERATOR_NAMESPACE, "no"),
+        ("update", "leases.coordination.k8s.io/another", OPERATOR_NAMESPACE, "no"),
+        ("list", "leases.coordination.k8s.io", OPERATOR_NAMESPACE, "no"),
+        ("delete", "leases.coordination.k8s.io/ehr-operator", OPERATOR_NAMESPACE, "no"),
+        ("create", "leases.coordination.k8s.io", "default", "no"),
+        ("update", "leases.coordination.k8s.io/ehr-operator", "default", "no"),
+    ],
+)
+def test_the_operator_may_use_its_one_lease_in_its_own_namespace(
+    verb: str, resource: str, namespace: str, answer: str, kubectl: Kubectl
+) -> None:
+    said = kubectl("auth", "can-i", verb, resource, f"--namespace={namespace}", f"--as={OPERATOR}")
+
+    assert said.stdout.strip() == answer

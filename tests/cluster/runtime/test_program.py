@@ -72,6 +72,7 @@ def operator(bare: ControlPlane, tmp_path: Path) -> Iterator[Operator]:
         "KUBECONFIG": str(bare.kubeconfig),
         "EHR_OPERATOR_HOST": "127.0.0.1",
         "EHR_OPERATOR_PORT": str(port),
+        "EHR_OPERATOR_NAMESPACE": "default",
         "EHR_OPERATOR_ACS_CREDENTIAL": f"file:{key}",
     }
     with (tmp_path / "log").open("wb") as log:
@@ -105,6 +106,7 @@ def test_it_waits_for_the_crds_says_so_works_once_they_are_there_and_ends_when_t
         'workqueue_adds_total{name="SmsNumber"}',
         'workqueue_queue_duration_seconds_count{name="SmsNumber"}',
         'rest_client_requests_total{code="200",method="',
+        'leader_election_master_status{name="ehr-operator"} 1.0',
     ):
         assert name in metrics
 

@@ -23,6 +23,7 @@ def test_nothing_has_to_be_set() -> None:
     settings = load(Settings)
 
     assert settings.purchasing == "enabled"
+    assert settings.leader_election == "enabled"
     assert settings.acs_credential == "workload-identity"
     assert (settings.trusted_urls, settings.allowed_networks, settings.ca_file) == ((), (), None)
 
@@ -48,6 +49,9 @@ def test_several_values_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch)
         ("CA_FILE", "/nowhere/hunter2.pem"),
         ("PURCHASING", "hunter2"),
         ("PURCHASING", "ENABLED"),
+        ("LEADER_ELECTION", "hunter2"),
+        ("NAMESPACE", "Hunter2"),
+        ("IDENTITY", ""),
         ("RELIST_SECONDS", "1"),
         ("PORT", "0"),
         ("PORT", "65536"),
