@@ -21,6 +21,7 @@ from ehr_operator.integration_record import IntegrationRecordKind
 from ehr_operator.remotes import HttpRemotes
 from ehr_operator.runtime.model import Api, Clock, Kind, Objects
 from ehr_operator.settings import Settings
+from ehr_operator.sms_number.budget import Budget
 from ehr_operator.sms_number.reconcile import SmsNumberKind
 
 _KINDS = (EHRConnectorConfigKind, FhirEndpointKind, SmsNumberKind, IntegrationRecordKind)
@@ -60,6 +61,7 @@ async def build_kinds(
                 clock,
                 remotes,
                 purchasing_enabled=settings.purchasing == "enabled",
+                budget=Budget(settings.purchases_per_namespace_and_day, settings.purchases_per_hour),
                 jitter=_jitter,
                 may_spend=may_spend,
             ),

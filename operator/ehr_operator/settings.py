@@ -62,6 +62,12 @@ class Settings(BaseSettings):
         " no two that run at the same time may have it. Without it: the host name, which in a cluster is the pod's;"
         " outside a cluster with a random part.",
     )
+    purchases_per_namespace_and_day: int = Field(
+        default=3, ge=0, description="Phone numbers that may be bought in one namespace within a day."
+    )
+    purchases_per_hour: int = Field(
+        default=5, ge=0, description="Phone numbers that this operator may buy within an hour, in all namespaces."
+    )
     relist_seconds: float = Field(
         default=600.0, ge=10.0, description="Seconds between two full lists, which find what a watch has missed."
     )

@@ -11,6 +11,7 @@ from ehr_clients.acs_numbers import AvailableNumber, PhoneNumbers, PurchasedNumb
 from ehr_clients.errors import RefusedError
 from ehr_operator.runtime.model import FREE, PAID, Api, Clock, Note, Object
 from ehr_operator.sms_number import report
+from ehr_operator.sms_number.budget import WaitToBuy
 from ehr_operator.sms_number.claims import Claims
 from ehr_operator.sms_number.plan import (
     Adopt,
@@ -61,6 +62,7 @@ class Acquisition:
         claimed: Callable[[], Mapping[str, str]],
         claims: Claims,
         purchasing_enabled: bool,
+        wait_to_buy: Callable[[], WaitToBuy | None],
         may_spend: Callable[[], None],
     ) -> None:
         self._obj = obj
@@ -71,6 +73,7 @@ class Acquisition:
         self._claimed = claimed
         self._claims = claims
         self._purchasing_enabled = purchasing_enabled
+        self._wait_to_buy = wait_to_buy
         self._may_spend = may_spend
         self._notes: list[Note] = []
 
@@ -108,6 +111,7 @@ class Acquisition:
             purchase_age_s=self._purchase_age_s(),
             reservation=reservation,
             purchasing_enabled=self._purchasing_enabled,
+            wait_to_buy=self._wait_to_buy(),
         )
 
     def _purchase_age_s(self) -> float:
@@ -133,6 +137,8 @@ class Acquisition:
                 return await self._operation() or Situation(
                     "PurchaseSubmitted", f"Communication Services is buying {phone_number}", requeue_after_s=_POLL_S
                 )
+            case Poll(reason, message) if self._obj.status.purchase is None:
+                return Situation(reason, message, requeue_after_s=_POLL_S)
             case Poll(reason, message):
                 return await self._operation() or Situation(reason, message, requeue_after_s=_POLL_S)
             case Blocked(reason, message, stalled):

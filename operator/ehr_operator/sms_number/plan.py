@@ -14,6 +14,7 @@ import phonenumbers
 
 from ehr_api.v1alpha1.sms_number import Acquire, Capability, Purchase, PurchaseState, SmsNumberSpec
 from ehr_clients.acs_numbers import AvailableNumber, Capabilities, PurchasedNumber, Reservation
+from ehr_operator.sms_number.budget import WaitToBuy
 
 _NAMESPACE = UUID("6c2f6f0e-93b5-4c0b-8f0d-5a6b3f1f7f0a")
 """Ours alone: reservation ids are derived under it. Changing it would buy numbers twice."""
@@ -47,6 +48,8 @@ class Observed:
     purchase_age_s: float = 0.0
     """Seconds since the intent was written."""
     purchasing_enabled: bool = True
+    wait_to_buy: WaitToBuy | None = None
+    """Why nothing may be bought now: others are bought for, or the budget is used up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +178,17 @@ def _willing(spec: SmsNumberSpec, observed: Observed) -> Step | None:
     if spec.acquire is Acquire.ADOPT or spec.phone_number is not None:
         adopted = _adoptable(spec, observed)
         return Adopt(adopted) if adopted else _acquire(spec, observed)
-    return None if observed.purchasing_enabled else _PURCHASING_DISABLED
+    return _forbidden(observed)
+
+
+def _forbidden(observed: Observed) -> Blocked | Poll | None:
+    """Return why nothing may be bought now, whatever the spec asks for."""
+    if not observed.purchasing_enabled:
+        return _PURCHASING_DISABLED
+    wait = observed.wait_to_buy
+    if wait is None:
+        return None
+    return Poll(wait.reason, wait.message) if wait.soon else Blocked(wait.reason, wait.message, stalled=False)
 
 
 def _buy(spec: SmsNumberSpec, purchase: Purchase, number: AvailableNumber) -> Step:
@@ -226,9 +239,7 @@ def _acquire(spec: SmsNumberSpec, observed: Observed) -> Step:
             " acquire: AdoptOrPurchase",
             stalled=False,
         )
-    if not observed.purchasing_enabled:
-        return _PURCHASING_DISABLED
-    return Intend(1, reservation_id(observed.uid, 1))
+    return _forbidden(observed) or Intend(1, reservation_id(observed.uid, 1))
 
 
 _PURCHASING_DISABLED = Blocked(

@@ -28,6 +28,7 @@ from ehr_operator.runtime.model import (
 )
 from ehr_operator.sms_number import report
 from ehr_operator.sms_number.acquisition import Acquisition, Number, situation_of
+from ehr_operator.sms_number.budget import Budget, reason_to_wait, spent
 from ehr_operator.sms_number.claims import Claims, claimed_by_others, waiting_for
 from ehr_operator.sms_number.release import is_settled, let_go
 from ehr_operator.sms_number.report import Situation
@@ -42,6 +43,7 @@ from ehr_operator.views import (
     key_of,
 )
 
+_NO_LIMIT = Budget()
 _BUSY_S = 0.5
 """Another number of the same resource is being looked at: this one waits without a worker."""
 _CHECK_S = 6 * 3600.0
@@ -72,6 +74,7 @@ class SmsNumberKind:
         remotes: Remotes,
         *,
         purchasing_enabled: bool,
+        budget: Budget = _NO_LIMIT,
         jitter: Callable[[float], float],
         may_spend: Callable[[], None] = _always,
     ) -> None:
@@ -81,6 +84,7 @@ class SmsNumberKind:
         self._clock = clock
         self._remotes = remotes
         self._purchasing_enabled = purchasing_enabled
+        self._budget = budget
         self._jitter = jitter
         self._may_spend = may_spend
         self._claims: dict[str, Claims] = {}
@@ -185,6 +189,9 @@ class SmsNumberKind:
             claimed=lambda: claimed_by_others(self._objects, obj.body, claims),
             claims=claims,
             purchasing_enabled=self._purchasing_enabled,
+            wait_to_buy=lambda: reason_to_wait(
+                spent(self._objects, obj.body), obj.key, endpoint, self._budget, self._clock()
+            ),
             may_spend=self._may_spend,
         )
         try:

@@ -34,6 +34,7 @@ _PLACES: dict[str, int | str] = {
     "Situation": 0,
     "Blocked": 0,
     "Poll": 0,
+    "WaitToBuy": 0,
     "awaiting_connector": 0,
     "_unlooked": 0,
     "_failed": 0,

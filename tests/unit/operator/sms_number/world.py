@@ -22,6 +22,7 @@ from ehr_clients.acs_auth import EntraTokenAuth
 from ehr_clients.http import client
 from ehr_operator.remotes import HttpRemotes
 from ehr_operator.runtime.model import ConflictError, Finalized, Key, Object, Outcome, State
+from ehr_operator.sms_number.budget import Budget
 from ehr_operator.sms_number.plan import reservation_id
 from ehr_operator.sms_number.reconcile import SmsNumberKind
 from ehr_sandbox.acs.app import create_app
@@ -137,6 +138,7 @@ class World:
     settings: dict[str, Any] = field(default_factory=dict[str, Any])
     behaviour: dict[str, Any] = field(default_factory=dict[str, Any])
     purchasing_enabled: bool = True
+    budget: Budget = field(default_factory=Budget)
     leads: bool = True
 
     def __post_init__(self) -> None:
@@ -161,6 +163,7 @@ class World:
             self.clock,
             HttpRemotes(trusted_urls=(ACS_URL,), control_http=self._http, communication_http=self._http),
             purchasing_enabled=self.purchasing_enabled,
+            budget=self.budget,
             jitter=lambda pause: pause,
             may_spend=self._may_spend,
         )
