@@ -24,8 +24,8 @@ _log = logging.getLogger(__name__)
 Deliver = Callable[[str, Body], None]
 """Takes the kind and the body."""
 
-_ERROR_PAUSES_S = (1, 1, 2, 3, 5, 8, 13, 21, *(30,) * 12)
-"""How long Kopf bears an API server that fails, before the process ends and is started anew."""
+_ERROR_PAUSES_S = (1, 1, 2, 3, *(5,) * 120)
+"""Kopf bears an API server that fails for ten minutes, and is back seconds after it is; then the process is started anew."""
 _STOP_LIMIT_S = 10.0
 
 
