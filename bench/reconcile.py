@@ -241,7 +241,7 @@ def _figures(size: int, ours: Run, peer: Run) -> list[dict[str, Any]]:
             "unit": unit,
             "peer": _PEER,
             "peer_value": round(peer_value, 2),
-            "ratio": round(value / peer_value, 2) if peer_value else None,
+            "ratio": round(value / peer_value, 2) if round(peer_value, 2) else None,
         }
         for name, value, peer_value, unit in rows
     ]
