@@ -222,10 +222,6 @@ class Api(Protocol):
         """Server-side apply an object that the operator owns; return it as written."""
         ...
 
-    async def apply_status(self, body: Body) -> Body:
-        """Server-side apply the status of an object that the operator owns; return it as written."""
-        ...
-
 
 class Clock(Protocol):
     """The time, injected."""

@@ -252,9 +252,6 @@ class ApiServer:
         self.put(merged({**base, "spec": {}}, body))
         return self.bodies[key]
 
-    async def apply_status(self, body: Body) -> Body:
-        raise NotImplementedError(f"no kind applies the status of others: {body['kind']}")
-
     def object(self, kind: Kind[SpecT, StatusT], key: Key) -> Object[SpecT, StatusT]:
         """Return what the runtime would hand to a kind: the object as the cache has it."""
         body = self.cache.get(key)
