@@ -37,14 +37,18 @@ from ehr_operator.runtime.model import Body, Clock, ConflictError
 
 _log = logging.getLogger(__name__)
 
-LEASE_S = 15.0
+LEASE_S = 11.0
 """A follower takes over when it saw no sign of life for this long."""
-RENEW_DEADLINE_S = 10.0
+RENEW_DEADLINE_S = 7.0
 """A leader that could not renew for this long ends. The difference is what clocks may drift and a request may take."""
-RETRY_S = 2.0
+RETRY_S = 1.5
 """Pause between two looks, or two renewals."""
-REQUEST_S = 3.0
-"""No request for the Lease takes longer."""
+REQUEST_S = 2.0
+"""No request for the Lease takes longer, so that two can fail before the deadline."""
+LONGEST_PAUSE = 1.2
+"""The longest pause between two looks, as a multiple of `RETRY_S`: jitter keeps followers from asking all at once."""
+TAKE_OVER_S = LEASE_S + LONGEST_PAUSE * RETRY_S
+"""A dead leader's follower acts after this long at the latest: it saw the last renewal one pause late."""
 PROCESS = f"{GROUP}/process"
 """The annotation that tells one process from the next with the same identity."""
 
@@ -246,7 +250,7 @@ class Elector:
         Raises:
             LeaseLostError: It led, and may lead no more.
         """
-        pause_s = RETRY_S * (0.8 + 0.4 * self._jitter())
+        pause_s = RETRY_S * (LONGEST_PAUSE - 0.4 * self._jitter())
         try:
             self._step_down_if_late()
             if not self._fresh:

@@ -21,7 +21,7 @@ import yaml
 from cluster.control_plane.kubectl import Kubectl
 from cluster.runtime.conftest import apply_crds, number
 
-from ehr_operator.runtime.lease import LEASE_S, RETRY_S
+from ehr_operator.runtime.lease import LEASE_S, RETRY_S, TAKE_OVER_S
 from ehr_sandbox.control_plane.assets import Assets
 from ehr_sandbox.control_plane.cluster import ControlPlane, running_control_plane
 from ehr_sandbox.control_plane.progress import PlainProgress
@@ -29,8 +29,8 @@ from ehr_sandbox.control_plane.progress import PlainProgress
 LEADS = 'leader_election_master_status{name="ehr-operator"} 1.0'
 STANDS_BY = 'leader_election_master_status{name="ehr-operator"} 0.0'
 RECONCILED = 'controller_runtime_reconcile_total{controller="SmsNumber"'
-SLACK_S = 3.0
-"""The machine's own time: a look at the Lease, the list after the election, a reconcile."""
+PROMISED_S = 15.0
+"""From kill -9 of the leader until another one reconciles; the periods of the Lease leave the rest to a slow machine."""
 
 
 @dataclass
@@ -145,9 +145,11 @@ def test_who_stands_by_is_ready_and_takes_over_soon_after_the_leader_was_killed(
 
     leader.process.kill()
     apply(kubectl, "after")
-    took_s = eventually(lambda: LEADS in standby.get("/metrics"))
+    took_s = eventually(lambda: RECONCILED in standby.get("/metrics"))
 
-    assert took_s < LEASE_S + 1.2 * RETRY_S + SLACK_S
+    assert LEADS in standby.get("/metrics")
+    assert LEASE_S - RETRY_S < took_s < PROMISED_S
+    assert TAKE_OVER_S < PROMISED_S
     is_reconciled(kubectl, "after")
     assert (lease(kubectl)["holderIdentity"], lease(kubectl)["leaseTransitions"]) == ("b", 1)
 
