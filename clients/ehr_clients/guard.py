@@ -7,12 +7,17 @@ to the address that was checked: a name that resolves to something else a moment
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 import httpx
+from cryptography import x509
+from cryptography.x509.oid import NameOID
 
 from ehr_clients import limits
 from ehr_clients.errors import RemoteError
@@ -33,6 +38,18 @@ _NOT_THE_INTERNET = (
     ip_network("192.0.0.0/24"),  # RFC 6890; the metadata service of Oracle's cloud is among them
 )
 """IPv4 addresses that Python takes for global, or does in some of its releases."""
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """What a server's certificate says of itself, whether it is trusted or not: evidence for people, and for nothing else."""
+
+    names: tuple[str, ...]
+    """The DNS names that it holds for, as it has them."""
+    issuer: str
+    """The name of who issued it; empty where it has none."""
+    not_before: datetime
+    not_after: datetime
 
 
 class ResolutionError(RemoteError):
@@ -93,6 +110,29 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         """
         return (await self._pin(host, port))[0]
 
+    async def presented_certificate(self, host: str, port: int) -> Certificate | None:
+        """Return the certificate that the server shows at the checked address, unverified; None where it shows none.
+
+        Nothing is sent over the connection. It is for telling why a certificate was not accepted.
+
+        Raises:
+            RemoteError: As for `pin`.
+        """
+        address, _ = await self._pin(host, port)
+        unverified = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        unverified.check_hostname = False
+        unverified.verify_mode = ssl.CERT_NONE
+        try:
+            async with asyncio.timeout(limits.CONNECT_TIMEOUT_S):
+                _, writer = await asyncio.open_connection(str(address), port, ssl=unverified, server_hostname=host)
+        except (OSError, TimeoutError):  # ssl.SSLError is an OSError
+            return None
+        try:
+            der = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+        finally:
+            writer.transport.abort()
+        return _certificate(der) if der else None
+
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send `request` to the checked address, with the host name in `Host` and TLS server name."""
         url = request.url
@@ -131,3 +171,28 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         if refused or not addresses:
             raise AddressRefusedError("DNS", "resolve", f"'{host}' leads to {refused[0] if refused else 'no address'}")
         return addresses[0]
+
+
+def _certificate(der: bytes) -> Certificate | None:
+    with contextlib.suppress(ValueError, x509.InvalidVersion):
+        found = x509.load_der_x509_certificate(der)
+        return Certificate(
+            _names(found), _common_name(found.issuer), found.not_valid_before_utc, found.not_valid_after_utc
+        )
+    return None
+
+
+def _names(certificate: x509.Certificate) -> tuple[str, ...]:
+    try:
+        alternatives = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (x509.ExtensionNotFound, ValueError):
+        name = _common_name(certificate.subject)
+        return (name,) if name else ()
+    return tuple(alternatives.get_values_for_type(x509.DNSName))
+
+
+def _common_name(name: x509.Name) -> str:
+    for oid in (NameOID.COMMON_NAME, NameOID.ORGANIZATIONAL_UNIT_NAME, NameOID.ORGANIZATION_NAME):
+        for attribute in name.get_attributes_for_oid(oid):
+            return str(attribute.value)
+    return ""

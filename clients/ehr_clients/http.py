@@ -43,6 +43,8 @@ class Answer:
     elapsed_s: float
     certificate_expiry: datetime | None
     """When the server's TLS certificate expires; None over plain HTTP."""
+    tls_version: str | None = None
+    """As OpenSSL writes it, for example TLSv1.3; None over plain HTTP."""
 
     @property
     def media_type(self) -> str:
@@ -88,6 +90,14 @@ class InvalidUrlError(RemoteError):
     """The address is none, whatever server it means."""
 
 
+class TooLargeError(ContractError):
+    """The answer is longer than is read of any."""
+
+
+class CompressedError(ContractError):
+    """The answer is compressed, although that was not asked for: it may unpack to any size, and is not unpacked."""
+
+
 async def ask(
     http: httpx.AsyncClient,
     method: str,
@@ -126,7 +136,8 @@ async def exchange(
 
     Raises:
         TemporaryError: No complete answer in `timeout_s`; `ambiguous` unless the connection was never made.
-        ContractError: The answer is longer than `max_bytes` or compressed although that was not asked for.
+        TooLargeError: The answer is longer than `max_bytes`.
+        CompressedError: The answer is compressed although that was not asked for.
     """
     started = time.perf_counter()
     try:
@@ -142,6 +153,7 @@ async def exchange(
         raise TemporaryError(system, operation, _why(exc)) from exc
     except httpx.HTTPError as exc:
         raise TemporaryError(system, operation, _why(exc), ambiguous=True) from exc
+    tls = _tls_of(response)
     return Answer(
         system=system,
         operation=operation,
@@ -149,7 +161,8 @@ async def exchange(
         headers=response.headers,
         body=body,
         elapsed_s=time.perf_counter() - started,
-        certificate_expiry=_certificate_expiry(response),
+        certificate_expiry=_certificate_expiry(tls) if tls is not None else None,
+        tls_version=tls.version() if tls is not None else None,
     )
 
 
@@ -209,20 +222,22 @@ def retry_after_s(value: str | None, *, now: datetime) -> float | None:
 
 async def _read(response: httpx.Response, system: str, operation: str, max_bytes: int) -> bytes:
     if response.headers.get("content-encoding", "identity").lower() not in {"", "identity"}:
-        raise ContractError(system, operation, "the answer is compressed although that was not asked for")
+        raise CompressedError(system, operation, "the answer is compressed although that was not asked for")
     chunks = bytearray()
     async for chunk in response.aiter_raw():
         chunks += chunk
         if len(chunks) > max_bytes:
-            raise ContractError(system, operation, f"the answer is longer than {max_bytes} bytes")
+            raise TooLargeError(system, operation, f"the answer is longer than {max_bytes} bytes")
     return bytes(chunks)
 
 
-def _certificate_expiry(response: httpx.Response) -> datetime | None:
+def _tls_of(response: httpx.Response) -> ssl.SSLObject | ssl.SSLSocket | None:
     stream = response.extensions.get("network_stream")
     tls = stream.get_extra_info("ssl_object") if stream is not None else None
-    if not isinstance(tls, ssl.SSLObject | ssl.SSLSocket):
-        return None
+    return tls if isinstance(tls, ssl.SSLObject | ssl.SSLSocket) else None
+
+
+def _certificate_expiry(tls: ssl.SSLObject | ssl.SSLSocket) -> datetime | None:
     not_after = (tls.getpeercert() or {}).get("notAfter")
     return datetime.fromtimestamp(ssl.cert_time_to_seconds(not_after), UTC) if isinstance(not_after, str) else None
 
