@@ -43,7 +43,7 @@ _FAULT_CODES = {401: "login", 403: "forbidden", 404: "not-found", 429: "throttle
 def create_app(settings: CernerSettings | None = None) -> Starlette:
     """Return the app; without settings, with the usual ones."""
     settings = settings or CernerSettings()
-    population = Population(settings.seed, settings.now().date())
+    population = Population(settings.seed, settings.now().date(), settings.now)
     tokens = Tokens(settings.token_life_s, settings.now)
     faults = Faults(error_body=_fault_body)
 

@@ -5,10 +5,9 @@ Source: Cerner's R4 page "Appointment" with its examples.
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
-from ehr_sandbox.cerner.bookings import Booking
+from ehr_sandbox.cerner.bookings import Booking, Links, instant
 from ehr_sandbox.cerner.people import Person
 from ehr_sandbox.cerner.places import PLACES
 
@@ -24,27 +23,12 @@ _PROVIDER_ROOM = ("610", "Provider Virtual Meeting Room")
 _OPEN = frozenset({"booked", "proposed", "arrived", "checked-in"})
 
 
-def version_of(booking: Booking) -> str:
-    """Return the version; links add a second number to it."""
-    return "3-1" if booking.has_links else "3"
-
-
-def last_updated(booking: Booking) -> str:
-    """Return when it changed last: before it began, whatever its state is."""
-    return instant(booking.requested[0].replace(year=booking.requested[0].year - 1, day=1, minute=7))
-
-
-def instant(moment: datetime) -> str:
-    """Return a moment as Millennium writes it."""
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.000Z"
-
-
 def appointment_resource(tenant: str, booking: Booking, patient: Person, practitioner: Person) -> dict[str, Any]:
     """Return the Appointment."""
     resource: dict[str, Any] = {
         "resourceType": "Appointment",
         "id": booking.id,
-        "meta": {"versionId": version_of(booking), "lastUpdated": last_updated(booking)},
+        "meta": {"versionId": booking.version, "lastUpdated": instant(booking.last_updated)},
         "text": {
             "status": "generated",
             "div": (
@@ -67,9 +51,12 @@ def appointment_resource(tenant: str, booking: Booking, patient: Person, practit
         resource |= {"start": instant(booking.start), "end": instant(booking.end), "minutesDuration": minutes}
     if booking.status == "cancelled":
         resource["cancelationReason"] = {"text": "Patient request"}
-    if booking.has_links:
+    if booking.links is not None:
         # Read order: patient first. A PATCH writes the other way round, so links must be picked by their type.
-        resource["contained"] = [_room(booking, *_PATIENT_ROOM), _room(booking, *_PROVIDER_ROOM)]
+        resource["contained"] = [
+            _room(booking.links, booking.links.patient, *_PATIENT_ROOM),
+            _room(booking.links, booking.links.provider, *_PROVIDER_ROOM),
+        ]
     return resource
 
 
@@ -123,7 +110,7 @@ def _participants(tenant: str, booking: Booking, patient: Person, practitioner: 
             "status": status,
         },
     ]
-    if booking.has_links:
+    if booking.links is not None:
         found += [
             {"type": [{"text": text}], "actor": {"reference": f"#{id_}"}, "status": status}
             for id_, text in (_PATIENT_ROOM, _PROVIDER_ROOM)
@@ -136,15 +123,13 @@ def _role(tenant: str, code: str, display: str) -> dict[str, Any]:
     return {"coding": [{"system": system, "code": code, "display": display, "userSelected": True}], "text": display}
 
 
-def _room(booking: Booking, id_: str, text: str) -> dict[str, Any]:
-    side = text.split(maxsplit=1)[0].lower()
+def _room(links: Links, address: str, id_: str, text: str) -> dict[str, Any]:
+    period = {"start": links.start, "end": links.end}
     return {
         "resourceType": "HealthcareService",
         "id": id_,
         "type": [{"text": text}],
-        "telecom": [
-            {"system": "url", "value": f"https://rooms.example/{side}/{booking.id}", "period": _period(booking)}
-        ],
+        "telecom": [{"system": "url", "value": address, "period": period}],
     }
 
 

@@ -25,6 +25,7 @@ _DAYS_AFTER = 21
 _AROUND_THE_CLOCK = 4
 _AROUND_THE_CLOCK_SHARE = 0.35
 _SLOT_MINUTES = 30
+_SHARE_LINKED = 0.05
 _CLINIC_SLOTS = range(26, 46)
 """From 13:00 to 23:00 UTC: the day in the Central time zone."""
 _ALL_SLOTS = range(48)
@@ -32,6 +33,21 @@ _ALL_SLOTS = range(48)
 _STATUS_BEFORE = {"fulfilled": 82, "cancelled": 9, "noshow": 9}
 _STATUS_TODAY = {"booked": 86, "checked-in": 4, "arrived": 4, "cancelled": 6}
 _STATUS_AFTER = {"booked": 88, "cancelled": 6, "proposed": 6}
+
+
+def instant(moment: datetime) -> str:
+    """Return a moment as Millennium writes it."""
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.000Z"
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """What is written into a video visit: where each side goes, and from when until when."""
+
+    provider: str
+    patient: str
+    start: str
+    end: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +62,23 @@ class Booking:
     patient_id: str
     practitioner_id: str
     location_id: str
-    has_links: bool
-    """A video visit into which another product has written its links."""
+    links: Links | None = None
+    """In a new population, a few video visits have those of another product."""
+    changes: int = 3
+    """The version, without the writes of links."""
+    link_writes: int = 0
+    changed: datetime | None = None
+    """When it changed last, since the program began."""
+
+    @property
+    def version(self) -> str:
+        """The version: a video visit has a second number, which counts the writes of its links."""
+        return f"{self.changes}-{self.link_writes}" if self.service == VIDEO_VISIT else str(self.changes)
+
+    @property
+    def last_updated(self) -> datetime:
+        """When it changed last; before it began, whatever its state is."""
+        return self.changed or self.requested[0].replace(year=self.requested[0].year - 1, day=1, minute=7)
 
     @property
     def start(self) -> datetime | None:
@@ -96,6 +127,7 @@ def _booking(chance: Random, id_: str, today: date, place: tuple[int, int, int],
     service = VIDEO_VISIT if always_open else chance.choices(_SERVICES, _SERVICE_WEIGHTS)[0]
     start = datetime.combine(today, time(), UTC) + timedelta(days=day, minutes=slot * _SLOT_MINUTES)
     length = timedelta(days=2) if status == "proposed" else timedelta(minutes=chance.choice((15, 20, 30)))
+    linked = service == VIDEO_VISIT and status not in {"proposed", "cancelled"} and chance.random() < _SHARE_LINKED
     return Booking(
         id=id_,
         status=status,
@@ -104,5 +136,11 @@ def _booking(chance: Random, id_: str, today: date, place: tuple[int, int, int],
         patient_id=patient_id,
         practitioner_id=PRACTITIONER_IDS[practitioner],
         location_id=CLINICS[0] if always_open else CLINICS[practitioner % len(CLINICS)],
-        has_links=service == VIDEO_VISIT and status not in {"proposed", "cancelled"} and chance.random() < 0.05,  # noqa: PLR2004 (one in twenty)
+        links=_links_of_another_product(id_, start, start + length) if linked else None,
+        link_writes=int(linked),
     )
+
+
+def _links_of_another_product(id_: str, start: datetime, end: datetime) -> Links:
+    rooms = "https://rooms.example"
+    return Links(f"{rooms}/provider/{id_}", f"{rooms}/patient/{id_}", instant(start), instant(end))

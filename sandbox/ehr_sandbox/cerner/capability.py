@@ -1,7 +1,7 @@
 """What the server says about itself.
 
-Source: captures of 2026-08-14 of `fhir-ehr-code.cerner.com`, in the repository api-evangelist/cerner. `create` and `patch`
-on Appointment are listed as Millennium lists them; this simulator does not serve them yet.
+Source: captures of 2026-08-14 of `fhir-ehr-code.cerner.com`, in the repository api-evangelist/cerner. `create` on Appointment is
+listed as Millennium lists it; this simulator does not serve it.
 """
 
 from __future__ import annotations

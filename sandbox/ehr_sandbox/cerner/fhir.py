@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from ehr_sandbox.cerner.addresses import Addresses
+from ehr_sandbox.cerner.appointment_patch import patched
 from ehr_sandbox.cerner.capability import capability_statement, conformance, smart_configuration
 from ehr_sandbox.cerner.errors import (
     TENANT_REFUSAL,
@@ -27,7 +28,7 @@ from ehr_sandbox.cerner.population import Population
 from ehr_sandbox.cerner.scopes import allows
 from ehr_sandbox.cerner.searches import SEARCHES, search
 from ehr_sandbox.cerner.settings import CernerSettings
-from ehr_sandbox.cerner.tokens import Tokens
+from ehr_sandbox.cerner.tokens import Grant, Tokens
 
 FHIR_JSON = "application/fhir+json"
 _DSTU2_JSON = "application/json+fhir"
@@ -60,6 +61,7 @@ class FhirServer:
             Route("/r4/{tenant}/.well-known/smart-configuration", self._smart_configuration, methods=["GET"]),
             Route("/r4/{tenant}/{kind}", self._search, methods=["GET"]),
             Route("/r4/{tenant}/{kind}/{id}", self._read, methods=["GET"]),
+            Route("/r4/{tenant}/Appointment/{id}", self._patch, methods=["PATCH"]),
             Route("/r4/{tenant}", self._unknown, methods=["GET"]),
             Route("/r4/{tenant}/{rest:path}", self._unknown, methods=["GET"]),
             Route("/dstu2/{tenant}/metadata", self._conformance, methods=["GET"]),
@@ -98,8 +100,16 @@ class FhirServer:
         if resource is None:
             raise not_found(f"{kind}/{id_}")
         meta = resource["meta"]
-        changed = format_datetime(datetime.fromisoformat(meta["lastUpdated"]), usegmt=True)
-        return FhirResponse(resource, headers={"ETag": f'W/"{meta["versionId"]}"', "Last-Modified": changed})
+        changed = datetime.fromisoformat(meta["lastUpdated"])
+        return FhirResponse(resource, headers=_version_headers(meta["versionId"], changed))
+
+    async def _patch(self, request: Request) -> Response:
+        addresses, id_ = self._enter(request), request.path_params["id"]
+        grant = self._tokens.grant_of(request.headers.get("authorization"), addresses.tenant)
+        for interaction in "ru":
+            _check_scopes(grant, "Appointment", interaction)
+        booking = patched(self._population.schedule, grant, id_, request.headers, await request.body())
+        return Response(headers=_version_headers(booking.version, booking.last_updated))
 
     def _enter(self, request: Request) -> Addresses:
         """Check what is checked before any token: the tenant, and that the caller accepts JSON."""
@@ -116,9 +126,7 @@ class FhirServer:
         grant = self._tokens.grant_of(request.headers.get("authorization"), addresses.tenant)
         if kind not in SEARCHES:
             raise FhirError(404, "not-supported", f"The resource type {kind} is not served")
-        if not allows(grant.scopes, kind, interaction):
-            challenge = {"WWW-Authenticate": 'Bearer error="insufficient_scope"'}
-            raise FhirError(403, "forbidden", f"The token's scopes do not allow this with {kind}", headers=challenge)
+        _check_scopes(grant, kind, interaction)
         return addresses, kind
 
     def _bundle(self, addresses: Addresses, kind: str, page: Page) -> dict[str, Any]:
@@ -139,6 +147,16 @@ class FhirServer:
                 for id_ in page.ids
             ]
         return bundle
+
+
+def _check_scopes(grant: Grant, kind: str, interaction: str) -> None:
+    if not allows(grant.scopes, kind, interaction):
+        challenge = {"WWW-Authenticate": 'Bearer error="insufficient_scope"'}
+        raise FhirError(403, "forbidden", f"The token's scopes do not allow this with {kind}", headers=challenge)
+
+
+def _version_headers(version: str, changed: datetime) -> dict[str, str]:
+    return {"ETag": f'W/"{version}"', "Last-Modified": format_datetime(changed, usegmt=True)}
 
 
 def _accepts_json(accept: str | None) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import date
+from collections.abc import Callable
+from datetime import UTC, date, datetime
 from typing import Any
 
 from ehr_sandbox.cerner.appointments import appointment_resource
@@ -15,21 +16,23 @@ from ehr_sandbox.cerner.people import (
     practitioner_resource,
 )
 from ehr_sandbox.cerner.places import PLACES, location_resource
+from ehr_sandbox.cerner.schedule import Schedule
 
 
 class Population:
-    """The same for the same seed and day, until the program ends.
+    """At the start of the program the same for the same seed and day; then what callers make of it.
 
     Resources are made when they are asked for: with `--any-tenant` there are more tenants than memory for their people.
     """
 
-    def __init__(self, seed: int, today: date) -> None:
-        self.bookings = make_bookings(seed, today)
+    def __init__(self, seed: int, today: date, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self._bookings = make_bookings(seed, today)
+        self.schedule = Schedule(self._bookings, now)
         self._seed = seed
         self._today = today
 
-    def ids(self, kind: str) -> tuple[str, ...]:
-        """Return the ids of all resources of a type, none for a type that is not served."""
+    def ids(self, tenant: str, kind: str) -> tuple[str, ...]:
+        """Return the ids of all of a tenant's resources of a type, none for a type that is not served."""
         match kind:
             case "Patient":
                 return PATIENT_IDS
@@ -38,7 +41,7 @@ class Population:
             case "Location":
                 return tuple(PLACES)
             case "Appointment":
-                return tuple(self.bookings)
+                return tuple(booking.id for booking in self.schedule.all(tenant))
             case _:
                 return ()
 
@@ -50,21 +53,21 @@ class Population:
             return practitioner_resource(self._seed, tenant, id_)
         if kind == "Location" and id_ in PLACES:
             return location_resource(tenant, PLACES[id_])
-        if kind == "Appointment" and (booking := self.bookings.get(id_)):
+        if kind == "Appointment" and (booking := self.schedule.get(tenant, id_)):
             patient = person(self._seed, tenant, "Patient", booking.patient_id)
             practitioner = person(self._seed, tenant, "Practitioner", booking.practitioner_id)
             return appointment_resource(tenant, booking, patient, practitioner)
         return None
 
     def counts(self) -> dict[str, Any]:
-        """Return how many there are of what, at each tenant."""
+        """Return how many there are of what, at each tenant, when the program begins."""
         return {
             "seed": self._seed,
             "day": self._today.isoformat(),
             "patients": len(PATIENT_IDS),
             "practitioners": len(PRACTITIONER_IDS),
             "locations": len(PLACES),
-            "appointments": len(self.bookings),
-            "videoVisits": sum(booking.service == VIDEO_VISIT for booking in self.bookings.values()),
-            "appointmentsByStatus": status_counts(self.bookings),
+            "appointments": len(self._bookings),
+            "videoVisits": sum(booking.service == VIDEO_VISIT for booking in self._bookings.values()),
+            "appointmentsByStatus": status_counts(self._bookings),
         }

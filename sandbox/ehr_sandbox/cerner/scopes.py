@@ -12,6 +12,8 @@ _INTERACTIONS = {
     "Practitioner": ("crs", "read", "write"),
 }
 
+_VERSION_1 = {"read": "rs", "write": "cud"}
+
 SYSTEM_SCOPES = frozenset(f"system/{kind}.{verb}" for kind, verbs in _INTERACTIONS.items() for verb in verbs)
 """Scopes of system access."""
 
@@ -27,9 +29,9 @@ SUPPORTED_SCOPES = sorted(
 
 
 def allows(scopes: Iterable[str], kind: str, interaction: str) -> bool:
-    """Tell whether scopes allow an interaction, `r` to read one or `s` to search, with a resource type."""
+    """Tell whether scopes allow an interaction with a resource type, by SMART 2's letter: `r` reads, `s` searches, `u` updates."""
     for scope in scopes:
         resource, _, verbs = scope.partition("/")[2].partition(".")
-        if resource == kind and (verbs == "read" or (verbs != "write" and interaction in verbs)):
+        if resource == kind and interaction in _VERSION_1.get(verbs, verbs):
             return True
     return False

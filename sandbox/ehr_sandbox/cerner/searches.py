@@ -58,11 +58,11 @@ def search(population: Population, tenant: str, kind: str, items: Iterable[tuple
         return Found(ids, query.count(_DEFAULT_COUNTS.get(kind, _USUAL_COUNT))), query
     if others := sorted({name for name, _ in query.items} - {"_id", "_count"}):
         raise invalid(f"Parameter '_id' may not be used in combination with {', '.join(others)}")
-    known = set(population.ids(kind))
+    known = set(population.ids(tenant, kind))
     return Found(tuple(id_ for id_ in dict.fromkeys(wanted) if id_ in known), None), query
 
 
-def _appointments(population: Population, _tenant: str, query: Query) -> Iterable[str]:
+def _appointments(population: Population, tenant: str, query: Query) -> Iterable[str]:
     asked: dict[str, list[str]] = {}
     for name, kind in (("patient", "Patient"), ("practitioner", "Practitioner"), ("location", "Location")):
         if (wanted := query.references(name, kind)) is not None:
@@ -83,7 +83,7 @@ def _appointments(population: Population, _tenant: str, query: Query) -> Iterabl
     name, ids = next(iter(asked.items()))
     hits = [
         booking
-        for booking in population.bookings.values()
+        for booking in population.schedule.all(tenant)
         if getattr(booking, f"{name}_id") in ids
         and (statuses is None or booking.status in statuses)
         and _in_span(booking, span, with_proposed=either is not None)
@@ -120,7 +120,7 @@ def _patients(population: Population, tenant: str, query: Query) -> Iterable[str
         raise missing("Parameter gender may be provided only together with another one") if gender else NO_PARAMETERS
     if gender is not None:
         tests.append(lambda patient: patient["gender"] == gender)
-    live = (id_ for id_ in population.ids("Patient") if not is_merged(id_))
+    live = (id_ for id_ in population.ids(tenant, "Patient") if not is_merged(id_))
     return _matching(population, tenant, "Patient", live, tests)
 
 
@@ -140,7 +140,7 @@ def _practitioners(population: Population, tenant: str, query: Query) -> Iterabl
         if active not in {"true", "false"}:
             raise invalid("Parameter active must be true or false")
         tests.append(lambda practitioner: practitioner["active"] is (active == "true"))
-    return _matching(population, tenant, "Practitioner", population.ids("Practitioner"), tests)
+    return _matching(population, tenant, "Practitioner", population.ids(tenant, "Practitioner"), tests)
 
 
 def _locations(population: Population, tenant: str, query: Query) -> Iterable[str]:
@@ -163,7 +163,7 @@ def _locations(population: Population, tenant: str, query: Query) -> Iterable[st
     ):
         if (value := query.once(name)) is not None:
             tests.append(_address_test(element, value))
-    return _matching(population, tenant, "Location", population.ids("Location"), tests)
+    return _matching(population, tenant, "Location", population.ids(tenant, "Location"), tests)
 
 
 def _matching(
