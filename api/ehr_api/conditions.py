@@ -41,6 +41,8 @@ class Type(StrEnum):
     PROVISIONED = "Provisioned"
     VERIFIED = "Verified"
     LINKED = "Linked"
+    # IntegrationRecord
+    ACKNOWLEDGED = "Acknowledged"
 
 
 @dataclass(frozen=True, slots=True)

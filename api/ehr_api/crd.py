@@ -134,6 +134,7 @@ KINDS = (
             Column("Environment", ".spec.environment"),
             Column("Kind", ".spec.kind"),
             Column("Initiated by", ".spec.initiatedBy"),
+            _condition("Acknowledged", "Acknowledged"),
             Column("Launch URL", ".spec.launchURL"),
             Column("Client ID", ".spec.clientID"),
             Column("FHIR base URL", ".spec.fhirBaseURL", wide=True),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ehr_api.digest import digest_of
 from ehr_api.v1alpha1.ehr_connector_config import EHRConnectorConfigSpec
-from ehr_api.v1alpha1.fhir_endpoint import FhirEndpointSpec
+from ehr_api.v1alpha1.fhir_endpoint import FhirEndpointSpec, PromotedProfile
 
 _READ = ("Appointment", "Encounter", "Location", "Patient", "Practitioner")
 
@@ -34,20 +36,67 @@ def profile_digest(endpoint: FhirEndpointSpec, organization: EHRConnectorConfigS
     Scopes, visit types, write-back switches, the shape of departments, and the organisation's visit and notification
     settings; not base URL, environment, client ids, locations, practitioners or time zone, which rightly differ.
     """
-    shared = {
-        "clinicianScopes": clinician_scopes(endpoint),
-        "systemScopes": system_scopes(endpoint),
-        "virtualVisitTypes": sorted(endpoint.appointments.virtual_visit_types),
-        "writeBackLinks": bool(endpoint.appointments.write_back_links),
-        "writeBackArrival": bool(endpoint.appointments.write_back_arrival),
-        "severalDepartments": len(endpoint.departments) > 1,
-        "departmentsByLocation": any(department.locations for department in endpoint.departments),
-        "sms": endpoint.sms_number_ref is not None,
+    shared = _of_endpoint(endpoint) | {
         "visits": organization.visits.to_api() if organization.visits else None,
         "smsNotifications": organization.sms_notifications.to_api() if organization.sms_notifications else None,
         "emailNotifications": organization.email_notifications.to_api() if organization.email_notifications else None,
     }
     return digest_of(shared)
+
+
+def promoted_profile(endpoint: FhirEndpointSpec, organization: EHRConnectorConfigSpec) -> PromotedProfile:
+    """Return what to remember of a Production endpoint that is promoted as it is now."""
+    return PromotedProfile(
+        digest=profile_digest(endpoint, organization),
+        virtual_visit_types=endpoint.appointments.virtual_visit_types,
+        write_back_links=bool(endpoint.appointments.write_back_links),
+        write_back_arrival=bool(endpoint.appointments.write_back_arrival),
+        departments=endpoint.departments,
+        texts=endpoint.sms_number_ref is not None,
+    )
+
+
+def served_spec(endpoint: FhirEndpointSpec, promoted: PromotedProfile) -> FhirEndpointSpec:
+    """Return the spec as Production may be served: its own part of the profile is the promoted one.
+
+    What is no part of the profile (locations, client ids, names of departments) is served as it is desired, and so is the
+    end of texting: whoever unlinks a number wants silence. The very same object is returned where nothing is held back.
+    """
+    appointments = endpoint.appointments.model_copy(
+        update={
+            "virtual_visit_types": promoted.virtual_visit_types,
+            "write_back_links": promoted.write_back_links,
+            "write_back_arrival": promoted.write_back_arrival,
+        }
+    )
+    former = endpoint.model_copy(update={"departments": promoted.departments})
+    changes: dict[str, Any] = {"appointments": appointments}
+    if _shape(former) != _shape(endpoint):
+        changes["departments"] = promoted.departments
+    if not promoted.texts:
+        changes["sms_number_ref"] = None
+    served = endpoint.model_copy(update=changes)
+    return endpoint if _of_endpoint(served) == _of_endpoint(endpoint) else served
+
+
+def _of_endpoint(endpoint: FhirEndpointSpec) -> dict[str, Any]:
+    """Return the endpoint's own part of the profile."""
+    return {
+        "clinicianScopes": clinician_scopes(endpoint),
+        "systemScopes": system_scopes(endpoint),
+        "virtualVisitTypes": sorted(endpoint.appointments.virtual_visit_types),
+        "writeBackLinks": bool(endpoint.appointments.write_back_links),
+        "writeBackArrival": bool(endpoint.appointments.write_back_arrival),
+        **_shape(endpoint),
+        "sms": endpoint.sms_number_ref is not None,
+    }
+
+
+def _shape(endpoint: FhirEndpointSpec) -> dict[str, bool]:
+    return {
+        "severalDepartments": len(endpoint.departments) > 1,
+        "departmentsByLocation": any(department.locations for department in endpoint.departments),
+    }
 
 
 def _writes(spec: FhirEndpointSpec) -> bool:

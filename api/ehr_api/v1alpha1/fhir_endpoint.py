@@ -178,6 +178,19 @@ class SmartEndpoints(ApiModel):
     )
 
 
+class PromotedProfile(ApiModel):
+    """The profile that a Production endpoint was promoted with: it is served until another one is promoted."""
+
+    digest: str = Field(max_length=80, description="Its digest, as `status.profileDigest`.")
+    virtual_visit_types: Annotated[list[Annotated[str, Field(max_length=128)]], Field(max_length=50)] = Field(
+        description="As in spec.appointments."
+    )
+    write_back_links: bool = Field(description="As in spec.appointments.")
+    write_back_arrival: bool = Field(description="As in spec.appointments.")
+    departments: Annotated[list[Department], Field(max_length=50)] = Field(description="As in spec.")
+    texts: bool = Field(description="Whether an SmsNumber was linked.")
+
+
 class FhirEndpointStatus(KindStatus):
     """Observed state of one FHIR base URL."""
 
@@ -203,4 +216,9 @@ class FhirEndpointStatus(KindStatus):
         default=None,
         max_length=80,
         description="Digest of what Test and Production must share; evidence counts for the same digest only.",
+    )
+    promoted_profile: PromotedProfile | None = Field(
+        default=None,
+        description="On a Production endpoint: the profile that its evidence was for. It is served on when the spec asks for"
+        " another one, until that is proved too.",
     )

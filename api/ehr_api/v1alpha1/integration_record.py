@@ -46,7 +46,7 @@ class IntegrationRecordSpec(ApiModel):
     environment: Environment = Field(description="Test or Production. Never copy a record into the other environment.")
     tenant_id: Guid = Field(description="Directory (tenant) id in Microsoft Entra ID.")
     fhir_base_url: Url = Field(description="FHIR base URL of the endpoint.")
-    launch_url: Url = Field(description="Launch URL: where the EHR opens the connector.")
+    launch_url: Url | None = Field(default=None, description="Launch URL: where the EHR opens the connector.")
     redirect_uri: Url | None = Field(default=None, description="Redirect URI to register for the SMART app.")
     client_id: Text | None = Field(default=None, description="Client id that the record launches.")
     jwks_url: Url | None = Field(
@@ -60,8 +60,18 @@ class IntegrationRecordSpec(ApiModel):
         description="Launch parameters.",
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
     )
-    sender_number: E164 | None = Field(default=None, description="Phone number that texts patients, if any.")
+    sender_number: E164 | None = Field(
+        default=None, description="Phone number that texts patients; in the record of kind Sms."
+    )
     digest: str = Field(max_length=80, description="SHA-256 over everything above: compare it after copying.")
+
+
+class FormerRecord(ApiModel):
+    """What the record said before a change: it may still stand in the EHR, and stays valid for the overlap."""
+
+    revision: int = Field(ge=1, description="Which revision it was.")
+    valid_until: Time = Field(description="Until when the EHR may hold it: the change and spec.records.overlap.")
+    record: IntegrationRecordSpec = Field(description="What was copied.")
 
 
 class IntegrationRecordStatus(KindStatus):
@@ -74,4 +84,10 @@ class IntegrationRecordStatus(KindStatus):
     )
     acknowledged_by: str | None = Field(default=None, max_length=256, description="Who acknowledged it.")
     acknowledged_at: Time | None = Field(default=None, description="When it was acknowledged.")
-    last_seen_launch: Time | None = Field(default=None, description="When the connector last saw a launch by it.")
+    last_seen_launch: Time | None = Field(
+        default=None, description="When the connector last saw a launch by it, to the hour."
+    )
+    former: Annotated[list[FormerRecord], Field(max_length=5)] = Field(
+        default_factory=list[FormerRecord],
+        description="Earlier revisions that are still valid, the newest first.",
+    )

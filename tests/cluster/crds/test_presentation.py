@@ -95,7 +95,7 @@ def test_a_short_name_stands_for_its_kind(short: str, name: str, objects: Kubect
         ),
         (
             "integrationrecord",
-            ["NAME", "ENVIRONMENT", "KIND", "INITIATED BY", "LAUNCH URL", "CLIENT ID", "AGE"],
+            ["NAME", "ENVIRONMENT", "KIND", "INITIATED BY", "ACKNOWLEDGED", "LAUNCH URL", "CLIENT ID", "AGE"],
             ["FHIR BASE URL", "TENANT", "REDIRECT URI", "JWKS URL", "SCOPES", "PARAMETERS", "SENDER NUMBER", "DIGEST"],
         ),
     ],

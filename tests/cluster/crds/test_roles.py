@@ -13,13 +13,13 @@ FORCE = "ehrconnector.io/force-promotion=go-live is today"
 
 MAY = {
     "view": {"get fhirendpoints", "watch integrationrecords"},
-    "edit": {"get smsnumbers", "create ehrconnectorconfigs", "patch fhirendpoints", "delete smsnumbers"},
-    "admin": {"patch fhirendpoints", "promote fhirendpoints"},
+    "edit": {"get smsnumbers", "create ehrconnectorconfigs", "patch fhirendpoints", "consent ehrconnectorconfigs"},
+    "admin": {"patch fhirendpoints", "promote fhirendpoints", "acknowledge integrationrecords"},
 }
 MAY_NOT = {
     "view": {"create fhirendpoints", "delete smsnumbers", "promote fhirendpoints"},
-    "edit": {"create integrationrecords", "patch fhirendpoints/status", "promote fhirendpoints"},
-    "admin": {"patch integrationrecords", "patch smsnumbers/status"},
+    "edit": {"create integrationrecords", "patch fhirendpoints/status", "acknowledge integrationrecords"},
+    "admin": {"create integrationrecords", "patch smsnumbers/status"},
 }
 
 As = Callable[[str], str]
