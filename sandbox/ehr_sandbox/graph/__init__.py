@@ -1,0 +1,1 @@
+"""Stand-in for Entra ID, Microsoft Graph and Teams meetings, on one address."""

@@ -1,0 +1,1 @@
+"""The Entra part: discovery, keys, the token endpoint, the sign-in page."""

@@ -1,0 +1,1 @@
+"""The Graph part: users, online meetings, subscriptions, call records."""
