@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ehr_connector.app import create_app
-from ehr_connector.keys import KeysError, new_key
+from ehr_connector.keys.files import KeysError
+from ehr_connector.keys.make import KeyKind, new_keys
 from ehr_connector.serving import server
 from ehr_connector.settings import DatabaseSettings, Settings
 from ehr_connector.store.database import open_database
@@ -26,7 +27,8 @@ def main() -> int:
     try:
         match arguments.command:
             case "new-key":
-                print(new_key(arguments.folder, datetime.now(UTC)))  # noqa: T201 (what the command is for)
+                for path in new_keys(arguments.folder, datetime.now(UTC), arguments.kind or tuple(KeyKind)):
+                    print(path)  # noqa: T201 (what the command is for)
                 return 0
             case "migrate":
                 return asyncio.run(_migrate(load(DatabaseSettings)))
@@ -46,8 +48,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     commands.add_parser("serve", help="serve until SIGTERM; the default")
-    key = commands.add_parser("new-key", help="make a signing key; it signs a quarter of an hour after it is published")
+    key = commands.add_parser("new-key", help="make keys, one of each kind; they are used a quarter of an hour later")
     key.add_argument("folder", type=Path, metavar="DIR")
+    key.add_argument("--kind", type=KeyKind, action="append", choices=list(KeyKind), help="only this kind")
     commands.add_parser("migrate", help="bring the database to the newest schema; serve does so too")
     return parser
 

@@ -15,7 +15,7 @@ from ehr_connector.control.caller import Caller
 from ehr_connector.control.probes import Probes
 from ehr_connector.control.routes import ControlApi
 from ehr_connector.health import Health
-from ehr_connector.keys import Keys
+from ehr_connector.keys.signing import SigningKeys
 from ehr_connector.metrics import Metrics
 from ehr_connector.settings import Settings
 from ehr_connector.store.database import open_database
@@ -30,7 +30,7 @@ def create_app(settings: Settings, *, resolve: Resolve = system_resolve) -> Fast
     metrics = Metrics()
     engine = open_database(settings.database_url)
     organizations = Organizations(engine, _now)
-    keys = Keys(settings.keys_dir, _now)
+    keys = SigningKeys(settings.keys_dir, _now)
     issuer_http = client(tls=tls_context(settings.control_ca_file))
     caller = Caller(
         issuer_http,

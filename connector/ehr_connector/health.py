@@ -11,7 +11,8 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from ehr_connector.keys import Keys, KeysError
+from ehr_connector.keys.files import KeysError
+from ehr_connector.keys.signing import SigningKeys
 from ehr_connector.metrics import Metrics
 from ehr_connector.store.migrate import pending
 from ehr_connector.store.organizations import Organizations
@@ -26,7 +27,7 @@ class Health:
 
     engine: AsyncEngine
     organizations: Organizations
-    keys: Keys
+    keys: SigningKeys
     metrics: Metrics
 
     def router(self) -> APIRouter:
@@ -66,7 +67,7 @@ class Health:
         )
 
 
-async def _problem(engine: AsyncEngine, keys: Keys) -> str | None:
+async def _problem(engine: AsyncEngine, keys: SigningKeys) -> str | None:
     """Return what keeps the connector from serving."""
     try:
         if await pending(engine):

@@ -39,7 +39,8 @@ class Settings(DatabaseSettings):
         " organisation of another geography."
     )
     keys_dir: DirectoryPath = Field(
-        description="Folder with the signing keys, one private JWK a file; `python -m ehr_connector new-key DIR` makes one."
+        description="Folder with the keys: to sign, to seal, and for Microsoft Graph's notifications, one a file;"
+        " `python -m ehr_connector new-key DIR` makes one of each kind."
     )
     control_issuer: Annotated[str, StringConstraints(pattern="^https://")] = Field(
         description="Issuer of the service-account tokens of the cluster where the operator runs; its JWKS is found by"

@@ -16,7 +16,7 @@ from ehr_clients.fhir import Fhir
 from ehr_clients.guard import GuardedTransport, Network, Resolve, system_resolve
 from ehr_clients.http import client
 from ehr_clients.smart import Grant, SigningKey, discover, system_token
-from ehr_connector.keys import KeysError
+from ehr_connector.keys.files import KeysError
 from ehr_connector.metrics import Metrics
 
 _Found = TypeVar("_Found")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -32,20 +30,9 @@ async def evidence_of(engine: AsyncEngine, namespace: str, name: str) -> Evidenc
                     profile_digest=row.profile_digest,
                     provider_launches=row.provider_launches,
                     patient_joins=row.patient_joins,
-                    last_seen=_utc(row.last_seen),
+                    last_seen=row.last_seen,
                 )
                 for row in profile_rows
             ],
-            records=[
-                RecordEvidence(record=row.record, last_seen_launch=_aware(row.last_seen_launch)) for row in record_rows
-            ],
+            records=[RecordEvidence(record=row.record, last_seen_launch=row.last_seen_launch) for row in record_rows],
         )
-
-
-def _utc(moment: datetime | None) -> datetime | None:
-    return None if moment is None else _aware(moment)
-
-
-def _aware(moment: datetime) -> datetime:
-    """Return the moment with its zone: SQLite keeps none, and all that is written is UTC."""
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

@@ -134,6 +134,12 @@ class Organizations:
         async with self._engine.begin() as connection:
             await connection.execute(delete(organization).where(_is(namespace, name)))
 
+    async def digests(self) -> dict[tuple[str, str], str]:
+        """Return the stated digest of every organisation, by namespace and name."""
+        columns = select(organization.c.namespace, organization.c.name, organization.c.digest)
+        async with self._reads.connect() as connection:
+            return {(row.namespace, row.name): row.digest for row in await connection.execute(columns)}
+
     async def count(self) -> int:
         """Return how many organisations are served."""
         async with self._reads.connect() as connection:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from typing import Any
+
 from sqlalchemy import (
+    BigInteger,
     Column,
     DateTime,
     ForeignKeyConstraint,
@@ -12,6 +16,8 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    TypeDecorator,
+    UniqueConstraint,
 )
 
 metadata = MetaData(
@@ -23,6 +29,24 @@ metadata = MetaData(
     }
 )
 
+
+class Moment(TypeDecorator[datetime]):
+    """A point in time, in UTC on both databases: SQLite keeps no zone, and PostgreSQL gives the session's."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Any) -> datetime | None:
+        """Bring a time into UTC; one without a zone is an error of the program."""
+        if value is not None and value.tzinfo is None:
+            raise ValueError("a time without a zone")
+        return value and value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Any) -> datetime | None:
+        """Give a time with its zone."""
+        return value and (value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC))
+
+
 _NAME = 253
 _DIGEST = 71
 
@@ -33,7 +57,7 @@ organization = Table(
     Column("name", String(_NAME), nullable=False),
     Column("digest", String(_DIGEST), nullable=False),
     Column("document", Text, nullable=False),
-    Column("configured_at", DateTime(timezone=True), nullable=False),
+    Column("configured_at", Moment, nullable=False),
     PrimaryKeyConstraint("namespace", "name"),
 )
 """The configuration of each organisation: one document of `ehr_api.control`, as JSON."""
@@ -59,7 +83,7 @@ profile_evidence = Table(
     Column("profile_digest", String(_DIGEST), nullable=False),
     Column("provider_launches", Integer, nullable=False),
     Column("patient_joins", Integer, nullable=False),
-    Column("last_seen", DateTime(timezone=True), nullable=True),
+    Column("last_seen", Moment, nullable=True),
     PrimaryKeyConstraint("namespace", "name", "endpoint", "profile_digest"),
 )
 """Completed visits by endpoint and profile. It outlives the configuration, as the proof that it is."""
@@ -70,7 +94,131 @@ record_evidence = Table(
     Column("namespace", String(_NAME), nullable=False),
     Column("name", String(_NAME), nullable=False),
     Column("record", String(_NAME), nullable=False),
-    Column("last_seen_launch", DateTime(timezone=True), nullable=False),
+    Column("last_seen_launch", Moment, nullable=False),
     PrimaryKeyConstraint("namespace", "name", "record"),
 )
 """The last launch that used each integration record."""
+
+_KEYED = 43
+"""A keyed digest (`SecretKeys.name`) as base64url: without the key it tells nothing and leads back to nobody."""
+_ID = BigInteger().with_variant(Integer, "sqlite")
+
+visit = Table(
+    "visit",
+    metadata,
+    Column("visit", String(_KEYED), nullable=False),
+    Column("namespace", String(_NAME), nullable=False),
+    Column("name", String(_NAME), nullable=False),
+    Column("endpoint", String(_NAME), nullable=False),
+    Column("environment", String(10), nullable=False),
+    Column("profile_digest", String(_DIGEST), nullable=False),
+    Column("department", String(63), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("starts_at", Moment, nullable=False),
+    Column("ends_at", Moment, nullable=False),
+    Column("organizer", String(36), nullable=True),
+    Column("meeting_id", String(512), nullable=True),
+    Column("join_web_url", String(1024), nullable=True),
+    Column("recorded_at", Moment, nullable=False),
+    PrimaryKeyConstraint("visit"),
+)
+"""A visit by its keyed name, once somebody has come near it; its Teams meeting, once there is one."""
+
+visit_event = Table(
+    "visit_event",
+    metadata,
+    Column("id", _ID, primary_key=True, autoincrement=True),
+    Column("visit", String(_KEYED), nullable=False, index=True),
+    Column("key", String(64), nullable=False),
+    Column("kind", String(24), nullable=False),
+    Column("code", String(32), nullable=True),
+    Column("participant", String(_KEYED), nullable=True),
+    Column("happened_at", Moment, nullable=False),
+    Column("recorded_at", Moment, nullable=False, index=True),
+    UniqueConstraint("visit", "key"),
+)
+"""What happened in a visit, in the order in which we learnt it; live status and reports are made from it alone."""
+
+account_link = Table(
+    "account_link",
+    metadata,
+    Column("base_url", String(512), nullable=False),
+    Column("ehr_user", String(128), nullable=False),
+    Column("tenant_id", String(36), nullable=False),
+    Column("entra_object_id", String(36), nullable=False),
+    Column("linked_at", Moment, nullable=False),
+    PrimaryKeyConstraint("base_url", "ehr_user", "tenant_id"),
+)
+"""Which Microsoft account a user of the EHR has: the only identity that is stored, and it is a clinician's."""
+
+guest_link = Table(
+    "guest_link",
+    metadata,
+    Column("visit", String(_KEYED), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("made_at", Moment, nullable=False),
+    Column("revoked_at", Moment, nullable=True),
+    PrimaryKeyConstraint("visit", "number"),
+)
+"""Links of a visit for guests and interpreters. The link itself is not stored."""
+
+single_use = Table(
+    "single_use",
+    metadata,
+    Column("token", String(_KEYED), nullable=False),
+    Column("expires_at", Moment, nullable=False, index=True),
+    PrimaryKeyConstraint("token"),
+)
+"""Keyed digests of what may be used once (launch state, sign-in ticket) and was used."""
+
+graph_subscription = Table(
+    "graph_subscription",
+    metadata,
+    Column("visit", String(_KEYED), nullable=False),
+    Column("namespace", String(_NAME), nullable=False),
+    Column("name", String(_NAME), nullable=False),
+    Column("subscription_id", String(64), nullable=True, unique=True),
+    Column("expires_at", Moment, nullable=True),
+    Column("due_at", Moment, nullable=False, index=True),
+    Column("attempts", Integer, nullable=False),
+    PrimaryKeyConstraint("visit"),
+)
+"""Microsoft Graph's subscription to a meeting's call events, and when something is to be done about it."""
+
+lease = Table(
+    "lease",
+    metadata,
+    Column("name", String(600), nullable=False),
+    Column("holder", String(64), nullable=False),
+    Column("expires_at", Moment, nullable=False),
+    PrimaryKeyConstraint("name"),
+)
+"""Which process works for an endpoint now."""
+
+rate = Table(
+    "rate",
+    metadata,
+    Column("bucket", String(_KEYED), nullable=False),
+    Column("window_ends_at", Moment, nullable=False, index=True),
+    Column("used", Integer, nullable=False),
+    PrimaryKeyConstraint("bucket"),
+)
+"""How often something was done in the current window, by keyed digest of who or what it is limited for."""
+
+audit_event = Table(
+    "audit_event",
+    metadata,
+    Column("number", _ID, nullable=False, autoincrement=False),
+    Column("happened_at", Moment, nullable=False),
+    Column("namespace", String(_NAME), nullable=False),
+    Column("name", String(_NAME), nullable=False),
+    Column("action", String(32), nullable=False),
+    Column("outcome", String(32), nullable=False),
+    Column("actor", String(128), nullable=False),
+    Column("object", String(256), nullable=False),
+    Column("previous", String(_DIGEST), nullable=False),
+    Column("digest", String(_DIGEST), nullable=False),
+    PrimaryKeyConstraint("number"),
+)
+"""Who did what, each row chained to the one before by its digest. Actor and object are opaque."""

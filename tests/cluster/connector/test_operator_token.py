@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from ehr_connector.app import create_app
-from ehr_connector.keys import new_key
+from ehr_connector.keys.make import new_keys
 from ehr_connector.settings import Settings
 from ehr_sandbox.control_plane.cluster import ControlPlane
 
@@ -54,7 +54,7 @@ def operator_account(control_plane: ControlPlane, namespace: str) -> str:
 async def connector(
     control_plane: ControlPlane, namespace: str, operator_account: str, tmp_path: Path
 ) -> AsyncGenerator[Connector]:
-    new_key(tmp_path / "keys", datetime.now(UTC) - timedelta(days=1))
+    new_keys(tmp_path / "keys", datetime.now(UTC) - timedelta(days=1))
     settings = Settings.model_validate(
         {
             "database_url": f"sqlite+aiosqlite:///{tmp_path / 'connector.sqlite3'}",

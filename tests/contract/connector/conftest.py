@@ -13,7 +13,7 @@ from contract.connector.issuer import Issuer
 from contract.connector.postgresql import PostgreSql, running_postgresql
 from contract.connector.running import Connector, Starter
 
-from ehr_connector.keys import new_key
+from ehr_connector.keys.make import new_keys
 from ehr_sandbox.local_ca import LocalCA
 from ehr_sandbox.serving import serve
 
@@ -69,7 +69,7 @@ async def issuer(certificate: tuple[Path, Path]) -> AsyncGenerator[Issuer]:
 def keys_dir(tmp_path: Path) -> Path:
     """A folder with a key that signs already."""
     folder = tmp_path / "keys"
-    new_key(folder, datetime.now(UTC) - timedelta(days=1))
+    new_keys(folder, datetime.now(UTC) - timedelta(days=1))
     return folder
 
 

@@ -12,7 +12,8 @@ from contract.connector.postgresql import PostgreSql
 from contract.connector.running import Connector, Starter, organization
 from sqlalchemy import text
 
-from ehr_connector.keys import KeysError, new_key
+from ehr_connector.keys.files import KeysError
+from ehr_connector.keys.signing import new_signing_key
 from ehr_connector.store.database import open_database
 
 
@@ -81,7 +82,7 @@ async def test_without_a_key_it_does_not_start(start: Starter, sqlite_url: str, 
 
 
 async def test_the_jwks_may_be_cached_shorter_than_a_key_waits(small: Connector, keys_dir: Path) -> None:
-    fresh = new_key(keys_dir, datetime.now(UTC))
+    fresh = new_signing_key(keys_dir, datetime.now(UTC))
     answer = await small.http.get("/.well-known/jwks.json")
     assert answer.headers["Content-Type"].partition(";")[0] == "application/jwk-set+json"
     assert answer.headers["Cache-Control"] == "public, max-age=300"

@@ -20,7 +20,7 @@ from ehr_connector.store.database import open_database
 from ehr_connector.store.migrate import migrate, pending
 from ehr_connector.store.schema import metadata
 
-NEWEST = "0001"
+NEWEST = "0002"
 
 
 @pytest.fixture
@@ -78,6 +78,7 @@ async def test_constraints_have_the_names_of_the_code(engine: AsyncEngine) -> No
             for name in (
                 inspector.get_pk_constraint(table)["name"],
                 *(key["name"] for key in inspector.get_foreign_keys(table)),
+                *(key["name"] for key in inspector.get_unique_constraints(table)),
             )
         }
 

@@ -124,18 +124,25 @@ def test_the_command_ends_with_status_2_when_settings_are_wrong(tmp_path: Path) 
     assert "Traceback" not in done.stderr
 
 
-def test_the_command_makes_a_key_without_any_settings(tmp_path: Path) -> None:
+def test_the_command_makes_a_key_of_each_kind_without_any_settings(tmp_path: Path) -> None:
     done = run("new-key", str(tmp_path / "keys"))
     assert done.returncode == 0
-    assert Path(done.stdout.strip()).parent == tmp_path / "keys"
-    assert Path(done.stdout.strip()).exists()
+    made = [Path(line) for line in done.stdout.splitlines()]
+    assert sorted(made) == sorted((tmp_path / "keys").iterdir())
+    assert {path.name.partition(".")[2] for path in made} == {"jwk.json", "secret.json", "notification.pem"}
+
+
+def test_the_command_makes_only_the_kind_that_is_asked_for(tmp_path: Path) -> None:
+    done = run("new-key", str(tmp_path / "keys"), "--kind", "secret")
+    assert done.returncode == 0
+    assert [path.name.partition(".")[2] for path in (tmp_path / "keys").iterdir()] == ["secret.json"]
 
 
 def test_the_command_migrates_with_the_database_alone(tmp_path: Path) -> None:
     url = f"sqlite+aiosqlite:///{tmp_path / 'connector.sqlite3'}"
     first, second = (run("migrate", EHR_CONNECTOR_DATABASE_URL=url) for _ in range(2))
     assert (first.returncode, second.returncode) == (0, 0)
-    assert first.stdout == second.stdout == "The database is at revision 0001.\n"
+    assert first.stdout == second.stdout == "The database is at revision 0002.\n"
 
 
 @pytest.mark.parametrize("alone", ["TLS_CERT_FILE", "TLS_KEY_FILE"])

@@ -1,4 +1,4 @@
-"""The connector's signing keys: a folder of private JWKs, the public halves of which EHRs read at the JWKS address.
+"""The connector's signing keys: private JWKs, the public halves of which EHRs read at the JWKS address.
 
 A new key is published before it signs, so that every EHR that caches the JWKS has seen it; an old key stays published
 until its file is removed. Source: SMART App Launch 2.2, "Client Authentication: Asymmetric" (ES384 and RS384).
@@ -7,10 +7,8 @@ until its file is removed. Source: SMART App Launch 2.2, "Client Authentication:
 from __future__ import annotations
 
 import json
-import os
-import secrets
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,26 +16,21 @@ from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, JWKRegistry, RSAKey
 
 from ehr_clients.smart import SigningKey
+from ehr_connector.keys.files import KeyFiles, KeysError, made_at, new_key_id, write_key
 
 PUBLISHED_BEFORE_USE = timedelta(minutes=15)
 """A registration at Oracle Health takes about a quarter of an hour to spread; our JWKS may be cached for five minutes."""
 _SUFFIX = ".jwk.json"
-_STAMP = "%Y%m%dT%H%M%SZ"
 _ALGORITHMS = {("EC", "P-384"): "ES384", ("RSA", None): "RS384"}
 
 
-class KeysError(Exception):
-    """The folder holds no usable key; the message names the file and the remedy."""
-
-
-class Keys:
+class SigningKeys:
     """The signing keys, read from the folder whenever it has changed."""
 
     def __init__(self, folder: Path, now: Callable[[], datetime]) -> None:
         self._folder = folder
         self._now = now
-        self._seen: tuple[tuple[str, int], ...] | None = None
-        self._keys: list[tuple[datetime, SigningKey]] = []
+        self._files = KeyFiles(folder, _SUFFIX, _load)
 
     def signing_key(self) -> SigningKey:
         """Return the newest key that has been published for long enough; of keys that are all too new, the oldest.
@@ -45,7 +38,7 @@ class Keys:
         Raises:
             KeysError: There is no usable key.
         """
-        keys = self._read()
+        keys = self._files.read()
         if not keys:
             raise KeysError(
                 f"no *{_SUFFIX} in {self._folder}: make one with `python -m ehr_connector new-key {self._folder}`"
@@ -59,31 +52,19 @@ class Keys:
         Raises:
             KeysError: A file holds no usable key.
         """
-        return {"keys": [_public(key) for _, key in self._read()]}
-
-    def _read(self) -> list[tuple[datetime, SigningKey]]:
-        files = sorted(path for path in self._folder.glob(f"*{_SUFFIX}") if not path.name.startswith("."))
-        seen = tuple((path.name, path.stat().st_mtime_ns) for path in files)
-        if seen != self._seen:
-            self._keys = sorted((_load(path) for path in files), key=lambda pair: (pair[0], pair[1].key_id))
-            self._seen = seen
-        return self._keys
+        return {"keys": [_public(key) for _, key in self._files.read()]}
 
 
-def new_key(folder: Path, now: datetime) -> Path:
+def new_signing_key(folder: Path, now: datetime) -> Path:
     """Make a key (ES384) and return its file, which only this user may read."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    key_id = f"{now.astimezone(UTC).strftime(_STAMP)}-{secrets.token_hex(4)}"
+    key_id = new_key_id(now)
     jwk: dict[str, Any] = {
         **ECKey.generate_key("P-384").as_dict(private=True),
         "kid": key_id,
         "alg": "ES384",
         "use": "sig",
     }
-    path = folder / f"{key_id}{_SUFFIX}"
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-        json.dump(jwk, file, indent=2)
-    return path
+    return write_key(folder, f"{key_id}{_SUFFIX}", json.dumps(jwk, indent=2).encode())
 
 
 def _load(path: Path) -> tuple[datetime, SigningKey]:
@@ -91,7 +72,7 @@ def _load(path: Path) -> tuple[datetime, SigningKey]:
         jwk: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         key = JWKRegistry.import_key(jwk)
         key_id = str(jwk["kid"])
-        made = datetime.strptime(key_id.partition("-")[0], _STAMP).replace(tzinfo=UTC)
+        made = made_at(key_id)
         if not isinstance(key, ECKey | RSAKey) or not key.is_private:
             raise ValueError("not a private key for signatures")  # noqa: TRY301 (one remedy for all that is wrong)
         return made, SigningKey(key, _ALGORITHMS[str(jwk["kty"]), jwk.get("crv")], key_id)

@@ -12,7 +12,8 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import ECKey, KeySet, OctKey, OKPKey, RSAKey
 
-from ehr_connector.keys import Keys, KeysError, new_key
+from ehr_connector.keys.files import KeysError
+from ehr_connector.keys.signing import SigningKeys, new_signing_key
 
 NOON = datetime(2026, 11, 18, 12, tzinfo=UTC)
 PRIVATE = {"d", "p", "q", "dp", "dq", "qi", "oth", "k"}
@@ -41,8 +42,8 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def keys(folder: Path, clock: Clock) -> Keys:
-    return Keys(folder, clock)
+def keys(folder: Path, clock: Clock) -> SigningKeys:
+    return SigningKeys(folder, clock)
 
 
 def key_id(path: Path) -> str:
@@ -59,27 +60,27 @@ def private_jwk(key: ECKey | RSAKey | OKPKey | OctKey, kid: str = "20260101T0000
 
 
 def test_a_new_key_is_readable_by_this_user_alone(tmp_path: Path) -> None:
-    path = new_key(tmp_path / "made" / "keys", NOON)
+    path = new_signing_key(tmp_path / "made" / "keys", NOON)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
 
 
 def test_a_new_key_is_named_after_its_time_in_utc(folder: Path) -> None:
     moment = datetime(2026, 11, 18, 13, 5, 7, tzinfo=UTC).astimezone()
-    assert new_key(folder, moment).name.startswith("20261118T130507Z-")
+    assert new_signing_key(folder, moment).name.startswith("20261118T130507Z-")
 
 
 def test_two_keys_of_one_second_are_two(folder: Path) -> None:
-    assert len({new_key(folder, NOON) for _ in range(5)}) == 5
+    assert len({new_signing_key(folder, NOON) for _ in range(5)}) == 5
 
 
-def test_a_new_key_signs_with_es384(folder: Path, keys: Keys) -> None:
-    path = new_key(folder, NOON)
+def test_a_new_key_signs_with_es384(folder: Path, keys: SigningKeys) -> None:
+    path = new_signing_key(folder, NOON)
     signing = keys.signing_key()
     assert (signing.algorithm, signing.key_id) == ("ES384", key_id(path))
 
 
-def test_an_rsa_key_signs_with_rs384(folder: Path, keys: Keys) -> None:
+def test_an_rsa_key_signs_with_rs384(folder: Path, keys: SigningKeys) -> None:
     write(folder, "rsa", private_jwk(RSAKey.generate_key(2048, private=True)))
     assert keys.signing_key().algorithm == "RS384"
     assert [entry["alg"] for entry in keys.jwks()["keys"]] == ["RS384"]
@@ -89,35 +90,35 @@ def test_an_rsa_key_signs_with_rs384(folder: Path, keys: Keys) -> None:
     ("minutes", "newest_signs"), [(0, False), (14, False), (14.99, False), (15, True), (60 * 24, True)]
 )
 def test_a_new_key_signs_only_after_a_quarter_of_an_hour(
-    folder: Path, keys: Keys, clock: Clock, minutes: float, newest_signs: bool
+    folder: Path, keys: SigningKeys, clock: Clock, minutes: float, newest_signs: bool
 ) -> None:
-    old, new = new_key(folder, NOON - timedelta(days=30)), new_key(folder, NOON)
+    old, new = new_signing_key(folder, NOON - timedelta(days=30)), new_signing_key(folder, NOON)
     clock.now = NOON + timedelta(minutes=minutes)
     assert keys.signing_key().key_id == key_id(new if newest_signs else old)
 
 
-def test_a_first_key_signs_at_once_as_there_is_no_other(folder: Path, keys: Keys) -> None:
-    path = new_key(folder, NOON)
+def test_a_first_key_signs_at_once_as_there_is_no_other(folder: Path, keys: SigningKeys) -> None:
+    path = new_signing_key(folder, NOON)
     assert keys.signing_key().key_id == key_id(path)
 
 
-def test_of_keys_that_are_all_too_new_the_oldest_signs(folder: Path, keys: Keys) -> None:
-    first = new_key(folder, NOON - timedelta(minutes=5))
-    new_key(folder, NOON)
+def test_of_keys_that_are_all_too_new_the_oldest_signs(folder: Path, keys: SigningKeys) -> None:
+    first = new_signing_key(folder, NOON - timedelta(minutes=5))
+    new_signing_key(folder, NOON)
     assert keys.signing_key().key_id == key_id(first)
 
 
-def test_a_new_key_is_published_at_once_and_an_old_one_until_its_file_is_gone(folder: Path, keys: Keys) -> None:
-    old = new_key(folder, NOON - timedelta(days=30))
+def test_a_new_key_is_published_at_once_and_an_old_one_until_its_file_is_gone(folder: Path, keys: SigningKeys) -> None:
+    old = new_signing_key(folder, NOON - timedelta(days=30))
     assert [entry["kid"] for entry in keys.jwks()["keys"]] == [key_id(old)]
-    new = new_key(folder, NOON)
+    new = new_signing_key(folder, NOON)
     assert [entry["kid"] for entry in keys.jwks()["keys"]] == [key_id(old), key_id(new)]
     old.unlink()
     assert [entry["kid"] for entry in keys.jwks()["keys"]] == [key_id(new)]
 
 
-def test_what_is_published_holds_nothing_private_and_says_what_it_is_for(folder: Path, keys: Keys) -> None:
-    new_key(folder, NOON)
+def test_what_is_published_holds_nothing_private_and_says_what_it_is_for(folder: Path, keys: SigningKeys) -> None:
+    new_signing_key(folder, NOON)
     write(folder, "rsa", private_jwk(RSAKey.generate_key(2048, private=True)))
     published = keys.jwks()["keys"]
     assert len(published) == 2
@@ -126,28 +127,28 @@ def test_what_is_published_holds_nothing_private_and_says_what_it_is_for(folder:
         assert (entry["use"], entry["alg"] in {"ES384", "RS384"}, bool(entry["kid"])) == ("sig", True, True)
 
 
-def test_what_is_published_verifies_what_is_signed(folder: Path, keys: Keys) -> None:
-    new_key(folder, NOON)
+def test_what_is_published_verifies_what_is_signed(folder: Path, keys: SigningKeys) -> None:
+    new_signing_key(folder, NOON)
     signing = keys.signing_key()
     token = jwt.encode({"alg": "ES384", "kid": signing.key_id}, {"a": 1}, signing.key, algorithms=["ES384"])
     published = KeySet.import_key_set(json.loads(json.dumps(keys.jwks())))
     assert jwt.decode(token, published, algorithms=["ES384"]).claims == {"a": 1}
 
 
-def test_the_private_part_shows_in_no_representation(folder: Path, keys: Keys) -> None:
-    path = new_key(folder, NOON)
+def test_the_private_part_shows_in_no_representation(folder: Path, keys: SigningKeys) -> None:
+    path = new_signing_key(folder, NOON)
     secret = json.loads(path.read_text())["d"]
     assert secret not in f"{keys.signing_key()!r} {keys.jwks()} {keys!r}"
 
 
-def test_an_empty_folder_is_named_with_the_remedy(folder: Path, keys: Keys) -> None:
+def test_an_empty_folder_is_named_with_the_remedy(folder: Path, keys: SigningKeys) -> None:
     with pytest.raises(KeysError, match=r"python -m ehr_connector new-key") as caught:
         keys.signing_key()
     assert str(folder) in str(caught.value)
 
 
-def test_other_files_in_the_folder_are_left_alone(folder: Path, keys: Keys) -> None:
-    path = new_key(folder, NOON)
+def test_other_files_in_the_folder_are_left_alone(folder: Path, keys: SigningKeys) -> None:
+    path = new_signing_key(folder, NOON)
     (folder / "README.txt").write_text("not a key")
     (folder / ".hidden.jwk.json").write_text("not a key")
     assert keys.signing_key().key_id == key_id(path)
@@ -169,8 +170,10 @@ BROKEN: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("jwk", BROKEN.values(), ids=BROKEN)
-def test_a_broken_file_is_named_with_the_remedy_and_without_its_content(folder: Path, keys: Keys, jwk: Any) -> None:
-    new_key(folder, NOON)
+def test_a_broken_file_is_named_with_the_remedy_and_without_its_content(
+    folder: Path, keys: SigningKeys, jwk: Any
+) -> None:
+    new_signing_key(folder, NOON)
     write(folder, "broken", jwk)
     for read in (keys.signing_key, keys.jwks):
         with pytest.raises(KeysError, match=r"broken\.jwk\.json.*new-key") as caught:
@@ -180,8 +183,8 @@ def test_a_broken_file_is_named_with_the_remedy_and_without_its_content(folder: 
             assert not [value for value in private if value in str(caught.value)]
 
 
-def test_a_mended_file_is_read_again(folder: Path, keys: Keys) -> None:
-    path = new_key(folder, NOON)
+def test_a_mended_file_is_read_again(folder: Path, keys: SigningKeys) -> None:
+    path = new_signing_key(folder, NOON)
     good = path.read_bytes()
     path.write_bytes(b"half")
     with pytest.raises(KeysError):
@@ -190,8 +193,8 @@ def test_a_mended_file_is_read_again(folder: Path, keys: Keys) -> None:
     assert keys.signing_key().key_id == key_id(path)
 
 
-def test_a_file_that_vanishes_is_no_failure(folder: Path, keys: Keys) -> None:
-    gone, kept = new_key(folder, NOON), new_key(folder, NOON)
+def test_a_file_that_vanishes_is_no_failure(folder: Path, keys: SigningKeys) -> None:
+    gone, kept = new_signing_key(folder, NOON), new_signing_key(folder, NOON)
     keys.signing_key()
     gone.unlink()
     assert keys.signing_key().key_id == key_id(kept)

@@ -1,0 +1,126 @@
+"""Which organisation and endpoint a FHIR base URL, a name or a link belongs to, as the operator configured it last."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from hashlib import sha256
+
+from ehr_api.control import EndpointConfiguration, OrganizationConfiguration
+from ehr_connector.store.organizations import Organizations, canonical
+
+_FRESH_S = 0.5
+"""How long the directory is used without a look at the database: a change reaches every replica in this time."""
+_TAG_BYTES = 8
+
+
+@dataclass(frozen=True)
+class Site:
+    """One FHIR base URL with the organisation that it belongs to."""
+
+    organization: OrganizationConfiguration
+    endpoint: EndpointConfiguration
+
+    @property
+    def namespace(self) -> str:
+        """Namespace of the organisation."""
+        return self.organization.namespace
+
+    @property
+    def organization_name(self) -> str:
+        """Name of the organisation's EHRConnectorConfig."""
+        return self.organization.name
+
+    @cached_property
+    def base_url(self) -> str:
+        """The FHIR base URL in the form that is compared."""
+        return canonical(self.endpoint.base_url)
+
+    @cached_property
+    def tag(self) -> bytes:
+        """The base URL in eight bytes. Ids of the EHR mean something only together with it."""
+        return sha256(self.base_url.encode()).digest()[:_TAG_BYTES]
+
+
+@dataclass(frozen=True, slots=True)
+class _Snapshot:
+    digests: Mapping[tuple[str, str], str]
+    by_base_url: Mapping[str, Site]
+    by_tag: Mapping[bytes, Site]
+    by_name: Mapping[tuple[str, str], Site]
+    organizations: Mapping[tuple[str, str], OrganizationConfiguration] = field(repr=False)
+
+
+class Directory:
+    """Looks sites up in memory; the database is asked for digests now and then, for documents on a change."""
+
+    def __init__(self, organizations: Organizations, monotonic: Callable[[], float]) -> None:
+        self._organizations = organizations
+        self._monotonic = monotonic
+        self._snapshot = _Snapshot({}, {}, {}, {}, {})
+        self._read_s: float | None = None
+        self._lock = asyncio.Lock()
+
+    async def by_base_url(self, base_url: str) -> Site | None:
+        """Return the site of a FHIR base URL (`iss`), in whatever form it is written."""
+        try:
+            form = canonical(base_url)
+        except ValueError:
+            return None
+        return (await self._current()).by_base_url.get(form)
+
+    async def by_tag(self, tag: bytes) -> Site | None:
+        """Return the site that a link names."""
+        return (await self._current()).by_tag.get(tag)
+
+    async def by_name(self, namespace: str, endpoint: str) -> Site | None:
+        """Return the site of a FhirEndpoint."""
+        return (await self._current()).by_name.get((namespace, endpoint))
+
+    async def organization(self, namespace: str, name: str) -> OrganizationConfiguration | None:
+        """Return the configuration of an organisation."""
+        return (await self._current()).organizations.get((namespace, name))
+
+    async def organizations(self) -> Sequence[OrganizationConfiguration]:
+        """Return every organisation."""
+        return tuple((await self._current()).organizations.values())
+
+    async def sites(self) -> Sequence[Site]:
+        """Return every site."""
+        return tuple((await self._current()).by_name.values())
+
+    async def _current(self) -> _Snapshot:
+        if self._is_stale():
+            async with self._lock:
+                if self._is_stale():
+                    await self._refresh()
+        return self._snapshot
+
+    def _is_stale(self) -> bool:
+        return self._read_s is None or self._monotonic() - self._read_s >= _FRESH_S
+
+    async def _refresh(self) -> None:
+        started_s = self._monotonic()
+        digests = await self._organizations.digests()
+        if digests != self._snapshot.digests or self._read_s is None:
+            self._snapshot = await self._read(digests)
+        self._read_s = started_s
+
+    async def _read(self, digests: Mapping[tuple[str, str], str]) -> _Snapshot:
+        known = self._snapshot
+        organizations: dict[tuple[str, str], OrganizationConfiguration] = {}
+        for key, digest in digests.items():
+            if known.digests.get(key) == digest:
+                organizations[key] = known.organizations[key]
+            elif (held := await self._organizations.get(*key)) is not None:
+                organizations[key] = held.configuration
+        sites = [Site(one, endpoint) for one in organizations.values() for endpoint in one.endpoints]
+        return _Snapshot(
+            digests={key: digests[key] for key in organizations},
+            by_base_url={site.base_url: site for site in sites},
+            by_tag={site.tag: site for site in sites},
+            by_name={(site.namespace, site.endpoint.name): site for site in sites},
+            organizations=organizations,
+        )

@@ -1,0 +1,90 @@
+"""What happened in visits: a log that is only added to, and the reading of it by every replica."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Row, func, select
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from ehr_connector.store.database import reading
+from ehr_connector.store.schema import visit_event
+from ehr_connector.visits.events import Kind, VisitEvent
+
+_LATE = timedelta(seconds=10)
+"""A transaction that took its number earlier may become visible later, by at most so much."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An event with its visit and its number in the log."""
+
+    number: int
+    visit: str
+    event: VisitEvent
+
+
+class Events:
+    """The log."""
+
+    def __init__(self, engine: AsyncEngine, now: Callable[[], datetime]) -> None:
+        self._engine = engine
+        self._reads = reading(engine)
+        self._now = now
+
+    async def record(self, visit: str, events: Iterable[VisitEvent]) -> Sequence[VisitEvent]:
+        """Add those events that are not there yet, and return them; a repetition changes nothing."""
+        async with self._engine.begin() as connection:
+            return await self.record_in(connection, visit, events)
+
+    async def record_in(
+        self, connection: AsyncConnection, visit: str, events: Iterable[VisitEvent]
+    ) -> Sequence[VisitEvent]:
+        """Do as `record`, in a transaction of the caller's."""
+        insert = postgresql_insert if connection.dialect.name == "postgresql" else sqlite_insert
+        new: list[VisitEvent] = []
+        for event in events:
+            statement = (
+                insert(visit_event)
+                .values(
+                    visit=visit,
+                    key=event.key,
+                    kind=event.kind.value,
+                    code=event.code,
+                    participant=event.participant,
+                    happened_at=event.happened_at,
+                    recorded_at=self._now(),
+                )
+                .on_conflict_do_nothing()
+                .returning(visit_event.c.id)
+            )
+            if (await connection.execute(statement)).scalar_one_or_none() is not None:
+                new.append(event)
+        return new
+
+    async def of(self, visit: str) -> Sequence[VisitEvent]:
+        """Return the events of a visit, in the order in which they were told."""
+        query = select(visit_event).where(visit_event.c.visit == visit).order_by(visit_event.c.id)
+        async with self._reads.connect() as connection:
+            return [_told(row).event for row in await connection.execute(query)]
+
+    async def newest(self) -> int:
+        """Return the number of the newest event, 0 when there is none."""
+        async with self._reads.connect() as connection:
+            return (await connection.execute(select(func.coalesce(func.max(visit_event.c.id), 0)))).scalar_one()
+
+    async def since(self, number: int) -> Sequence[Told]:
+        """Return what was told after `number`, and what was told so shortly before that it may not have been seen."""
+        recent = visit_event.c.recorded_at > self._now() - _LATE
+        query = select(visit_event).where((visit_event.c.id > number) | recent).order_by(visit_event.c.id)
+        async with self._reads.connect() as connection:
+            return [_told(row) for row in await connection.execute(query)]
+
+
+def _told(row: Row[tuple[object, ...]]) -> Told:
+    event = VisitEvent(row.key, Kind(row.kind), row.happened_at, row.code, row.participant)
+    return Told(row.id, row.visit, event)

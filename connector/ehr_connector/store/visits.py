@@ -1,0 +1,116 @@
+"""Visits by their keyed names, and the Teams meeting of each. Nothing here leads to a patient."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy import Row, select, update
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from ehr_connector.store.database import reading
+from ehr_connector.store.schema import visit
+
+
+@dataclass(frozen=True, slots=True)
+class Meeting:
+    """The Teams meeting of a visit."""
+
+    organizer: str
+    """Entra object id of the account that organises it."""
+    meeting_id: str
+    join_web_url: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class VisitRow:
+    """A visit as it is stored."""
+
+    visit: str
+    namespace: str
+    name: str
+    endpoint: str
+    environment: str
+    profile_digest: str
+    department: str
+    kind: str
+    starts_at: datetime
+    ends_at: datetime
+    meeting: Meeting | None = None
+
+
+class Visits:
+    """The visits."""
+
+    def __init__(self, engine: AsyncEngine, now: Callable[[], datetime]) -> None:
+        self._engine = engine
+        self._reads = reading(engine)
+        self._now = now
+
+    async def get(self, name: str) -> VisitRow | None:
+        """Return a visit by its keyed name."""
+        async with self._reads.connect() as connection:
+            row = (await connection.execute(select(visit).where(visit.c.visit == name))).one_or_none()
+        return None if row is None else _visit(row)
+
+    async def by_join_web_url(self, join_web_url: str) -> VisitRow | None:
+        """Return the visit of a meeting."""
+        async with self._reads.connect() as connection:
+            row = (await connection.execute(select(visit).where(visit.c.join_web_url == join_web_url))).first()
+        return None if row is None else _visit(row)
+
+    async def put(self, row: VisitRow) -> VisitRow:
+        """Record a visit, or its new times and profile; its meeting stays. Return it as it stands."""
+        values = {
+            "namespace": row.namespace,
+            "name": row.name,
+            "endpoint": row.endpoint,
+            "environment": row.environment,
+            "profile_digest": row.profile_digest,
+            "department": row.department,
+            "kind": row.kind,
+            "starts_at": row.starts_at,
+            "ends_at": row.ends_at,
+        }
+        standing = await self.get(row.visit)
+        if standing is not None and all(getattr(standing, key) == value for key, value in values.items()):
+            return standing
+        async with self._engine.begin() as connection:
+            statement = _insert(connection)(visit).values(visit=row.visit, recorded_at=self._now(), **values)
+            await connection.execute(statement.on_conflict_do_update(index_elements=["visit"], set_=values))
+            found = (await connection.execute(select(visit).where(visit.c.visit == row.visit))).one()
+        return _visit(found)
+
+    async def set_meeting(self, name: str, meeting: Meeting) -> None:
+        """Record the meeting of a visit."""
+        values = {
+            "organizer": meeting.organizer,
+            "meeting_id": meeting.meeting_id,
+            "join_web_url": meeting.join_web_url,
+        }
+        async with self._engine.begin() as connection:
+            await connection.execute(update(visit).where(visit.c.visit == name).values(**values))
+
+
+def _insert(connection: AsyncConnection):  # noqa: ANN202 (one of two classes of SQLAlchemy's)
+    return postgresql_insert if connection.dialect.name == "postgresql" else sqlite_insert
+
+
+def _visit(row: Row[tuple[object, ...]]) -> VisitRow:
+    meeting = Meeting(row.organizer, row.meeting_id, row.join_web_url) if row.meeting_id else None
+    return VisitRow(
+        visit=row.visit,
+        namespace=row.namespace,
+        name=row.name,
+        endpoint=row.endpoint,
+        environment=row.environment,
+        profile_digest=row.profile_digest,
+        department=row.department,
+        kind=row.kind,
+        starts_at=row.starts_at,
+        ends_at=row.ends_at,
+        meeting=meeting,
+    )
