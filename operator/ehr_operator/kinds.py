@@ -18,8 +18,8 @@ from ehr_operator.fhir_endpoint.probes import EhrProbes
 from ehr_operator.fhir_endpoint.reconcile import FhirEndpointKind
 from ehr_operator.fhir_endpoint.validation import Validator
 from ehr_operator.integration_record import IntegrationRecordKind
-from ehr_operator.remotes import HttpRemotes
-from ehr_operator.runtime.model import Api, Clock, Kind, Objects
+from ehr_operator.remotes import HttpRemotes, origin
+from ehr_operator.runtime.model import Api, Body, Clock, Kind, Objects
 from ehr_operator.settings import Settings
 from ehr_operator.sms_number.budget import Budget
 from ehr_operator.sms_number.reconcile import SmsNumberKind
@@ -29,6 +29,17 @@ PLURALS = {kind.kind: kind.plural for kind in _KINDS}
 """The resource name of each kind."""
 INDEXES = {kind.kind: kind.indexes for kind in _KINDS}
 """The fields by which objects of each kind are found."""
+
+
+def host_of(kind: str, body: Body) -> str | None:
+    """Return the server outside that a reconcile of this object waits for; None where it is the same one for all."""
+    match kind:
+        case FhirEndpointKind.kind:
+            return origin(body["spec"]["baseURL"])
+        case EHRConnectorConfigKind.kind:
+            return origin(body["spec"]["connector"]["controlURL"])
+        case _:
+            return None
 
 
 @asynccontextmanager

@@ -15,10 +15,11 @@ from datetime import UTC, datetime
 from uuid import uuid4
 
 from ehr_clients.limits import SPENDING_TIMEOUT_S
-from ehr_operator.kinds import INDEXES, PLURALS, build_kinds
+from ehr_operator.kinds import INDEXES, PLURALS, build_kinds, host_of
 from ehr_operator.runtime.cache import Cache
 from ehr_operator.runtime.controller import Controller
 from ehr_operator.runtime.events import Recorder
+from ehr_operator.runtime.intake import Intake
 from ehr_operator.runtime.kube import Kube, KubeError, NotFoundError
 from ehr_operator.runtime.lease import Elector, Identity, elapsed_s
 from ehr_operator.runtime.login import own_namespace
@@ -75,16 +76,17 @@ async def run(settings: Settings) -> None:
         elector = health.elector = _elector(settings, kube, metrics)
         kinds = await stack.enter_async_context(build_kinds(settings, kube, cache, _now, _may_spend(elector)))
         recorder = Recorder(kube, metrics, _now, time.monotonic)
-        controller = Controller(kinds, kube, cache, recorder, metrics, _now, random=random.random)
-        kube.on_write = controller.seen
+        intake = Intake(kinds, cache, metrics, host_of=host_of)
+        controller = Controller(intake, kube, cache, recorder, metrics, _now, random=random.random)
+        kube.on_write = intake.seen
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, controller.stop)
-        async with _election(elector, kube, controller):
-            listed_at_s = await _first_list(kube, controller, health)
+        async with _election(elector, kube, intake):
+            listed_at_s = await _first_list(kube, intake, controller, health)
             if listed_at_s is not None:
-                watch = Watch(PLURALS, controller.seen, controller.gone)
+                watch = Watch(PLURALS, intake.seen, intake.gone)
                 stack.push_async_callback(watch.stop)
-                work = _Work(controller, kube, recorder, watch, health, elector)
+                work = _Work(controller, intake, kube, recorder, watch, health, elector)
                 await work.run(settings.relist_seconds, listed_at_s)
     _log.info("stopped")
 
@@ -111,12 +113,12 @@ def _may_spend(elector: Elector | None) -> Callable[[], None]:
 
 
 @asynccontextmanager
-async def _election(elector: Elector | None, kube: Kube, controller: Controller) -> AsyncGenerator[None]:
+async def _election(elector: Elector | None, kube: Kube, intake: Intake) -> AsyncGenerator[None]:
     """Compete for the lease during the block; when it is lost, the block is cancelled and nothing is written any more."""
     if elector is None:
         yield
         return
-    controller.standing_by = True
+    intake.standing_by = True
     kube.before_write = elector.assert_leader
     async with asyncio.TaskGroup() as group:
         competing = group.create_task(elector.run(), name="leader election")
@@ -127,7 +129,7 @@ async def _election(elector: Elector | None, kube: Kube, controller: Controller)
     await elector.release()
 
 
-async def _first_list(kube: Kube, controller: Controller, health: Health) -> float | None:
+async def _first_list(kube: Kube, intake: Intake, controller: Controller, health: Health) -> float | None:
     """List every kind, however long the API server or the CRDs are in coming.
 
     Returns when the list was begun, or None when we are told to stop first.
@@ -135,7 +137,7 @@ async def _first_list(kube: Kube, controller: Controller, health: Health) -> flo
     while not controller.stopping:
         began_s = elapsed_s()
         try:
-            await _list(kube, controller)
+            await _list(kube, intake)
         except KubeError as exc:
             missing = "; are the CRDs applied (kubectl apply -k crds)?" if isinstance(exc, NotFoundError) else ""
             health.waiting_for = f"the first list of all objects: {exc}{missing}"
@@ -151,6 +153,7 @@ class _Work:
     """What goes on from the first list to the end."""
 
     controller: Controller
+    intake: Intake
     kube: Kube
     recorder: Recorder
     watch: Watch
@@ -164,7 +167,7 @@ class _Work:
         async with asyncio.TaskGroup() as group:
             beside = [
                 group.create_task(self.recorder.run(), name="post events"),
-                group.create_task(_relist(self.kube, self.controller, relist_s), name="re-list"),
+                group.create_task(_relist(self.kube, self.intake, relist_s), name="re-list"),
                 group.create_task(_raise_from(broken), name="watch"),
                 group.create_task(self._lead(listed_at_s), name="lead when elected"),
             ]
@@ -186,31 +189,31 @@ class _Work:
         while self.elector.elected_at_s is not None and listed_at_s < self.elector.elected_at_s:
             began_s = elapsed_s()
             try:
-                await _list(self.kube, self.controller)
+                await _list(self.kube, self.intake)
             except KubeError as exc:
                 _log.warning("elected, but the list failed: %s", exc)
                 await asyncio.sleep(_LIST_RETRY_S)
             else:
                 listed_at_s = began_s
-        self.controller.lead()
+        self.intake.lead()
         _log.info("reconciling")
 
 
-async def _relist(kube: Kube, controller: Controller, every_s: float) -> None:
+async def _relist(kube: Kube, intake: Intake, every_s: float) -> None:
     """List every kind again from time to time: no watch is trusted for ever."""
     pause_s = min(_FIRST_RELIST_S, every_s)
     while True:
         await asyncio.sleep(pause_s)
         pause_s = every_s * random.uniform(0.9, 1.1)  # noqa: S311 (spreads load)
         try:
-            await _list(kube, controller)
+            await _list(kube, intake)
         except KubeError as exc:
             _log.warning("the periodic list failed: %s", exc)
 
 
-async def _list(kube: Kube, controller: Controller) -> None:
+async def _list(kube: Kube, intake: Intake) -> None:
     for kind in PLURALS:
-        controller.listed(kind, *await kube.list_all(kind))
+        intake.listed(kind, *await kube.list_all(kind))
 
 
 async def _raise_from(broken: asyncio.Future[None]) -> None:

@@ -7,12 +7,16 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Generic
 
+from pydantic import ValidationError
+
 from ehr_api.conditions import Finding, Type, false, find, merge, true
 from ehr_api.meta import REQUESTED_AT, Condition, KindStatus, Retry
-from ehr_operator.runtime.model import Failure, Note, Object, Outcome, SpecT, State, StatusT
+from ehr_operator.runtime.bodies import is_deleting
+from ehr_operator.runtime.model import Body, Failure, Note, Object, Outcome, SpecT, State, StatusT
 
 _SUMMARY = (Type.READY, Type.RECONCILING, Type.STALLED)
 _MAX_DOUBLINGS = 32
+_UNREADABLE_LENGTH = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,36 @@ def conclude(
     }
     notes = (*_ready_note(obj.status.conditions, outcome), *outcome.notes)
     return Conclusion(outcome.status.model_copy(update=changes), notes, next_s)
+
+
+def conclude_unreadable(
+    body: Body, finalizer: str | None, error: ValidationError, *, now: datetime
+) -> tuple[dict[str, Any], tuple[Note, ...]]:
+    """Return the status and the Events of an object that this version does not understand.
+
+    The kind's own status is left as it stands: it may tell what is held outside.
+    """
+    places = sorted({".".join(map(str, problem["loc"])) for problem in error.errors()})
+    message = f"this version of the operator does not understand: {', '.join(places)}"[:_UNREADABLE_LENGTH]
+    if is_deleting(body) and finalizer:
+        message += f"; to give up what the object holds outside the cluster, remove its finalizer {finalizer}"
+    status: dict[str, Any] = dict(body.get("status", {}))
+    known = {type_.value for type_ in Type}
+    conditions = [Condition.model_validate(one) for one in status.get("conditions", []) if one.get("type") in known]
+    findings = (
+        false(Type.READY, "InvalidSpec", message),
+        true(Type.STALLED, "InvalidSpec", message),
+        *standing_findings(KindStatus(conditions=conditions)),
+    )
+    generation = body["metadata"]["generation"]
+    merged = merge(conditions, findings, generation=generation, now=now)
+    requested = body["metadata"].get("annotations", {}).get(REQUESTED_AT)
+    status.pop("retry", None)
+    status |= {"observedGeneration": generation, "conditions": [condition.to_api() for condition in merged]}
+    status |= {"lastHandledReconcileAt": requested} if requested else {}
+    standing = find(conditions, Type.READY)
+    is_news = standing is None or standing.message != message
+    return status, (Note("InvalidSpec", message, warning=True),) if is_news else ()
 
 
 def standing_findings(status: KindStatus) -> tuple[Finding, ...]:

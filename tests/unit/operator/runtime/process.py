@@ -12,8 +12,14 @@ from unit.operator.runtime.widgets import START, WIDGET, WidgetKind
 from ehr_operator.runtime.cache import Cache
 from ehr_operator.runtime.controller import Controller
 from ehr_operator.runtime.events import Recorder
+from ehr_operator.runtime.intake import Intake
 from ehr_operator.runtime.metrics import Metrics
 from ehr_operator.runtime.model import Body, Note
+
+
+def host_of(_kind: str, body: Body) -> str | None:
+    """Widgets are measured at the host that their spec names, if any."""
+    return body["spec"].get("host")
 
 
 class Notes(Recorder):
@@ -35,8 +41,9 @@ class Process:
         self.cache = Cache({WIDGET: kind.indexes})
         self.events = Notes(kube, self.metrics, self.now, self._loop.time)
         self.events.posted = []
+        self.intake = Intake([kind], self.cache, self.metrics, host_of=host_of, monotonic=self._loop.time)
         self.controller = Controller(
-            [kind],
+            self.intake,
             kube,
             self.cache,
             self.events,
@@ -45,7 +52,7 @@ class Process:
             random=lambda: 1.0,
             monotonic=self._loop.time,
         )
-        kube.on_write = self.controller.seen
+        kube.on_write = self.intake.seen
         kube.on_change = self._watch
         self.relist()
         self._running = asyncio.create_task(self.controller.run())
@@ -56,7 +63,7 @@ class Process:
 
     def relist(self) -> None:
         """List everything, as is done at the start and from time to time."""
-        self.controller.listed(WIDGET, list(self.kube.bodies.values()), self.kube.version)
+        self.intake.listed(WIDGET, list(self.kube.bodies.values()), self.kube.version)
 
     async def stop(self) -> None:
         """Stop as on SIGTERM."""
@@ -75,5 +82,5 @@ class Process:
         return self.metrics.registry.get_sample_value("controller_runtime_reconcile_total", labels) or 0.0
 
     def _watch(self, type_: str, body: dict[str, Any]) -> None:
-        deliver = self.controller.gone if type_ == "DELETED" else self.controller.seen
+        deliver = self.intake.gone if type_ == "DELETED" else self.intake.seen
         self._loop.call_later(0.001, deliver, WIDGET, body)

@@ -208,3 +208,26 @@ def test_a_deletion_overtakes_what_its_object_waited_for_and_everything_else() -
 
     assert work is not None
     assert work.key == A
+
+
+def test_a_server_has_no_more_than_its_most_and_the_others_are_not_held_up() -> None:
+    queue = WorkQueue(host_of={A: "x", B: "x", C: "x", D: "y"}.get, most_at_host=2)
+    for key in (A, B, C, D):
+        queue.add(key, Priority.CHANGE, now=0.0)
+
+    assert taken(queue, 0.0) == [A, B, D]
+    assert queue.next_due_s(now=0.0) is None
+    queue.done(B, now=1.0)
+    assert taken(queue, 1.0) == [C]
+
+
+def test_the_most_urgent_of_those_that_a_server_holds_up_comes_next() -> None:
+    queue = WorkQueue(host_of=lambda _: "x")
+    for key, priority in ((A, Priority.CHANGE), (B, Priority.PERIODIC), (C, Priority.DELETION)):
+        queue.add(key, priority, now=0.0 if key is A else 1.0)
+        taken(queue, 0.0)
+    taken(queue, 1.0)
+
+    queue.done(A, now=1.0)
+
+    assert taken(queue, 1.0) == [C]

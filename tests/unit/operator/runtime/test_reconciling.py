@@ -236,7 +236,7 @@ async def test_a_deletion_goes_before_the_changes_that_wait(kube: MemoryKube, ki
 
     async def slow(obj: Widget) -> Outcome[WidgetStatus]:
         order.append(obj.key.name)
-        await asyncio.sleep(1.0)
+        await asyncio.sleep(0.2)
         return fits()
 
     async def end(_obj: Widget) -> Finalized:
@@ -249,7 +249,7 @@ async def test_a_deletion_goes_before_the_changes_that_wait(kube: MemoryKube, ki
     kind.step = slow
     for name in "bcd":
         kube.put(widget_body(name))
-    await asyncio.sleep(0.5)
+    await asyncio.sleep(0.1)
 
     kube.delete(A)
     await settled()
@@ -367,7 +367,7 @@ async def test_a_list_does_not_drop_what_was_created_after_it(process: Process, 
 
     kube.put(widget_body("b"))
     await settled()
-    process.controller.listed("Widget", bodies, version)
+    process.intake.listed("Widget", bodies, version)
     await settled()
 
     assert process.cache.keys("Widget") == {A, B}

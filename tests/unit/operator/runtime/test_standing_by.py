@@ -20,7 +20,7 @@ SETTLED_S = 10.0
 async def standby(start: Callable[[], Process]) -> Process:
     """A process that stands by; what a test puts is brought to it by the watch."""
     process = start()
-    process.controller.standing_by = True
+    process.intake.standing_by = True
     return process
 
 
@@ -51,7 +51,7 @@ async def test_who_comes_to_lead_reconciles_each_object_once(
         kube.put(widget_body(name))
     await settled()
 
-    standby.controller.lead()
+    standby.intake.lead()
     await settled()
 
     assert sorted(kind.names()) == ["a", "b", "c"]
@@ -69,9 +69,9 @@ async def test_a_back_off_goes_on_under_the_next_leader_although_it_saw_the_spec
     leader = start()
     told_leader = kube.on_change
     standby = start()
-    standby.controller.standing_by = True
+    standby.intake.standing_by = True
     told_standby = kube.on_change
-    kube.on_write = leader.controller.seen
+    kube.on_write = leader.intake.seen
     kube.on_change = lambda type_, body: (told_leader(type_, body), told_standby(type_, body))[0]
     kube.put(widget_body("a"))
     await settled()
@@ -80,7 +80,7 @@ async def test_a_back_off_goes_on_under_the_next_leader_although_it_saw_the_spec
     await leader.killed()
     kind.looks.clear()
 
-    standby.controller.lead()
+    standby.intake.lead()
     await settled()
 
     assert kind.names() == []

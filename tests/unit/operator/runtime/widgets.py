@@ -21,6 +21,7 @@ class WidgetSpec(ApiModel):
     """What is wanted."""
 
     size: int = Field(default=1, ge=0)
+    host: str | None = None
     seen_by: tuple[str, ...] = ()
     """Names of the widgets that look at this one."""
 
