@@ -18,6 +18,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from ehr_sandbox.cerner.controls import CONTROLS, Controls
 from ehr_sandbox.cerner.errors import FhirError, NotAcceptableError, TenantError, operation_outcome
 from ehr_sandbox.cerner.fhir import (
     FhirServer,
@@ -51,8 +52,9 @@ def create_app(settings: CernerSettings | None = None) -> Starlette:
         return JSONResponse(population.counts())
 
     controls = [
-        identity_route("Cerner (Oracle Health Millennium) FHIR R4", {**_CONTROLS, **FAULT_CONTROLS}),
+        identity_route("Cerner (Oracle Health Millennium) FHIR R4", {**_CONTROLS, **CONTROLS, **FAULT_CONTROLS}),
         *fault_routes(faults),
+        *Controls(settings, population).routes(),
         Route("/population", say_population, methods=["GET"]),
     ]
     return Starlette(

@@ -18,6 +18,8 @@ _SERVICE_CODES = {
     "Follow Up": "21265425",
     "Same Day": "21265426",
 }
+SERVICES = tuple(_SERVICE_CODES)
+"""The types of visit."""
 _PATIENT_ROOM = ("607", "Patient Virtual Meeting Room")
 _PROVIDER_ROOM = ("610", "Provider Virtual Meeting Room")
 _OPEN = frozenset({"booked", "proposed", "arrived", "checked-in"})

@@ -10,6 +10,7 @@ from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from random import Random
+from typing import Literal
 
 from ehr_sandbox.cerner.dice import dice
 from ehr_sandbox.cerner.people import PATIENT_IDS, PRACTITIONER_IDS, is_merged
@@ -26,6 +27,8 @@ _AROUND_THE_CLOCK = 4
 _AROUND_THE_CLOCK_SHARE = 0.35
 _SLOT_MINUTES = 30
 _SHARE_LINKED = 0.05
+_UNLINKED_EVERY = 5
+"""Of so many encounters one does not name its appointment."""
 _CLINIC_SLOTS = range(26, 46)
 """From 13:00 to 23:00 UTC: the day in the Central time zone."""
 _ALL_SLOTS = range(48)
@@ -62,6 +65,8 @@ class Booking:
     patient_id: str
     practitioner_id: str
     location_id: str
+    encounter: Literal["linked", "unlinked", "none"] = "linked"
+    """Whether its encounter names it; a proposed one has no encounter, whatever this says."""
     links: Links | None = None
     """In a new population, a few video visits have those of another product."""
     changes: int = 3
@@ -136,6 +141,7 @@ def _booking(chance: Random, id_: str, today: date, place: tuple[int, int, int],
         patient_id=patient_id,
         practitioner_id=PRACTITIONER_IDS[practitioner],
         location_id=CLINICS[0] if always_open else CLINICS[practitioner % len(CLINICS)],
+        encounter="linked" if int(id_) % _UNLINKED_EVERY else "unlinked",
         links=_links_of_another_product(id_, start, start + length) if linked else None,
         link_writes=int(linked),
     )

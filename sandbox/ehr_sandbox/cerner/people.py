@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import lru_cache
+from html import escape
 from random import Random
 from typing import Any
 
@@ -109,7 +110,7 @@ def patient_resource(seed: int, tenant: str, id_: str) -> dict[str, Any]:
         "resourceType": "Patient",
         "id": id_,
         "meta": {"versionId": str(chance.randrange(1, 40)), "lastUpdated": "2026-03-02T15:04:05.000Z"},
-        "text": _narrative("Patient", who),
+        "text": narrative("Patient", who),
         "identifier": [
             {
                 "use": "usual",
@@ -128,7 +129,7 @@ def patient_resource(seed: int, tenant: str, id_: str) -> dict[str, Any]:
             }
         ],
         "active": True,
-        "name": [_name(who)],
+        "name": [human_name(who)],
         "gender": who.gender,
         "birthDate": born.isoformat(),
         "address": [
@@ -145,7 +146,7 @@ def patient_resource(seed: int, tenant: str, id_: str) -> dict[str, Any]:
     if telecom := _patient_telecom(chance, who, id_):
         resource["telecom"] = telecom
     if chance.random() < 0.93:  # noqa: PLR2004 (a share of patients, as the ones below)
-        resource["communication"] = [_communication(chance, tenant)]
+        resource["communication"] = [communication(tenant, _language(chance))]
     if is_merged(id_):
         resource["active"] = False
         resource["link"] = [{"other": {"reference": f"Patient/{int(id_) - 1}"}, "type": "replaced-by"}]
@@ -161,13 +162,13 @@ def practitioner_resource(seed: int, tenant: str, id_: str) -> dict[str, Any]:
         "resourceType": "Practitioner",
         "id": id_,
         "meta": {"versionId": "2", "lastUpdated": "2025-06-11T08:30:00.000Z"},
-        "text": _narrative("Practitioner", who),
+        "text": narrative("Practitioner", who),
         "extension": [
             {"url": "https://fhir-ehr.cerner.com/r4/StructureDefinition/is-physician", "valueBoolean": number % 4 != 0}
         ],
         "identifier": [{"use": "usual", "system": NPI_SYSTEM, "value": str(9990000000 + number)}],
         "active": True,
-        "name": [_name(who)],
+        "name": [human_name(who)],
         "telecom": [
             {"system": "email", "value": f"{who.given}.{who.family}.{number}@example.org".lower(), "use": "work"}
         ],
@@ -175,14 +176,16 @@ def practitioner_resource(seed: int, tenant: str, id_: str) -> dict[str, Any]:
     }
 
 
-def _narrative(kind: str, who: Person) -> dict[str, str]:
+def narrative(kind: str, who: Person) -> dict[str, str]:
+    """Return the text of a resource, as a reader would see it."""
     return {
         "status": "generated",
-        "div": f'<div xmlns="http://www.w3.org/1999/xhtml"><p><b>{kind}</b></p><p><b>Name</b>: {who.display}</p></div>',
+        "div": f'<div xmlns="http://www.w3.org/1999/xhtml"><p><b>{kind}</b></p><p><b>Name</b>: {escape(who.display)}</p></div>',
     }
 
 
-def _name(who: Person) -> dict[str, Any]:
+def human_name(who: Person) -> dict[str, Any]:
+    """Return a name in its parts."""
     return {"use": "official", "text": who.display, "family": who.family, "given": [who.given]}
 
 
@@ -205,18 +208,24 @@ def _phone(chance: Random) -> str:
     )
 
 
-def _communication(chance: Random, tenant: str) -> dict[str, Any]:
-    code, display, _ = chance.choices(_LANGUAGES, weights=[weight for _, _, weight in _LANGUAGES])[0]
+def _language(chance: Random) -> str:
+    return chance.choices(_LANGUAGES, weights=[weight for _, _, weight in _LANGUAGES])[0][0]
+
+
+def communication(tenant: str, language: str) -> dict[str, Any]:
+    """Return a patient's language, given by its BCP 47 code; Millennium's own code stands before it."""
+    known = {code: (str(number), display) for number, (code, display, _) in enumerate(_LANGUAGES, start=151)}
+    number, display = known.get(language.partition("-")[0], ("150", language))
     return {
         "language": {
             "coding": [
                 {
                     "system": f"https://fhir.cerner.com/{tenant}/codeSet/36",
-                    "code": str(151 + [entry[0] for entry in _LANGUAGES].index(code)),
+                    "code": number,
                     "display": display,
                     "userSelected": True,
                 },
-                {"system": "urn:ietf:bcp:47", "code": code, "display": display},
+                {"system": "urn:ietf:bcp:47", "code": language, "display": display},
             ],
             "text": display,
         },

@@ -1,6 +1,6 @@
 """What each search finds, and which parameters it needs together.
 
-Source: Cerner's R4 pages "Appointment", "Patient", "Practitioner" and "Location", section "Parameters".
+Source: Cerner's R4 pages "Appointment", "Encounter", "Patient", "Practitioner" and "Location", section "Parameters".
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ehr_sandbox.cerner.bookings import Booking
+from ehr_sandbox.cerner.encounters import encounter_id
 from ehr_sandbox.cerner.errors import invalid, missing
 from ehr_sandbox.cerner.people import is_merged
 from ehr_sandbox.cerner.population import Population
@@ -166,6 +167,26 @@ def _locations(population: Population, tenant: str, query: Query) -> Iterable[st
     return _matching(population, tenant, "Location", population.ids(tenant, "Location"), tests)
 
 
+def _encounters(population: Population, tenant: str, query: Query) -> Iterable[str]:
+    patient, subject = query.references("patient", "Patient"), query.references("subject", "Patient")
+    if patient is not None and subject is not None:
+        raise invalid("Parameters patient and subject may not be used in combination")
+    wanted = patient if patient is not None else subject
+    if wanted is None:
+        raise missing("One of the parameters _id, patient, subject must be provided")
+    span, statuses = query.time_range("date"), query.listed("status")
+    for booking in sorted(population.schedule.all(tenant), key=lambda booking: booking.requested[0], reverse=True):
+        if booking.patient_id not in wanted or (id_ := encounter_id(booking)) is None:
+            continue
+        encounter = population.resource(tenant, "Encounter", id_)
+        if (
+            encounter is not None
+            and (statuses is None or encounter["status"] in statuses)
+            and (span is None or span.holds(booking.requested[0]))
+        ):
+            yield id_
+
+
 def _matching(
     population: Population, tenant: str, kind: str, ids: Iterable[str], tests: list[Callable[[Resource], bool]]
 ) -> list[str]:
@@ -246,6 +267,17 @@ SEARCHES = {
             "status": "token",
         },
         _appointments,
+    ),
+    "Encounter": Search(
+        {
+            "_id": "token",
+            "_count": "number",
+            "patient": "reference",
+            "subject": "reference",
+            "date": "date",
+            "status": "token",
+        },
+        _encounters,
     ),
     "Location": Search(
         {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Iterable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -28,11 +29,20 @@ UNKNOWN_TENANT = "5f3c2a10-0000-4000-8000-000000000009"
 CLIENT = "system-client"
 SECRET_CLIENT, SECRET = "basic-client", "s3cret:with%signs"
 NOON = datetime(2026, 11, 18, 12, tzinfo=UTC)
-RESOURCES = ("Appointment", "Location", "Patient", "Practitioner")
+RESOURCES = ("Appointment", "Encounter", "Location", "Patient", "Practitioner")
 ALL_SCOPES = " ".join(f"system/{kind}.read" for kind in RESOURCES)
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 EVERYTHING = (("-date-or-req-period", "ge2026-01-01T00:00:00Z"), ("-date-or-req-period", "lt2027-12-31T00:00:00Z"))
 CLINICS = "21304876,21304877,21304878,21304879,21304880"
+APPOINTMENT = {
+    "tenant": TENANT,
+    "patient": "12724001",
+    "practitioner": "4122600",
+    "location": "21304876",
+    "start": "2026-11-18T15:00:00Z",
+    "durationMinutes": 30,
+}
+"""A video visit that starts three hours after noon."""
 
 Items = Iterable[tuple[str, str]]
 
@@ -103,7 +113,7 @@ class CernerStandIn:
         self.http = http
         self.publisher = publisher
         self.clock = clock
-        self._bearers: dict[str, str] = {}
+        self._bearers: dict[str | tuple[str, str], str] = {}
 
     async def token_endpoint(self, tenant: str = TENANT) -> str:
         """Return the address that the SMART configuration tells."""
@@ -144,6 +154,36 @@ class CernerStandIn:
             f"/r4/{tenant}/{path}", params=httpx.QueryParams(list(items)), headers=headers, **options
         )
 
+    async def control(self, method: str, path: str, body: Any = None, status: int = 200) -> Any:
+        """Use a control, which must answer with a status, and return its answer."""
+        answer = await self.http.request(method, f"/_sandbox/{path}", json=body)
+        assert answer.status_code == status, answer.text
+        return answer.json()
+
+    async def book(self, **changes: Any) -> str:
+        """Book a video visit, unless the changes say otherwise, and return its id."""
+        return (await self.control("POST", "appointments", APPOINTMENT | changes, 201))["id"]
+
+    async def patch(
+        self, appointment: str, operations: Any, *, tenant: str = TENANT, **headers: str | None
+    ) -> httpx.Response:
+        """Patch an appointment in its present version, with both scopes, unless the headers say otherwise."""
+        if (tenant, "write") not in self._bearers:
+            granted = await self.bearer("system/Appointment.read system/Appointment.write", tenant)
+            self._bearers[tenant, "write"] = granted["Authorization"]
+        truth = await self.http.get(f"/_sandbox/appointments/{appointment}", params={"tenant": tenant})
+        usual = {
+            "authorization": self._bearers[tenant, "write"],
+            "if-match": f'W/"{truth.json().get("version")}"',
+            "content-type": "application/json-patch+json",
+        }
+        sent = usual | {name.replace("_", "-"): value for name, value in headers.items()}
+        return await self.http.patch(
+            f"/r4/{tenant}/Appointment/{appointment}",
+            content=operations if isinstance(operations, bytes) else json.dumps(operations),
+            headers={name: value for name, value in sent.items() if value is not None},
+        )
+
     async def walk(self, path: str, items: Items, *, tenant: str = TENANT) -> list[dict[str, Any]]:
         """Return all pages of a search, by following the links."""
         answer = await self.get(path, items, tenant=tenant)
@@ -160,9 +200,9 @@ class CernerStandIn:
     async def everything(self, tenant: str = TENANT) -> list[dict[str, Any]]:
         """Return every resource of the population."""
         pages = await self.walk("Appointment", [("location", CLINICS), *EVERYTHING, ("_count", "100")], tenant=tenant)
-        pages += await self.walk(
-            "Patient", [("_id", ",".join(str(12724000 + number) for number in range(300)))], tenant=tenant
-        )
+        patients = ",".join(str(12724000 + number) for number in range(300))
+        pages += await self.walk("Encounter", [("patient", patients), ("_count", "100")], tenant=tenant)
+        pages += await self.walk("Patient", [("_id", patients)], tenant=tenant)
         pages += await self.walk("Practitioner", [("active", "true")], tenant=tenant)
         pages += await self.walk("Location", [("address-state", "IL")], tenant=tenant)
         found = {
