@@ -18,6 +18,7 @@ from ehr_operator.fhir_endpoint.probes import EhrProbes
 from ehr_operator.fhir_endpoint.reconcile import FhirEndpointKind
 from ehr_operator.fhir_endpoint.validation import Validator
 from ehr_operator.integration_record import IntegrationRecordKind
+from ehr_operator.integration_record_sightings import Sightings
 from ehr_operator.remotes import HttpRemotes, origin
 from ehr_operator.runtime.model import Api, Body, Clock, Kind, Objects
 from ehr_operator.settings import Settings
@@ -62,9 +63,10 @@ async def build_kinds(
             trusted_urls=settings.trusted_urls, control_http=control_http, communication_http=communication_http
         )
         probes = EhrProbes(tls, settings.allowed_networks)
+        sightings = Sightings()
         validator = Validator(probes, remotes, clock, time.monotonic, random.random)
         yield [
-            EHRConnectorConfigKind(api, objects, remotes, _jitter),
+            EHRConnectorConfigKind(api, objects, remotes, _jitter, sightings),
             FhirEndpointKind(api, objects, remotes, validator, clock),
             SmsNumberKind(
                 api,
@@ -76,7 +78,7 @@ async def build_kinds(
                 jitter=_jitter,
                 may_spend=may_spend,
             ),
-            IntegrationRecordKind(),
+            IntegrationRecordKind(clock, sightings),
         ]
 
 

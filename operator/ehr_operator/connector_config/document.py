@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
+from typing import Any
 
 from ehr_api.conditions import Type
 from ehr_api.control import EndpointConfiguration, OrganizationConfiguration
-from ehr_api.profile import clinician_scopes, profile_digest, system_scopes
+from ehr_api.profile import clinician_scopes, profile_digest, served_spec, system_scopes
 from ehr_api.v1alpha1.ehr_connector_config import EHRConnectorConfigSpec
-from ehr_api.v1alpha1.fhir_endpoint import FhirEndpointSpec
+from ehr_api.v1alpha1.fhir_endpoint import FhirEndpointSpec, PromotedProfile
 from ehr_operator.fhir_endpoint.verdicts import url_verdict
 from ehr_operator.runtime.model import Body, Key
-from ehr_operator.views import condition_status
+from ehr_operator.views import condition_reason, condition_status
 
 Memo = dict[str, tuple[Hashable, EndpointConfiguration | None]]
 """The endpoints of the last document by name, each with what it was made of: most of thousands stay as they are."""
@@ -36,7 +37,15 @@ def configuration(
         name: str = body["metadata"]["name"]
         number: str | None = body["spec"].get("smsNumberRef", {}).get("name")
         sender = sender_of.get(number) if number else None
-        made_of = (body["metadata"]["uid"], body["metadata"]["generation"], generation, _is_active(body), sender)
+        held = _held_profile(body)
+        made_of = (
+            body["metadata"]["uid"],
+            body["metadata"]["generation"],
+            generation,
+            _is_active(body),
+            sender,
+            str(held and held["digest"]),
+        )
         known = memo.get(name)
         fresh[name] = known if known and known[0] == made_of else (made_of, _endpoint(body, spec, sender))
     memo.clear()
@@ -60,9 +69,13 @@ def configuration(
 
 def _endpoint(body: Body, organization: EHRConnectorConfigSpec, sender: str | None) -> EndpointConfiguration | None:
     """Return the endpoint's part, or None when its address is not well-formed."""
-    spec = FhirEndpointSpec.model_validate(body["spec"])
-    if url_verdict(spec, claimed_by=None).status != "True":
+    desired = FhirEndpointSpec.model_validate(body["spec"])
+    if url_verdict(desired, claimed_by=None).status != "True":
         return None
+    held = _held_profile(body)
+    promoted = PromotedProfile.model_validate(held) if held is not None else None
+    spec = served_spec(desired, promoted) if promoted is not None else desired
+    holds_back = promoted is not None and spec is not desired
     return EndpointConfiguration(
         name=body["metadata"]["name"],
         base_url=spec.base_url,
@@ -74,9 +87,20 @@ def _endpoint(body: Body, organization: EHRConnectorConfigSpec, sender: str | No
         system_client_id=spec.smart.system_client_id,
         system_scopes=system_scopes(spec),
         appointments=spec.appointments,
-        sender_number=sender,
-        profile_digest=profile_digest(spec, organization),
+        sender_number=sender if spec.sms_number_ref is not None else None,
+        profile_digest=promoted.digest if promoted is not None and holds_back else profile_digest(spec, organization),
     )
+
+
+def _held_profile(body: Body) -> dict[str, Any] | None:
+    """Return the profile that Production serves whatever its spec asks for; None where it was not promoted by evidence.
+
+    It is looked up here, not in a condition: between a change of the spec and the endpoint's next reconcile, the conditions
+    are those of the spec before.
+    """
+    if condition_reason(body, Type.PROMOTED) == "Forced":
+        return None
+    return body.get("status", {}).get("promotedProfile")
 
 
 def _is_active(body: Body) -> bool:

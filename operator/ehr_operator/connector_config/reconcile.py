@@ -13,6 +13,7 @@ from ehr_clients.errors import RemoteError
 from ehr_operator.connector_config import report
 from ehr_operator.connector_config.document import Memo, configuration
 from ehr_operator.connector_config.push import DETACH, Config, Pusher
+from ehr_operator.integration_record_sightings import Sightings
 from ehr_operator.remotes import Remotes, UntrustedUrlError
 from ehr_operator.runtime.model import (
     Api,
@@ -66,16 +67,20 @@ class EHRConnectorConfigKind:
         objects: Objects,
         remotes: Remotes,
         jitter: Callable[[float], float],
+        sightings: Sightings,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._objects = objects
         self._remotes = remotes
         self._pusher = Pusher(api, remotes)
         self._jitter = jitter
+        self._sightings = sightings
         self._monotonic = monotonic
         self._memos: dict[str, Memo] = {}
         self._paces: dict[str, tuple[float, float]] = {}
         """When the last pass over an organisation ended, and how long it took, in seconds."""
+        self._asked_s: dict[str, float] = {}
+        """When the connector was last asked what it has seen of an organisation."""
 
     def signal(self, body: Body) -> Hashable:
         """Endpoints and numbers look at the spec alone; the outcome of a push wakes them by itself."""
@@ -127,7 +132,7 @@ class EHRConnectorConfigKind:
             status=pushed.status.model_copy(update=changes),
             requeue_after_s=self._jitter(_CHECK_S),
             failure=Failure(_BACKOFF) if pushed.failed else None,
-            wake=pushed.wake,
+            wake=(*pushed.wake, *await self._newly_seen(obj)),
             notes=pushed.notes,
         )
 
@@ -135,6 +140,7 @@ class EHRConnectorConfigKind:
         """Remove the configuration from the connector, which then serves the organisation no more."""
         self._memos.pop(obj.uid, None)
         self._paces.pop(obj.uid, None)
+        self._asked_s.pop(obj.uid, None)
         if obj.spec.suspend and obj.status.sent_configuration_digest is not None and not _detached(obj):
             message = (
                 "spec.suspend is true, so the connector keeps the configuration: set it to false, or annotate this object"
@@ -152,6 +158,18 @@ class EHRConnectorConfigKind:
             )
             return _blocked(obj, "DeletionBlocked", message, failure=Failure(_BACKOFF))
         return Finalized()
+
+    async def _newly_seen(self, obj: Config) -> tuple[Key, ...]:
+        """Ask now and then by which records there were launches; return the records for which that is news."""
+        now = self._monotonic()
+        if now - self._asked_s.get(obj.uid, -_CHECK_S) < _CHECK_S / 2:
+            return ()
+        self._asked_s[obj.uid] = now
+        try:
+            control = self._remotes.control(obj.spec.connector.control_url)
+            return self._sightings.told(obj.key.namespace, await control.evidence(obj.key.namespace, obj.key.name))
+        except (RemoteError, UntrustedUrlError):
+            return ()  # `ConnectorConfigured` tells of a connector that cannot be asked
 
     def _rest(self, obj: Config) -> None:
         """Take changes together where a pass is long: thousands of endpoints are one document.

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ehr_api.conditions import Finding, Type, false, true, unknown
 from ehr_api.v1alpha1.ehr_connector_config import EHRConnectorConfigSpec
+from ehr_operator.fhir_endpoint.promotion import FORMER_PROFILE_SERVED
 from ehr_operator.runtime.model import Body, State
 from ehr_operator.views import condition_reason, condition_status
 
@@ -99,7 +100,10 @@ def summary(findings: Sequence[Finding]) -> tuple[State, str, str]:
 
 
 def _only_awaits_evidence(body: Body) -> bool:
-    return condition_reason(body, Type.READY) == "AwaitingEvidence" and condition_status(body, Type.VALIDATED) == "True"
+    return (
+        condition_reason(body, Type.READY) in {"AwaitingEvidence", FORMER_PROFILE_SERVED}
+        and condition_status(body, Type.VALIDATED) == "True"
+    )
 
 
 def _names(names: list[str]) -> str:

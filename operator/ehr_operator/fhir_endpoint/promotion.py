@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from ehr_api.conditions import Finding, Type, false, true
 from ehr_api.control import Evidence
-from ehr_api.v1alpha1.fhir_endpoint import Environment, FhirEndpointSpec
+from ehr_api.profile import served_spec
+from ehr_api.v1alpha1.fhir_endpoint import Environment, FhirEndpointSpec, PromotedProfile
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,10 @@ class Twin:
     profile_digest: str
 
 
+FORMER_PROFILE_SERVED = "FormerProfileServed"
+"""Reason of `Promoted`: the spec asks for a profile that is not proved yet, and the one that was is served on."""
+
+
 def promotion(
     spec: FhirEndpointSpec,
     twin: Twin | None,
@@ -25,13 +30,14 @@ def promotion(
     profile_digest: str | None,
     evidence: Evidence | None,
     forced_because: str | None,
-    was_promoted: bool,
+    promoted: PromotedProfile | None,
 ) -> Finding:
     """Judge the promotion: a validated Test endpoint with the same profile, and a launch and a join completed on it.
 
-    `evidence` None: the connector could not be asked, so nothing is known to have happened. `was_promoted`: the endpoint
-    stands promoted with this very profile. Then it stays so, whatever becomes of the Test endpoint: trying things out is
-    what Test is for.
+    `evidence` None: the connector could not be asked, so nothing is known to have happened. `promoted` is the profile
+    that the endpoint was promoted with before. While it is the one that is desired, nothing is asked of the Test endpoint
+    again: trying things out is what Test is for. When another one is desired, the promoted one is served on until that is
+    proved too: no change of a setting stops a hospital that runs.
     """
     if spec.environment is Environment.TEST:
         return true(Type.PROMOTED, "NotRequired", "a Test endpoint serves without promotion")
@@ -40,8 +46,30 @@ def promotion(
             Type.PROMOTED, "Forced", f"promoted without evidence by annotation, because: {forced_because[:200]}"
         )
     name = spec.promoted_from.name if spec.promoted_from else ""
-    if was_promoted:
+    if promoted is not None and promoted.digest == profile_digest:
         return _promoted(name)
+    obstacle = _obstacle(name, twin, profile_digest, evidence)
+    if obstacle is None:
+        return _promoted(name)
+    if promoted is None:
+        return obstacle
+    if served_spec(spec, promoted) is spec:
+        return true(
+            Type.PROMOTED,
+            "SettingsChanged",
+            "promoted with other settings of the organisation for visits or messages; they were changed since and are in"
+            f" effect. To prove them too: {obstacle.message}",
+        )
+    return true(
+        Type.PROMOTED,
+        FORMER_PROFILE_SERVED,
+        "visits go on with the visit types, write-back, departments and texting that were promoted; what the spec asks for"
+        f" takes effect once it is proved: {obstacle.message}",
+    )
+
+
+def _obstacle(name: str, twin: Twin | None, profile_digest: str | None, evidence: Evidence | None) -> Finding | None:
+    """Return what stands in the way of a promotion by evidence."""
     if twin is None:
         return false(Type.PROMOTED, "TestEndpointNotFound", f"waiting for the FhirEndpoint '{name}' in this namespace")
     if twin.environment is not Environment.TEST:
@@ -67,7 +95,7 @@ def promotion(
             f"waiting for one completed provider launch and one patient join on '{name}' with this profile: hold a visit"
             " on the Test endpoint",
         )
-    return _promoted(name)
+    return None
 
 
 def _promoted(name: str) -> Finding:

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from ehr_api.conditions import Finding, Type, false, find, true, unknown
 from ehr_api.control import Evidence
 from ehr_api.meta import FORCE_PROMOTION
-from ehr_api.profile import profile_digest
+from ehr_api.profile import profile_digest, promoted_profile, served_spec
 from ehr_api.v1alpha1.ehr_connector_config import EHRConnectorConfigSpec
 from ehr_api.v1alpha1.fhir_endpoint import FhirEndpointSpec, FhirEndpointStatus
 from ehr_clients.errors import RemoteError
-from ehr_operator.fhir_endpoint.promotion import Twin, promotion
-from ehr_operator.fhir_endpoint.records import differs, record_body, records
+from ehr_operator.fhir_endpoint.promotion import FORMER_PROFILE_SERVED, Twin, promotion
+from ehr_operator.fhir_endpoint.record_writer import RecordWriter
 from ehr_operator.fhir_endpoint.validation import PROBE_TYPES, Endpoint, Validated, Validator
 from ehr_operator.fhir_endpoint.verdicts import all_true
 from ehr_operator.remotes import Remotes, UntrustedUrlError
-from ehr_operator.runtime.kube import ForbiddenError, InvalidError
 from ehr_operator.runtime.model import FREE, Api, Body, Clock, Failure, Finalized, Key, Note, Objects, Outcome, State
 from ehr_operator.runtime.outcome import standing_findings
 from ehr_operator.views import (
@@ -57,7 +57,7 @@ class FhirEndpointKind:
     indexes: tuple[str, ...] = (BY_CONFIG, BY_NUMBER, BY_TWIN, BY_BASE_URL)
 
     def __init__(self, api: Api, objects: Objects, remotes: Remotes, validator: Validator, clock: Clock) -> None:
-        self._api = api
+        self._records = RecordWriter(api, objects, clock)
         self._objects = objects
         self._remotes = remotes
         self._validator = validator
@@ -98,22 +98,22 @@ class FhirEndpointKind:
             return _suspended(obj)
         owner = first_claim(self._objects, obj.body)["metadata"]["name"]
         validated = await self._validator.validate(
-            obj,
+            _as_served(obj),
             organization,
             claimed_by=None if owner == obj.key.name else owner,
             connector_trouble=self._connector_trouble(obj),
         )
         promoted = await self._promoted(obj, organization, validated)
         findings = (*validated.findings, _summary(validated.findings), promoted, self._sms_linked(obj))
-        unwritten = await self._write_records(obj, organization) if organization is not None else None
-        waits = promoted.reason == "AwaitingEvidence"
+        unwritten = await self._records.write(obj, organization) if organization is not None else None
+        waits = promoted.reason in {"AwaitingEvidence", FORMER_PROFILE_SERVED}
         state, reason, message = _state(obj, organization, findings, unwritten)
         return Outcome(
             state=state,
             reason=reason,
             message=message,
             findings=findings,
-            status=_status(obj, organization, validated, self._clock()),
+            status=_status(obj, organization, validated, promoted, self._clock()),
             requeue_after_s=min(validated.next_s, _EVIDENCE_S) if waits else validated.next_s or None,
             failure=Failure(FREE) if unwritten else None,
             notes=_notes(obj, promoted),
@@ -129,12 +129,8 @@ class FhirEndpointKind:
     ) -> Finding:
         spec = obj.spec
         digest = profile_digest(spec, organization) if organization else None
-        standing = find(obj.status.conditions, Type.PROMOTED)
-        was_promoted = (
-            standing is not None
-            and (standing.status, standing.reason) == ("True", "EvidenceComplete")
-            and obj.status.profile_digest == digest
-        )
+        former = obj.status.promoted_profile
+        was_promoted = former is not None and former.digest == digest
         evidence: Evidence | None = None
         twin = self._twin(obj, organization)
         if not was_promoted and organization and twin and all_true(validated.findings):
@@ -149,7 +145,7 @@ class FhirEndpointKind:
             profile_digest=digest,
             evidence=evidence,
             forced_because=obj.annotations.get(FORCE_PROMOTION, "").strip() or None,
-            was_promoted=was_promoted,
+            promoted=former,
         )
 
     def _twin(self, obj: Endpoint, organization: EHRConnectorConfigSpec | None) -> Twin | None:
@@ -202,21 +198,6 @@ class FhirEndpointKind:
             return None
         return condition_message(body, Type.CONNECTOR_CONFIGURED)
 
-    async def _write_records(self, obj: Endpoint, organization: EHRConnectorConfigSpec) -> str | None:
-        """Write the records that differ; return why that was refused, if it was."""
-        number = number_of(self._objects, obj.body)
-        if number is not None and number["spec"]["configRef"]["name"] != obj.spec.config_ref.name:
-            number = None  # `SmsLinked` says so
-        sender: str | None = number.get("status", {}).get("phoneNumber") if number else None
-        for key, record in records(obj.key, obj.spec, organization, sender).items():
-            body = record_body(key, record, obj.key, obj.uid)
-            if differs(body, self._objects.get(key)):
-                try:
-                    await self._api.apply(body)
-                except (ForbiddenError, InvalidError) as exc:
-                    return str(exc)
-        return None
-
 
 def _summary(findings: tuple[Finding, ...]) -> Finding:
     failed = [finding for finding in findings if finding.status == "False"]
@@ -246,6 +227,9 @@ def _state(
         message = f"the IntegrationRecords cannot be written: {unwritten[:500]}"
         return State.RECONCILING, "RecordsNotWritten", message
     if problem is None:
+        held_back = next((finding for finding in findings if finding.reason == FORMER_PROFILE_SERVED), None)
+        if held_back is not None:
+            return State.RECONCILING, held_back.reason, held_back.message
         return State.READY, "Validated", "validated, and may serve visits"
     # Only another spec helps against a wrong address; everything else is tried again, or wakes us.
     state = State.STALLED if problem.type is Type.URL_WELL_FORMED else State.RECONCILING
@@ -253,15 +237,26 @@ def _state(
 
 
 def _status(
-    obj: Endpoint, organization: EHRConnectorConfigSpec | None, validated: Validated, now: datetime
+    obj: Endpoint, organization: EHRConnectorConfigSpec | None, validated: Validated, promoted: Finding, now: datetime
 ) -> FhirEndpointStatus:
     """Return the kind's fields; moving values are written only when a condition changed."""
     status = obj.status
     digest = profile_digest(obj.spec, organization) if organization else status.profile_digest
     changes: dict[str, Any] = {"profile_digest": digest}
+    if organization is not None and promoted.reason == "EvidenceComplete":
+        changes["promoted_profile"] = promoted_profile(obj.spec, organization)
     if validated.facts and not _unchanged(obj, validated.findings):
         changes |= validated.facts | {"last_validated": now.replace(microsecond=0)}
     return status.model_copy(update=changes)
+
+
+def _as_served(obj: Endpoint) -> Endpoint:
+    """Return the endpoint as the connector has it: what is validated is what serves."""
+    former = obj.status.promoted_profile
+    standing = find(obj.status.conditions, Type.PROMOTED)
+    if former is None or (standing is not None and standing.reason == "Forced"):
+        return obj
+    return replace(obj, spec=served_spec(obj.spec, former))
 
 
 def _unchanged(obj: Endpoint, findings: tuple[Finding, ...]) -> bool:

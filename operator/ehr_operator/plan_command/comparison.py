@@ -12,7 +12,7 @@ from ehr_api.control import EndpointConfiguration, OrganizationConfiguration
 from ehr_api.meta import FORCE_PROMOTION
 from ehr_api.profile import profile_digest
 from ehr_api.v1alpha1.ehr_connector_config import EHRConnectorConfigSpec
-from ehr_api.v1alpha1.fhir_endpoint import FhirEndpointSpec
+from ehr_api.v1alpha1.fhir_endpoint import FhirEndpointSpec, PromotedProfile
 from ehr_api.v1alpha1.sms_number import SmsNumberSpec, SmsNumberStatus
 from ehr_operator.connector_config.document import configuration
 from ehr_operator.connector_config.reconcile import senders
@@ -32,7 +32,6 @@ from ehr_operator.views import (
     ENDPOINT,
     NUMBER,
     RECORD,
-    condition_reason,
     condition_status,
     config_of,
     endpoints_of,
@@ -129,14 +128,14 @@ def promotion_of(view: View, body: Body) -> Finding:
     organization = config_of(view.objects, body)
     digest = profile_digest(spec, organization) if organization else None
     annotations: Mapping[str, str] = body["metadata"].get("annotations") or {}
-    status = condition_status(body, Type.PROMOTED), condition_reason(body, Type.PROMOTED)
+    former = body["status"].get("promotedProfile")
     return promotion(
         spec,
         _twin(view, body, spec, organization),
         profile_digest=digest,
         evidence=None,
         forced_because=annotations.get(FORCE_PROMOTION, "").strip() or None,
-        was_promoted=status == ("True", "EvidenceComplete") and body["status"].get("profileDigest") == digest,
+        promoted=PromotedProfile.model_validate(former) if former is not None else None,
     )
 
 

@@ -10,6 +10,7 @@ import asyncio
 import json
 import random
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any, Literal
@@ -96,6 +97,16 @@ class Kube:
         """Server-side apply an object that the operator owns; return it as written."""
         key = Key(body["kind"], body["metadata"]["namespace"], body["metadata"]["name"])
         return await self._apply(self._path(key), body)
+
+    async def delete(self, key: Key, uid: str) -> None:
+        """Delete an object that the operator owns, provided that it still is this one; it may be gone already.
+
+        Raises:
+            ConflictError: Another object has the name by now.
+        """
+        options = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"uid": uid}}
+        with suppress(NotFoundError):
+            await self._call("DELETE", self._path(key), body=options)
 
     async def apply_status(self, body: Body) -> Body:
         """Server-side apply a status; with `metadata.resourceVersion` only onto that version of the object.

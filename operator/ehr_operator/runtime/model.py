@@ -222,6 +222,14 @@ class Api(Protocol):
         """Server-side apply an object that the operator owns; return it as written."""
         ...
 
+    async def delete(self, key: Key, uid: str) -> None:
+        """Delete an object that the operator owns, provided that it still is this one; it may be gone already.
+
+        Raises:
+            ConflictError: Another object has the name by now.
+        """
+        ...
+
 
 class Clock(Protocol):
     """The time, injected."""

@@ -252,6 +252,13 @@ class ApiServer:
         self.put(merged({**base, "spec": {}}, body))
         return self.bodies[key]
 
+    async def delete(self, key: Key, uid: str) -> None:
+        body = self.bodies.get(key)
+        if body is not None and body["metadata"]["uid"] != uid:
+            raise ConflictError(str(key))
+        if body is not None:
+            self.remove(key)
+
     def object(self, kind: Kind[SpecT, StatusT], key: Key) -> Object[SpecT, StatusT]:
         """Return what the runtime would hand to a kind: the object as the cache has it."""
         body = self.cache.get(key)

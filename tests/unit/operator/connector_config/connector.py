@@ -12,6 +12,7 @@ from unit.operator.conftest import CONTROL_URL, ApiServer, config_body
 from ehr_api.control import OrganizationConfiguration
 from ehr_clients.http import client
 from ehr_operator.connector_config.reconcile import EHRConnectorConfigKind
+from ehr_operator.integration_record_sightings import Sightings
 from ehr_operator.remotes import HttpRemotes
 from ehr_operator.runtime.model import Finalized, Key, Outcome
 
@@ -80,6 +81,7 @@ class System:
     trusted: bool = True
 
     def __post_init__(self) -> None:
+        self.sightings = Sightings()
         self.http = client(transport=httpx.MockTransport(self.connector.answer))
         self.restart()
 
@@ -90,7 +92,7 @@ class System:
             control_http=self.http,
             communication_http=self.http,
         )
-        self.kind = EHRConnectorConfigKind(self.api, self.api.cache, remotes, lambda pause: pause)
+        self.kind = EHRConnectorConfigKind(self.api, self.api.cache, remotes, lambda pause: pause, self.sightings)
 
     def add(self, **parts: Any) -> Key:
         """Apply the organisation."""

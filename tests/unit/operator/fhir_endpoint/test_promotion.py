@@ -50,7 +50,7 @@ def test_production_is_promoted_only_by_a_launch_and_a_join_on_its_validated_twi
     twin: Twin | None, evidence: Evidence | None, expected: str
 ) -> None:
     spec = FhirEndpointSpec.model_validate(endpoint_spec(**PRODUCTION_SPEC))
-    found = promotion(spec, twin, profile_digest=DIGEST, evidence=evidence, forced_because=None, was_promoted=False)
+    found = promotion(spec, twin, profile_digest=DIGEST, evidence=evidence, forced_because=None, promoted=None)
     assert f"{found.status.value}:{found.reason}" == expected
     assert "'lamna-test'" in found.message
 
@@ -58,13 +58,13 @@ def test_production_is_promoted_only_by_a_launch_and_a_join_on_its_validated_twi
 def test_evidence_of_several_profiles_is_not_added_up() -> None:
     spec = FhirEndpointSpec.model_validate(endpoint_spec(**PRODUCTION_SPEC))
     halves = Evidence(profiles=[*seen(joins=0).profiles, *seen(digest=OTHER, launches=0).profiles])
-    found = promotion(spec, READY_TWIN, profile_digest=DIGEST, evidence=halves, forced_because=None, was_promoted=False)
+    found = promotion(spec, READY_TWIN, profile_digest=DIGEST, evidence=halves, forced_because=None, promoted=None)
     assert found.reason == "AwaitingEvidence"
 
 
 def test_a_test_endpoint_needs_no_promotion() -> None:
     spec = FhirEndpointSpec.model_validate(endpoint_spec())
-    found = promotion(spec, None, profile_digest=DIGEST, evidence=None, forced_because=None, was_promoted=False)
+    found = promotion(spec, None, profile_digest=DIGEST, evidence=None, forced_because=None, promoted=None)
     assert (found.status, found.reason) == ("True", "NotRequired")
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from unit.operator.conftest import conditions, config_body, endpoint_body, merged, number_body
 
 from ehr_api.meta import API_VERSION
-from ehr_api.profile import profile_digest
+from ehr_api.profile import profile_digest, promoted_profile
 from ehr_api.v1alpha1.ehr_connector_config import EHRConnectorConfigSpec
 from ehr_api.v1alpha1.fhir_endpoint import FhirEndpointSpec
 from ehr_operator.fhir_endpoint.records import record_body, records
@@ -62,6 +62,8 @@ def served() -> Bodies:
     for name in ("lamna-test", "lamna-production"):
         spec = FhirEndpointSpec.model_validate(bodies[name]["spec"])
         bodies[name]["status"]["profileDigest"] = profile_digest(spec, organization)
+        if name == "lamna-production":
+            bodies[name]["status"]["promotedProfile"] = promoted_profile(spec, organization).to_api()
         owner = Key("FhirEndpoint", "lamna", name)
         for key, record in records(owner, spec, organization, NUMBER).items():
             body = record_body(key, record, owner, f"uid-of-{name}")
