@@ -7,10 +7,12 @@ Authentication: Asymmetric".
 from __future__ import annotations
 
 import time
+from base64 import urlsafe_b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Annotated
-from urllib.parse import urljoin
+from urllib.parse import urlencode, urljoin, urlsplit
 from uuid import uuid4
 
 import httpx
@@ -59,6 +61,18 @@ class Grant(BaseModel):
         return sorted(set(scopes) - set(self.scope.split()))
 
 
+class LaunchGrant(Grant):
+    """What a launch grants: the token, and the context in which the clinician launched.
+
+    Source: SMART App Launch 2.2, section "Launch context arrives with your access_token".
+    """
+
+    id_token: str | None = Field(default=None, repr=False)
+    patient: str | None = Field(default=None, max_length=64, repr=False)
+    encounter: str | None = Field(default=None, max_length=64, repr=False)
+    need_patient_banner: bool = True
+
+
 class _OAuthError(BaseModel):
     error: str = Field(default="", max_length=128)
 
@@ -73,13 +87,20 @@ async def discover(http: httpx.AsyncClient, base_url: str) -> SmartConfiguration
     address = base + ".well-known/smart-configuration"
     answer = await ask(http, "GET", address, system=SYSTEM, operation="read SMART configuration", headers=_JSON)
     found = parse(check(answer), SmartConfiguration)
+    resolved = {"token_endpoint": _resolved(base, "token_endpoint", found.token_endpoint)}
+    if found.authorization_endpoint is not None:
+        resolved["authorization_endpoint"] = _resolved(base, "authorization_endpoint", found.authorization_endpoint)
+    return found.model_copy(update=resolved)
+
+
+def _resolved(base: str, name: str, address: str) -> str:
     try:
-        endpoint = urljoin(base, found.token_endpoint)
+        endpoint = urljoin(base, address)
     except ValueError:
         endpoint = ""
     if not endpoint.startswith("https://"):
-        raise ContractError(SYSTEM, "read SMART configuration", "token_endpoint is not an https address")
-    return found.model_copy(update={"token_endpoint": endpoint})
+        raise ContractError(SYSTEM, "read SMART configuration", f"{name} is not an https address")
+    return endpoint
 
 
 async def system_token(
@@ -99,6 +120,70 @@ async def system_token(
     }
     answer = await ask(http, "POST", token_endpoint, system=SYSTEM, operation="get token", headers=_JSON, form=form)
     return parse(check(answer, code=_oauth_error(answer)), Grant)
+
+
+def authorize_address(
+    configuration: SmartConfiguration,
+    *,
+    client_id: str,
+    redirect_uri: str,
+    scopes: Sequence[str],
+    base_url: str,
+    launch: str,
+    state: str,
+    nonce: str,
+    code_verifier: str,
+) -> str:
+    """Return where the browser goes to ask the EHR for an authorization code (EHR launch, PKCE S256).
+
+    Raises:
+        ContractError: The server offers no authorization endpoint.
+    """
+    if configuration.authorization_endpoint is None:
+        raise ContractError(SYSTEM, "read SMART configuration", "it has no authorization_endpoint")
+    challenge = urlsafe_b64encode(sha256(code_verifier.encode("ascii")).digest()).rstrip(b"=").decode()
+    query = {
+        "response_type": "code",
+        "client_id": client_id,
+        "redirect_uri": redirect_uri,
+        "scope": " ".join(scopes),
+        "aud": base_url,
+        "launch": launch,
+        "state": state,
+        "nonce": nonce,
+        "code_challenge": challenge,
+        "code_challenge_method": "S256",
+    }
+    joint = "&" if urlsplit(configuration.authorization_endpoint).query else "?"
+    return f"{configuration.authorization_endpoint}{joint}{urlencode(query)}"
+
+
+async def redeem_code(
+    http: httpx.AsyncClient,
+    token_endpoint: str,
+    *,
+    client_id: str,
+    redirect_uri: str,
+    code: str,
+    code_verifier: str,
+    key: SigningKey,
+) -> LaunchGrant:
+    """Return what an authorization code grants (confidential client with an asymmetric key).
+
+    Raises:
+        RefusedError: `code` is the OAuth error, for example invalid_grant.
+        RemoteError: The server gave no usable answer.
+    """
+    form = {
+        "grant_type": "authorization_code",
+        "code": code,
+        "redirect_uri": redirect_uri,
+        "code_verifier": code_verifier,
+        "client_assertion_type": _ASSERTION_TYPE,
+        "client_assertion": _assertion(token_endpoint, client_id, key),
+    }
+    answer = await ask(http, "POST", token_endpoint, system=SYSTEM, operation="redeem code", headers=_JSON, form=form)
+    return parse(check(answer, code=_oauth_error(answer)), LaunchGrant)
 
 
 def _assertion(token_endpoint: str, client_id: str, key: SigningKey) -> str:
