@@ -6,25 +6,28 @@ from typing import Any
 
 from ehr_api.v1alpha1.fhir_endpoint import SmartEndpoints
 from ehr_operator.fhir_endpoint.probes import Observation
-from ehr_operator.fhir_endpoint.verdicts import strings
+from ehr_operator.fhir_endpoint.smart_configuration import strings
 
 
 def facts_of(seen: Observation) -> dict[str, Any]:
-    """Return the fields of status that an observation gives."""
-    capability = seen.metadata.document or {}
-    smart = seen.smart.document or {}
-    return {
-        "fhir_version": _text(capability.get("fhirVersion"), 32),
-        "software": _text(" / ".join(str(capability[key]) for key in ("name", "publisher") if key in capability), 256),
-        "smart": SmartEndpoints(
+    """Return the fields of status that an observation gives; what it did not see is left as it stands."""
+    facts: dict[str, Any] = {}
+    if seen.metadata.certificate_expiry is not None:
+        facts["certificate_expiry"] = seen.metadata.certificate_expiry
+    capability = seen.metadata.document
+    if capability is not None:
+        facts["fhir_version"] = _text(capability.get("fhirVersion"), 32)
+        names = [str(capability[key]) for key in ("name", "publisher") if key in capability]
+        facts["software"] = _text(" / ".join(names), 256)
+    smart = seen.smart.document
+    if smart is not None:
+        facts["smart"] = SmartEndpoints(
             issuer=_text(smart.get("issuer"), 512),
             authorization_endpoint=_text(smart.get("authorization_endpoint"), 512),
             token_endpoint=_text(smart.get("token_endpoint"), 512),
             capabilities=sorted({name[:128] for name in strings(smart.get("capabilities"))})[:100],
-        ),
-        "certificate_expiry": seen.metadata.certificate_expiry,
-        "latency_milliseconds": round(seen.metadata.elapsed_s * 1000),
-    }
+        )
+    return facts
 
 
 def _text(value: Any, limit: int) -> str | None:

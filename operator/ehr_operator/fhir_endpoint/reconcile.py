@@ -17,7 +17,8 @@ from ehr_clients.errors import RemoteError
 from ehr_operator.fhir_endpoint.promotion import FORMER_PROFILE_SERVED, Twin, promotion
 from ehr_operator.fhir_endpoint.record_writer import RecordWriter
 from ehr_operator.fhir_endpoint.validation import PROBE_TYPES, Endpoint, Validated, Validator
-from ehr_operator.fhir_endpoint.verdicts import all_true
+from ehr_operator.fhir_endpoint.verdicts import WARNINGS, all_true
+from ehr_operator.fhir_endpoint.words import interval_text
 from ehr_operator.remotes import Remotes, UntrustedUrlError
 from ehr_operator.runtime.model import FREE, Api, Body, Clock, Failure, Finalized, Key, Note, Objects, Outcome, State
 from ehr_operator.runtime.outcome import standing_findings
@@ -104,7 +105,7 @@ class FhirEndpointKind:
             connector_trouble=self._connector_trouble(obj),
         )
         promoted = await self._promoted(obj, organization, validated)
-        findings = (*validated.findings, _summary(validated.findings), promoted, self._sms_linked(obj))
+        findings = (*validated.findings, _summary(obj.spec, validated.findings), promoted, self._sms_linked(obj))
         unwritten = await self._records.write(obj, organization) if organization is not None else None
         waits = promoted.reason in {"AwaitingEvidence", FORMER_PROFILE_SERVED}
         state, reason, message = _state(obj, organization, findings, unwritten)
@@ -170,24 +171,29 @@ class FhirEndpointKind:
             return false(
                 Type.SMS_LINKED,
                 "SmsNumberNotFound",
-                f"waiting for the SmsNumber '{reference.name}' in this namespace",
+                f"waiting for the SmsNumber '{reference.name}' in this namespace. Author: apply it, or correct smsNumberRef; this"
+                " goes on as soon as it is there",
             )
         if number["spec"]["configRef"]["name"] != obj.spec.config_ref.name:
             return false(
                 Type.SMS_LINKED,
                 "SmsNumberOfOtherConfig",
-                f"the SmsNumber '{reference.name}' belongs to another EHRConnectorConfig: link a number of the same one",
+                f"the SmsNumber '{reference.name}' belongs to another EHRConnectorConfig. Author: link a number of the same one;"
+                " this goes on as soon as that is done",
             )
         if is_deleting(number):
             return false(
                 Type.SMS_LINKED,
                 "SmsNumberBeingDeleted",
-                f"the SmsNumber '{reference.name}' was deleted and serves on only because endpoints link to it: name another"
-                " one in smsNumberRef; the number itself is then kept or released as its deletionPolicy says",
+                f"the SmsNumber '{reference.name}' was deleted and serves on only because endpoints link to it. Author: name"
+                " another one in smsNumberRef; the number itself is then kept or released as its deletionPolicy says",
             )
         if condition_status(number, Type.READY) != "True":
             return false(
-                Type.SMS_LINKED, "SmsNumberNotReady", f"waiting for the SmsNumber '{reference.name}' to be Ready"
+                Type.SMS_LINKED,
+                "SmsNumberNotReady",
+                f"waiting for the SmsNumber '{reference.name}' to be Ready: its own conditions say who must act. This goes on"
+                " as soon as it is",
             )
         return true(Type.SMS_LINKED, "Linked", f"patients are texted from the SmsNumber '{reference.name}'")
 
@@ -199,14 +205,16 @@ class FhirEndpointKind:
         return condition_message(body, Type.CONNECTOR_CONFIGURED)
 
 
-def _summary(findings: tuple[Finding, ...]) -> Finding:
+def _summary(spec: FhirEndpointSpec, findings: tuple[Finding, ...]) -> Finding:
     failed = [finding for finding in findings if finding.status == "False"]
     if failed:
         return false(Type.VALIDATED, failed[0].reason, f"{failed[0].type}: {failed[0].message}")
     waiting = [finding for finding in findings if finding.status != "True"]
     if waiting:
         return unknown(Type.VALIDATED, waiting[0].reason, f"{waiting[0].type}: {waiting[0].message}")
-    return true(Type.VALIDATED, "Validated", "every check passed")
+    warnings = [f"{finding.type} ({finding.reason})" for finding in findings if finding.reason in WARNINGS]
+    but = f", but see {', '.join(warnings)}" if warnings else ""
+    return true(Type.VALIDATED, "Validated", f"every check passed{but}; checked again every {interval_text(spec)}")
 
 
 def _state(
@@ -217,14 +225,21 @@ def _state(
 ) -> tuple[State, str, str]:
     if organization is None:
         name = obj.spec.config_ref.name
-        return State.RECONCILING, "ConfigNotFound", f"waiting for the EHRConnectorConfig '{name}' in this namespace"
+        message = (
+            f"waiting for the EHRConnectorConfig '{name}' in this namespace. Author: apply it, or correct configRef; this goes"
+            " on as soon as it is there"
+        )
+        return State.RECONCILING, "ConfigNotFound", message
     # What failed says more than what could not be looked at because of it.
     problems = sorted(
         (finding for finding in findings if finding.status != "True"), key=lambda one: one.status != "False"
     )
     problem = problems[0] if problems else None
     if unwritten is not None:
-        message = f"the IntegrationRecords cannot be written: {unwritten[:500]}"
+        message = (
+            f"the IntegrationRecords cannot be written: {unwritten[:500]}. Platform team: compare the operator's rights and"
+            " the admission policies with deploy/ and crds/; when it is tried again stands in status.retry"
+        )
         return State.RECONCILING, "RecordsNotWritten", message
     if problem is None:
         held_back = next((finding for finding in findings if finding.reason == FORMER_PROFILE_SERVED), None)
@@ -239,14 +254,15 @@ def _state(
 def _status(
     obj: Endpoint, organization: EHRConnectorConfigSpec | None, validated: Validated, promoted: Finding, now: datetime
 ) -> FhirEndpointStatus:
-    """Return the kind's fields; moving values are written only when a condition changed."""
+    """Return the kind's fields."""
     status = obj.status
     digest = profile_digest(obj.spec, organization) if organization else status.profile_digest
-    changes: dict[str, Any] = {"profile_digest": digest}
+    # What was seen of the server is written when it differs; what differs with every look, when a condition changes too.
+    changes: dict[str, Any] = {"profile_digest": digest} | validated.facts
     if organization is not None and promoted.reason == "EvidenceComplete":
         changes["promoted_profile"] = promoted_profile(obj.spec, organization)
     if validated.facts and not _unchanged(obj, validated.findings):
-        changes |= validated.facts | {"last_validated": now.replace(microsecond=0)}
+        changes |= {"latency_milliseconds": validated.latency_ms, "last_validated": now.replace(microsecond=0)}
     return status.model_copy(update=changes)
 
 
@@ -280,7 +296,7 @@ def _suspended(obj: Endpoint) -> Outcome[FhirEndpointStatus]:
     return Outcome(
         state=State.RECONCILING,
         reason="Suspended",
-        message="spec.suspend is true: nothing is validated or changed",
+        message="spec.suspend is true: nothing is validated or changed. Author: set it to false, and it is looked at at once",
         findings=tuple(
             standing.get(type_) or unknown(type_, "Suspended", "spec.suspend is true: nobody has looked yet")
             for type_ in (*PROBE_TYPES, Type.VALIDATED, Type.PROMOTED, Type.SMS_LINKED)

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import httpx
-from unit.operator.conftest import CONTROL_URL, ApiServer, Clock, config_body
+from unit.operator.conftest import BASE_URL, CONTROL_URL, ApiServer, Clock, config_body
 
 from ehr_api.control import Evidence, ProbeOutcome, ProbeReport, ProbeResult
 from ehr_clients.acs_numbers import PhoneNumbers
 from ehr_clients.control import Control
 from ehr_clients.http import client
-from ehr_operator.fhir_endpoint.probes import EhrProbes, Fetch, Fetched, Observation
+from ehr_operator.fhir_endpoint.probes import Content, EhrProbes, Fetch, Fetched, Observation
 from ehr_operator.fhir_endpoint.reconcile import FhirEndpointKind
 from ehr_operator.fhir_endpoint.validation import Validator
 from ehr_operator.remotes import UntrustedUrlError
@@ -24,6 +24,7 @@ CAPABILITIES: dict[str, Any] = {
     "fhirVersion": "4.0.1",
     "name": "Millennium",
     "publisher": "Oracle Health",
+    "implementation": {"url": BASE_URL},
     "rest": [
         {
             "mode": "server",
@@ -44,12 +45,21 @@ SMART: dict[str, Any] = {
     "code_challenge_methods_supported": ["S256"],
     "grant_types_supported": ["authorization_code", "client_credentials"],
     "token_endpoint_auth_methods_supported": ["private_key_jwt"],
+    "token_endpoint_auth_signing_alg_values_supported": ["RS384", "ES384"],
 }
 
 
 def answered(document: dict[str, Any] | None, **parts: Any) -> Fetched:
     """Return the evidence of an answer, in JSON and with status 200 unless `parts` say otherwise."""
-    usual = Fetched(Fetch.ANSWERED, status=200, media_type="application/fhir+json", document=document, elapsed_s=0.1)
+    usual = Fetched(
+        Fetch.ANSWERED,
+        tls_version="TLSv1.3",
+        status=200,
+        media_type="application/fhir+json",
+        content=Content.EMPTY if document is None else Content.JSON_OBJECT,
+        document=document,
+        elapsed_s=0.1,
+    )
     return replace(usual, **parts)
 
 

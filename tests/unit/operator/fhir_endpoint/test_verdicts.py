@@ -6,14 +6,17 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from unit.operator.conftest import START, endpoint_spec, merged
+from unit.operator.conftest import BASE_URL, START, endpoint_spec, merged
 from unit.operator.fhir_endpoint.ehr import CAPABILITIES, SMART, answered
 
 from ehr_api.conditions import Finding, Type
 from ehr_api.control import ProbeOutcome, ProbeReport, ProbeResult
 from ehr_api.v1alpha1.fhir_endpoint import FhirEndpointSpec
-from ehr_operator.fhir_endpoint.probes import Fetch, Fetched, Observation
-from ehr_operator.fhir_endpoint.verdicts import all_true, keyed_verdicts, network_verdicts, strings, url_verdict
+from ehr_clients.guard import Certificate
+from ehr_operator.fhir_endpoint.keyed import keyed_verdicts
+from ehr_operator.fhir_endpoint.probes import Content, Fetch, Fetched, Observation
+from ehr_operator.fhir_endpoint.smart_configuration import strings
+from ehr_operator.fhir_endpoint.verdicts import all_true, network_verdicts, url_verdict
 
 NETWORK = [Type.DNS_RESOLVED, Type.TLS_TRUSTED, Type.METADATA_OK, Type.SMART_CONFIGURED, Type.LATENCY_OK]
 
@@ -25,7 +28,8 @@ def spec(**changes: Any) -> FhirEndpointSpec:
 def judged(metadata: Fetched, smart: Fetched | None = None, **changes: Any) -> dict[Type, Finding]:
     """Return the network conditions; an unanswered CapabilityStatement stands for both requests, as in the probes."""
     second = smart or (answered(SMART) if metadata.fetch is Fetch.ANSWERED else metadata)
-    found = network_verdicts(spec(**changes), Observation(metadata, second), START)
+    latencies = [metadata.elapsed_s] if metadata.fetch is Fetch.ANSWERED else []
+    found = network_verdicts(spec(**changes), Observation(metadata, second), latencies, START)
     assert [one.type for one in found] == NETWORK
     return {one.type: one for one in found}
 
@@ -89,20 +93,26 @@ def test_a_wrong_address_says_what_to_write_instead(
                 "Unknown:NotReached",
                 "Unknown:NotReached",
             ],
-            "renew the certificate",
+            "EHR team: renew it",
             id="expired certificate",
         ),
         pytest.param(
             Fetched(Fetch.UNREACHABLE, "ConnectTimeout"),
             ["True:Resolved", "Unknown:NotReached", *["False:Unreachable"] * 3],
-            "check that it is up",
+            "EHR team: check that it is up",
             id="no answer",
         ),
         pytest.param(
             Fetched(Fetch.TOO_LARGE, "the answer is longer than 4194304 bytes"),
             ["True:Resolved", "True:Trusted", *["False:AnswerTooLarge"] * 3],
-            "not a FHIR API",
+            "not the address of a FHIR API",
             id="huge answer",
+        ),
+        pytest.param(
+            Fetched(Fetch.COMPRESSED, "the answer is compressed although that was not asked for"),
+            ["True:Resolved", "True:Trusted", *["False:AnswerCompressed"] * 3],
+            "Accept-Encoding: identity",
+            id="compressed answer",
         ),
     ],
 )
@@ -115,55 +125,172 @@ def test_each_way_in_which_a_request_ends_blames_the_check_that_failed(
     assert remedy in blamed.message
 
 
+SHOWN = Certificate(
+    ("other.lamna.example", "*.lamna.example", "a.example", "b.example"),
+    "Lamna Root\nCA",
+    START + timedelta(days=1),
+    START - timedelta(days=3),
+)
+
+
 @pytest.mark.parametrize(
-    ("code", "reason", "remedy"),
+    ("code", "reason", "evidence", "remedy"),
     [
-        (10, "CertificateExpired", "renew"),
-        (18, "AuthorityNotTrusted", "EHR_OPERATOR_CA_FILE"),
-        (19, "AuthorityNotTrusted", "EHR_OPERATOR_CA_FILE"),
-        (20, "AuthorityNotTrusted", "EHR_OPERATOR_CA_FILE"),
-        (21, "AuthorityNotTrusted", "EHR_OPERATOR_CA_FILE"),
-        (62, "CertificateForOtherName", "names in the certificate"),
-        (64, "CertificateForOtherName", "names in the certificate"),
-        (None, "HandshakeFailed", "TLS 1.2"),
-        (9, "HandshakeFailed", "valid certificate"),
+        (9, "CertificateNotYetValid", "before 2026-03-03 09:00 UTC", "compare the clocks"),
+        (10, "CertificateExpired", "expired on 2026-02-27", "EHR team: renew"),
+        (18, "AuthorityNotTrusted", "self-signed (issued by 'Lamna Root?CA')", "EHR_OPERATOR_CA_FILE"),
+        (19, "AuthorityNotTrusted", "self-signed", "EHR_OPERATOR_CA_FILE"),
+        (20, "AuthorityNotTrusted", "an authority that is not trusted", "EHR_OPERATOR_CA_FILE"),
+        (21, "AuthorityNotTrusted", "an authority that is not trusted", "intermediate certificates"),
+        (62, "CertificateForOtherName", "not for 'fhir-test.lamna.example', but for 'other.lamna.example'", "Author: "),
+        (64, "CertificateForOtherName", "'a.example' and 1 more", "names in the certificate"),
+        (7, "HandshakeFailed", "not accepted", "valid certificate"),
     ],
 )
+@pytest.mark.parametrize("shown", [True, False])
 def test_a_certificate_that_is_not_accepted_says_why_and_who_mends_it(
-    code: int | None, reason: str, remedy: str
+    code: int, reason: str, evidence: str, remedy: str, shown: bool
 ) -> None:
-    found = judged(Fetched(Fetch.TLS_FAILED, "not accepted", tls_code=code))[Type.TLS_TRUSTED]
+    seen = Fetched(Fetch.TLS_FAILED, "not accepted", tls_code=code, presented=SHOWN if shown else None)
+    found = judged(seen)[Type.TLS_TRUSTED]
+    assert (found.status, found.reason) == ("False", reason)
+    assert remedy in found.message
+    assert evidence in found.message or not shown
+    assert "\n" not in found.message
+
+
+@pytest.mark.parametrize(
+    ("tls_reason", "reason", "remedy"),
+    [
+        ("TLSV1_ALERT_PROTOCOL_VERSION", "TlsVersionTooOld", "no TLS 1.2 or later"),
+        ("UNSUPPORTED_PROTOCOL", "TlsVersionTooOld", "no TLS 1.2 or later"),
+        ("WRONG_VERSION_NUMBER", "NoTls", "compare host and port in baseURL"),
+        ("SSLV3_ALERT_HANDSHAKE_FAILURE", "HandshakeFailed", "TLS 1.2 or later"),
+        ("", "HandshakeFailed", "TLS 1.2 or later"),
+    ],
+)
+def test_a_handshake_that_fails_tells_an_old_server_from_one_that_speaks_no_tls(
+    tls_reason: str, reason: str, remedy: str
+) -> None:
+    found = judged(Fetched(Fetch.TLS_FAILED, "TLS: failed", tls_reason=tls_reason))[Type.TLS_TRUSTED]
     assert (found.status, found.reason) == ("False", reason)
     assert remedy in found.message
 
 
-@pytest.mark.parametrize(("days", "reason"), [(22, "Trusted"), (20, "CertificateExpiresSoon")])
-def test_a_certificate_is_trusted_to_its_end_and_warned_of_three_weeks_before(days: int, reason: str) -> None:
-    found = judged(answered(CAPABILITIES, certificate_expiry=START + timedelta(days=days)))[Type.TLS_TRUSTED]
+@pytest.mark.parametrize(
+    ("hours", "reason", "words"),
+    [
+        (22 * 24, "Trusted", "TLS 1.3: chain, name and dates"),
+        (21 * 24 - 1, "CertificateExpiresSoon", "on 2026-03-23, in less than 21 days. EHR team: renew it"),
+        (10 * 24, "CertificateExpiresSoon", "in less than 21 days"),
+        (6 * 24, "CertificateExpiresSoon", "in less than 7 days"),
+        (3, "CertificateExpiresSoon", "in less than 1 day."),
+    ],
+)
+def test_a_certificate_is_trusted_to_its_end_and_warned_of_three_weeks_before(
+    hours: int, reason: str, words: str
+) -> None:
+    found = judged(answered(CAPABILITIES, certificate_expiry=START + timedelta(hours=hours)))[Type.TLS_TRUSTED]
     assert (found.status, found.reason) == ("True", reason)
+    assert words in found.message
+
+
+@pytest.mark.parametrize(
+    ("base_url", "words"),
+    [
+        ("https://fhir.lamna.example/fihr/r4", "'/fihr/' looks like a mistyped '/fhir/'"),
+        ("https://fhir.lamna.example/api/FHRI/r4", "'/fhri/' looks like"),
+        ("https://fhir.lamna.example/fhr", "'/fhr/' looks like"),
+        ("https://fhir.lamna.example/fhiir/r4", "'/fhiir/' looks like"),
+        ("https://fhir.lamna.example/fhjr/r4", "'/fhjr/' looks like"),
+        ("https://fhir.lamna.example/r4/metadata", "ends in '/metadata'"),
+        ("https://fhir.lamna.example/r4/.well-known/smart-configuration/", "ends in '/.well-known"),
+        ("https://fhir.lamna.example/stu3/x", "'/stu3/' names another FHIR version"),
+        ("https://fhir.lamna.example//r4", "two slashes"),
+        ("https://fhir-ehr.cerner.com/r4", "the tenant id"),
+        ("https://fhir-ehr.cerner.com/r4/ec2458f2-1e24-41c8-b71b-0e701af7583", "the tenant id"),
+        ("https://fhir-open.cerner.com/r4/ec2458f2-1e24-41c8-b71b-0e701af7583d", "grants no tokens"),
+        ("https://fhir-myrecord.cerner.com/r4/ec2458f2-1e24-41c8-b71b-0e701af7583d", "grants no system access"),
+    ],
+)
+def test_an_address_that_looks_mistyped_is_warned_of_and_tried_all_the_same(base_url: str, words: str) -> None:
+    found = url_verdict(spec(baseURL=base_url), claimed_by=None)
+    assert (found.status, found.reason) == ("True", "AddressLooksWrong")
+    assert words in found.message
+    assert "Author: compare it with what the EHR team gave you" in found.message
+
+
+@pytest.mark.parametrize(
+    "base_url",
+    [
+        "https://fhir-ehr.cerner.com/r4/ec2458f2-1e24-41c8-b71b-0e701af7583d",
+        "https://fhir-ehr-code.cerner.com/r4/ec2458f2-1e24-41c8-b71b-0e701af7583d/",
+        "https://lamnahealthcare.com/fhir/auth/connect-ocurprd-oauth/api/FHIR/R4",
+        "https://fhir.lamna.example",
+        "https://fhir.lamna.example/fire/hair",
+    ],
+)
+def test_a_usual_address_raises_no_suspicion(base_url: str) -> None:
+    assert url_verdict(spec(baseURL=base_url), claimed_by=None).reason == "WellFormed"
+
+
+@pytest.mark.parametrize(
+    ("change", "reason", "words"),
+    [
+        ({"implementation": {"url": f"{BASE_URL}/"}}, "CapabilityStatementOk", "FHIR 4.0.1"),
+        ({"implementation": {"url": BASE_URL.replace(".example/", ".example:443/")}}, "CapabilityStatementOk", ""),
+        ({"implementation": None}, "CapabilityStatementOk", ""),
+        ({"implementation": "x"}, "CapabilityStatementOk", ""),
+        (
+            {"implementation": {"url": "https://u:p@other.example/r4?k=s3cret"}},
+            "AddressDiffers",
+            "'https://other.example/r4'",
+        ),
+        ({"implementation": {"url": "https://["}}, "AddressDiffers", "'what is no address'"),
+        ({"publisher": "Cerner"}, "CapabilityStatementOk", ""),
+        ({"publisher": None}, "CapabilityStatementOk", ""),
+        ({"publisher": "Epic\x1b[31m"}, "OtherPublisher", "'Epic?[31m'"),
+    ],
+)
+def test_a_server_that_may_be_another_than_was_meant_is_warned_of(change: Any, reason: str, words: str) -> None:
+    found = judged(answered(merged(CAPABILITIES, change)))[Type.METADATA_OK]
+    assert (found.status, found.reason) == ("True", reason)
+    assert words in found.message
+    assert "s3cret" not in found.message
 
 
 @pytest.mark.parametrize(
     ("metadata", "reason", "remedy"),
     [
-        (answered(None, status=302), "Redirected", "address of the API itself"),
+        (answered(None, status=302, redirect_host="login.example"), "Redirected", "to 'login.example' (status 302)"),
+        (answered(None, status=307), "Redirected", "address of the API itself"),
+        (answered(None, status=401), "SignInDemanded", "Author: baseURL is not the address"),
         (answered(None, status=403), "TenantRefused", "tenant id in baseURL"),
         (answered(None, status=404), "NotFound", "before /metadata"),
-        (answered(None, status=401), "ServerError", "ask the EHR's operator"),
-        (answered(None, status=429), "ServerError", "tried again by itself"),
-        (answered(None, status=500), "ServerError", "tried again by itself"),
-        (answered(None, media_type="text/html"), "NotJson", "not a FHIR API"),
+        (answered(None, status=410), "NotFound", "before /metadata"),
+        (answered(None, status=406), "ServerError", "status 406"),
+        (answered(None, status=429), "ServerError", "EHR team, if it stays"),
+        (answered(None, status=500), "ServerError", "EHR team, if it stays"),
+        (answered(None, media_type="text/html", content=Content.HTML), "HtmlPage", "a web page (text/html)"),
+        (answered(None, content=Content.BROKEN_JSON), "BrokenJson", "cut off or badly made"),
+        (answered(None, content=Content.NOT_UTF8, charset="utf-16"), "WrongCharset", "charset utf-16"),
+        (answered(None, content=Content.NOT_UTF8), "WrongCharset", "no charset stated"),
+        (answered(None, content=Content.OTHER_JSON), "NotJson", "not an object"),
+        (answered(None, content=Content.OTHER, media_type="application/fhir+xml"), "NotJson", "application/fhir+xml"),
+        (answered(None, media_type=""), "NotJson", "answered with nothing (no media type)"),
         (answered({"resourceType": "Conformance", "fhirVersion": "1.0.2"}), "Dstu2Server", "use the R4 address"),
         (answered({"resourceType": "CapabilityStatement", "fhirVersion": "1.0.2"}), "Dstu2Server", "R4"),
-        (answered({"resourceType": "OperationOutcome"}), "NotACapabilityStatement", "not a FHIR API"),
-        (answered({}), "NotACapabilityStatement", "not a FHIR API"),
+        (answered({"resourceType": "OperationOutcome"}), "NotACapabilityStatement", "not the address of a FHIR API"),
+        (answered({}), "NotACapabilityStatement", "not the address of a FHIR API"),
+        (answered({**CAPABILITIES, "fhirVersion": "4.3.0\n"}), "WrongFhirVersion", "FHIR 4.3.0?"),
+        (answered({**CAPABILITIES, "fhirVersion": None}), "WrongFhirVersion", "does not state"),
         (answered({**CAPABILITIES, "fhirVersion": "3.0.2"}), "WrongFhirVersion", "4.0.1 (R4) is needed"),
         (answered({**CAPABILITIES, "rest": []}), "InteractionsMissing", "patch, read, search-type"),
-        (answered({**CAPABILITIES, "rest": "none"}), "InteractionsMissing", "ask the EHR's operator"),
+        (answered({**CAPABILITIES, "rest": "none"}), "InteractionsMissing", "EHR team: enable it"),
         (
             answered({**CAPABILITIES, "rest": [{"resource": [None, 7, {"type": "Patient"}]}]}),
             "InteractionsMissing",
-            "ask",
+            "EHR team",
         ),
     ],
 )
@@ -189,13 +316,26 @@ def test_patch_is_needed_only_where_something_is_written_back(changes: Any, stat
     ("change", "reason", "names"),
     [
         ({"authorization_endpoint": None}, "EndpointMissing", "authorization_endpoint"),
-        ({"token_endpoint": "http://fhir.example/token"}, "EndpointMissing", "token_endpoint"),
+        ({"authorization_endpoint": ["https://x.example"]}, "EndpointMissing", "authorization_endpoint"),
+        ({"token_endpoint": None, "authorization_endpoint": ""}, "EndpointMissing", "token_endpoint"),
+        ({"capabilities": ["launch-ehr", "sso-openid-connect"]}, "EndpointMissing", "jwks_uri"),
+        ({"token_endpoint": "http://fhir.example/token"}, "EndpointNotHttps", "token_endpoint"),
+        ({"issuer": "http://fhir.example"}, "EndpointNotHttps", "issuer"),
+        ({"introspection_endpoint": "javascript:alert(1)"}, "EndpointNotHttps", "introspection_endpoint"),
+        ({"revocation_endpoint": "https://["}, "EndpointNotHttps", "revocation_endpoint"),
         ({"code_challenge_methods_supported": ["plain"]}, "PkceMissing", "S256"),
-        ({"code_challenge_methods_supported": None}, "PkceMissing", "S256"),
+        ({"code_challenge_methods_supported": None}, "PkceMissing", "has no list code_challenge_methods_supported"),
+        ({"code_challenge_methods_supported": ["S256", "plain"]}, "PlainPkceOffered", "offer S256 alone"),
         ({"capabilities": ["launch-standalone"]}, "EhrLaunchMissing", "launch-ehr"),
         ({"capabilities": "launch-ehr"}, "EhrLaunchMissing", "launch-ehr"),
+        ({"grant_types_supported": ["client_credentials"]}, "CodeGrantMissing", "authorization_code"),
         ({"grant_types_supported": ["authorization_code"]}, "SystemAccessMissing", "client_credentials"),
         ({"token_endpoint_auth_methods_supported": []}, "KeyAuthenticationMissing", "private_key_jwt"),
+        (
+            {"token_endpoint_auth_signing_alg_values_supported": ["RS256"]},
+            "SigningAlgorithmMissing",
+            "neither ES384 nor RS384",
+        ),
     ],
 )
 def test_a_smart_configuration_that_lacks_something_names_it(change: Any, reason: str, names: str) -> None:
@@ -206,10 +346,25 @@ def test_a_smart_configuration_that_lacks_something_names_it(change: Any, reason
 
 
 @pytest.mark.parametrize(
+    "change",
+    [
+        {"token_endpoint": "token", "authorization_endpoint": "/authorize"},
+        {"token_endpoint_auth_signing_alg_values_supported": None},
+        {"token_endpoint_auth_signing_alg_values_supported": ["ES384"]},
+        {"issuer": None},
+    ],
+)
+def test_a_smart_configuration_may_leave_out_what_the_specification_leaves_open(change: Any) -> None:
+    found = judged(answered(CAPABILITIES), answered(merged(SMART, change)))
+    assert found[Type.SMART_CONFIGURED].status == "True"
+
+
+@pytest.mark.parametrize(
     ("smart", "reason"),
     [
         (answered(None, status=404), "NotFound"),
-        (answered(None, media_type="text/html"), "NotJson"),
+        (answered(None, media_type="text/html", content=Content.HTML), "HtmlPage"),
+        (Fetched(Fetch.COMPRESSED, "compressed"), "AnswerCompressed"),
         (Fetched(Fetch.UNREACHABLE, "ReadTimeout"), "Unreachable"),
         (Fetched(Fetch.TOO_LARGE, "too long"), "AnswerTooLarge"),
     ],
@@ -235,23 +390,23 @@ def test_a_slow_answer_is_measured_against_the_stated_limit(elapsed_s: float, li
 
 _TOKEN = {
     ProbeOutcome.PASSED: ("True", "Granted", ""),
-    ProbeOutcome.UNREACHABLE: ("False", "Unreachable", "check that the connector may reach"),
+    ProbeOutcome.UNREACHABLE: ("False", "Unreachable", "Platform team: check that the connector may reach"),
     ProbeOutcome.REFUSED: ("False", "Refused", "JWKS URL"),
-    ProbeOutcome.TENANT_REFUSED: ("False", "TenantRefused", "enabled for it"),
+    ProbeOutcome.TENANT_REFUSED: ("False", "TenantRefused", "EHR team: enable the app"),
     ProbeOutcome.NOT_FOUND: ("False", "NotFound", "under baseURL"),
-    ProbeOutcome.SERVER_ERROR: ("False", "ServerError", "tried again by itself"),
+    ProbeOutcome.SERVER_ERROR: ("False", "ServerError", "EHR team, if it stays"),
     ProbeOutcome.UNEXPECTED_ANSWER: ("False", "UnexpectedAnswer", "not what the standard asks"),
     ProbeOutcome.SCOPES_MISSING: ("False", "ScopesMissing", "system/Patient.read"),
-    ProbeOutcome.NOT_CONFIGURED: ("Unknown", "NotReached", "no key yet"),
+    ProbeOutcome.NOT_CONFIGURED: ("Unknown", "NotReached", "no key to sign with yet"),
     ProbeOutcome.NOT_RUN: ("Unknown", "NotReached", "earlier check failed"),
 }
 _SEARCH = {
     ProbeOutcome.PASSED: ("True", "SearchOk", "appointments.locations"),
-    ProbeOutcome.UNREACHABLE: ("False", "Unreachable", "check that the connector may reach"),
+    ProbeOutcome.UNREACHABLE: ("False", "Unreachable", "Platform team: check that the connector may reach"),
     ProbeOutcome.REFUSED: ("False", "Refused", "compare appointments.locations"),
-    ProbeOutcome.TENANT_REFUSED: ("False", "TenantRefused", "enabled for it"),
+    ProbeOutcome.TENANT_REFUSED: ("False", "TenantRefused", "EHR team: enable the app"),
     ProbeOutcome.NOT_FOUND: ("False", "NotFound", "under baseURL"),
-    ProbeOutcome.SERVER_ERROR: ("False", "ServerError", "tried again by itself"),
+    ProbeOutcome.SERVER_ERROR: ("False", "ServerError", "EHR team, if it stays"),
     ProbeOutcome.UNEXPECTED_ANSWER: ("False", "UnexpectedAnswer", "not what the standard asks"),
     ProbeOutcome.SCOPES_MISSING: ("Unknown", "NotReached", "no token"),
     ProbeOutcome.NOT_CONFIGURED: ("Unknown", "NotReached", "no token"),
