@@ -258,10 +258,10 @@ def _status(
     status = obj.status
     digest = profile_digest(obj.spec, organization) if organization else status.profile_digest
     # What was seen of the server is written when it differs; what differs with every look, when a condition changes too.
-    changes: dict[str, Any] = {"profile_digest": digest} | validated.facts
+    changes: dict[str, Any] = {"profile_digest": digest} | (validated.facts or {})
     if organization is not None and promoted.reason == "EvidenceComplete":
         changes["promoted_profile"] = promoted_profile(obj.spec, organization)
-    if validated.facts and not _unchanged(obj, validated.findings):
+    if validated.facts is not None and not _unchanged(obj, validated.findings):
         changes |= {"latency_milliseconds": validated.latency_ms, "last_validated": now.replace(microsecond=0)}
     return status.model_copy(update=changes)
 

@@ -86,8 +86,8 @@ class Validated:
 
     findings: tuple[Finding, ...]
     """One for each of `PROBE_TYPES`."""
-    facts: dict[str, Any]
-    """The fields of status that a look of this process gave; empty before the first."""
+    facts: dict[str, Any] | None
+    """The fields of status that the last look gave; None where what stands is kept."""
     latency_ms: int | None
     """95th percentile of the last looks of this process."""
     failures: int
@@ -133,7 +133,7 @@ class Validator:
         url = verdicts.url_verdict(obj.spec, claimed_by=claimed_by)
         if url.status != "True":
             return Validated(
-                (url, *_unlooked("UrlNotWellFormed", "not looked at: see UrlWellFormed")), {}, None, 0, 0.0
+                (url, *_unlooked("UrlNotWellFormed", "not looked at: see UrlWellFormed")), None, None, 0, 0.0
             )
         memory = self._remembered(obj)
         now = self._monotonic()
@@ -142,7 +142,7 @@ class Validator:
             await self._look(obj, memory)
         network = memory.network
         if network is None:
-            return Validated(_standing(obj), {}, None, 0, memory.due_at - now)
+            return Validated(_standing(obj), None, None, 0, memory.due_at - now)
         if verdicts.all_true(network):
             keyed, asked = await self._keyed(obj, organization, memory, connector_trouble)
         else:
@@ -153,9 +153,9 @@ class Validator:
         findings = (url, *(with_next_look(finding, obj.spec) for finding in (*network, *keyed)))
         if looked or asked:
             self._plan_next(obj, memory, findings)
-        facts = memory.facts
+        facts: dict[str, Any] | None = memory.facts
         if _patient(obj, memory, findings):
-            findings, facts = _standing(obj), {}
+            findings, facts = _standing(obj), None
         else:
             findings = tuple(_kept_words(obj, finding) for finding in findings)
         due_at = memory.due_at
