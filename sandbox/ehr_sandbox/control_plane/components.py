@@ -26,6 +26,12 @@ Source: cmd/kube-controller-manager/names/controller_names.go of Kubernetes 1.37
 # about a hundred bytes.
 _ETCD_URL = "unix://etcd.sock"
 _PEER_URL = "unix://peer.sock"
+_MEMBER = {
+    "name": "local",
+    "initial-cluster": f"local={_PEER_URL}",
+    "initial-advertise-peer-urls": _PEER_URL,
+}
+"""Who etcd is: its data must be of the same member."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,18 +45,28 @@ class Component:
 def etcd(assets: Assets, data_dir: Path) -> Component:
     """A member alone, which listens on Unix sockets in the data folder: nobody else reaches it, and no port is taken."""
     flags = {
-        "name": "local",
+        **_MEMBER,
         "data-dir": str(data_dir / "etcd"),
         "listen-client-urls": _ETCD_URL,
         "advertise-client-urls": _ETCD_URL,
         "listen-peer-urls": _PEER_URL,
-        "initial-advertise-peer-urls": _PEER_URL,
-        "initial-cluster": f"local={_PEER_URL}",
         "log-level": "warn",
         # The data outlives no crash of this machine anyway.
         "unsafe-no-fsync": "true",
     }
     return _component(assets, Binary.ETCD, flags)
+
+
+def etcd_restore(etcdutl: Path, snapshot: Path, into: Path) -> tuple[str, ...]:
+    """The command that makes a data folder of etcd from a snapshot.
+
+    Revisions go on above all that anybody may have seen, and older ones count as compacted: whoever watches has to list
+    again. Without that, a watch would be silent until the counter has caught up.
+
+    Source: https://etcd.io/docs/v3.6/op-guide/recovery/#restoring-with-revision-bump
+    """
+    flags = {**_MEMBER, "data-dir": str(into), "bump-revision": "1000000000", "mark-compacted": "true"}
+    return (str(etcdutl), "snapshot", "restore", str(snapshot), *(f"--{name}={value}" for name, value in flags.items()))
 
 
 def kube_apiserver(assets: Assets, data_dir: Path, credentials: Credentials, port: int) -> Component:

