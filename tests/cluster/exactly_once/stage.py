@@ -124,6 +124,11 @@ class Stage:
         """The address of a resource of ours."""
         return f"/apis/{GROUP}/{VERSION}/namespaces/{self.namespace}/{plural}" + (f"/{name}" if name else "")
 
+    async def make_namespace(self) -> None:
+        """Create the namespace, unless it is there."""
+        answer = await self.house.admin.post("/api/v1/namespaces", json={"metadata": {"name": self.namespace}})
+        assert answer.status_code in {201, 409}, answer.text
+
     async def organization(self) -> None:
         """Apply the organisation, whose numbers are in this run's own resource."""
         config = sample("config")
@@ -241,7 +246,7 @@ async def staged(
         )
         stage = Stage(house, namespace, acs_url, acs, kubeconfig, log, ledger)
         ledger.kill = stage.kill
-        await stage.call("POST", "/api/v1/namespaces", {"metadata": {"name": namespace}})
+        await stage.make_namespace()
         stack.push_async_callback(stage.clear)
         if owned:
             (await acs.post("/_sandbox/state", json={"own": list(owned)})).raise_for_status()

@@ -1,0 +1,114 @@
+"""The cluster is lost with all that etcd held; Git and the provider's list give the same numbers back."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncGenerator, Iterator
+from pathlib import Path
+
+import pytest
+from cluster.exactly_once.nursery import Nursery
+from cluster.exactly_once.stage import House, Stage, opened, staged
+from cluster.runtime.conftest import apply_crds
+
+from ehr_sandbox.control_plane.assets import Assets
+from ehr_sandbox.control_plane.cluster import ControlPlane, running_control_plane
+from ehr_sandbox.control_plane.progress import PlainProgress
+from ehr_sandbox.control_plane.recovery import lose_everything
+
+NAMES = ("front-desk", "reminders", "surgery")
+OLD = ("+18335550101", "+18445550102")
+
+
+@pytest.fixture
+def doomed(assets: Assets) -> Iterator[ControlPlane]:
+    """A control plane of the test's own, which it wipes."""
+    with running_control_plane(progress=PlainProgress(sys.stderr), assets=assets) as running:
+        apply_crds(running)
+        yield running
+
+
+@pytest.fixture
+async def doomed_house(doomed: ControlPlane, nursery: Nursery, tmp_path: Path) -> AsyncGenerator[House]:
+    async with opened(doomed, nursery, tmp_path) as house:
+        yield house
+
+
+async def _apply(stage: Stage) -> None:
+    """Apply what is in Git, all at once."""
+    await stage.make_namespace()
+    await asyncio.gather(stage.organization(), *(stage.number(name) for name in NAMES))
+
+
+async def _held(stage: Stage) -> dict[str, str]:
+    """Wait until every number is Ready and return who has which."""
+    held: dict[str, str] = {}
+    for name in NAMES:
+        await stage.ready(name)
+        body = await stage.look(name)
+        assert body is not None
+        held[name] = body["status"]["phoneNumber"]
+    return held
+
+
+async def test_after_the_loss_of_the_whole_cluster_the_same_numbers_come_back_and_nothing_is_bought(
+    doomed_house: House,
+) -> None:
+    async with staged(doomed_house, owned=OLD) as stage:
+        await _apply(stage)
+        stage.start()
+        before = await _held(stage)
+        assert len(set(before.values())) == len(NAMES), "no two have the same"
+        (bought,) = (await stage.truth())["purchases"]
+        assert set(before.values()) == {*OLD, bought["phoneNumber"]}
+        assert stage.operator is not None
+        stage.kill()
+        await stage.operator.gone()
+
+        await asyncio.to_thread(lose_everything, doomed_house.control_plane)
+        apply_crds(doomed_house.control_plane)
+        await _apply(stage)
+        stage.start()
+        after = await _held(stage)
+
+        assert sorted(after.values()) == sorted(before.values())
+        truth = await stage.truth()
+        assert truth["purchases"] == [bought]
+        assert sorted(truth["owned"]) == sorted(before.values())
+        for name in NAMES:
+            body = await stage.look(name)
+            assert body is not None
+            assert body["status"]["adopted"] is True
+
+
+async def test_an_operator_that_lives_through_the_loss_adopts_too(doomed_house: House) -> None:
+    async with staged(doomed_house, owned=OLD) as stage:
+        await _apply(stage)
+        stage.start()
+        before = await _held(stage)
+
+        await asyncio.to_thread(lose_everything, doomed_house.control_plane)
+        apply_crds(doomed_house.control_plane)
+        await _apply(stage)
+        if not (stage.operator and stage.operator.alive):
+            stage.start()  # as a kubelet would: it may well end when its Lease is gone
+        after = await _held(stage)
+
+        assert sorted(after.values()) == sorted(before.values())
+        assert len((await stage.truth())["purchases"]) == 1
+
+
+async def test_those_that_are_applied_together_never_have_the_same_number(house: House) -> None:
+    async def play() -> None:
+        async with staged(house, owned=OLD[:1]) as stage:
+            stage.start()
+            await _apply(stage)
+
+            held = await _held(stage)
+
+            assert len(set(held.values())) == len(NAMES)
+            assert OLD[0] in held.values()
+            assert len((await stage.truth())["purchases"]) == len(NAMES) - 1
+
+    await asyncio.gather(*(play() for _ in range(4)))
