@@ -36,6 +36,8 @@ class Action(StrEnum):
     ENDPOINT_ACTIVATED = "EndpointActivated"
     ENDPOINT_DEACTIVATED = "EndpointDeactivated"
     PROMOTION_LOST = "PromotionLost"
+    PROFILE_HELD_BACK = "ProfileHeldBack"
+    """Production goes on as it was promoted; what the input asks of it takes effect once that is proved on Test."""
     BASE_URL_CLAIMED = "BaseUrlClaimed"
     RECORD_CREATED = "RecordCreated"
     RECORD_CHANGED = "RecordChanged"

@@ -7,7 +7,8 @@ from typing import Any
 
 from ehr_api.conditions import Type
 from ehr_api.v1alpha1.fhir_endpoint import Environment, FhirEndpointSpec
-from ehr_operator.fhir_endpoint.records import record_keys, records
+from ehr_operator.fhir_endpoint.promotion import FORMER_PROFILE_SERVED
+from ehr_operator.fhir_endpoint.records import overlap_s, record_keys, records, sms_record_key
 from ehr_operator.plan_command.comparison import Comparison, View
 from ehr_operator.plan_command.effect import Action, Change, Effect
 from ehr_operator.runtime.model import Body, Key
@@ -45,6 +46,12 @@ def _service(comparison: Comparison, key: Key, before: Body | None, after: Body 
         yield _effect(
             after, Action.ENDPOINT_ACTIVATED, f"visits may be held: {condition_message(after, Type.PROMOTED)}"
         )
+    if after is not None and _holds_back(after) and (before is None or not _holds_back(before)):
+        yield _effect(after, Action.PROFILE_HELD_BACK, condition_message(after, Type.PROMOTED))
+
+
+def _holds_back(body: Body) -> bool:
+    return condition_reason(body, Type.PROMOTED) == FORMER_PROFILE_SERVED
 
 
 def _active(view: View, key: Key) -> bool:
@@ -178,22 +185,37 @@ def _records(comparison: Comparison, key: Key, before: Body | None, after: Body 
         return
     spec = FhirEndpointSpec.model_validate(after["spec"])
     sender, pending = _sender(comparison, before, after)
-    for record, desired in records(key, spec, organization, sender).items():
+    for record, desired in records(key, spec, organization, sender or pending).items():
         if record not in standing:
-            message = "it has to be copied into the EHR"
-            if before is None or config_of(comparison.before.objects, before) is None:
-                yield _record_effect(after, record, Action.RECORD_CREATED, message)
+            if _is_news(comparison, key, record, before):
+                waits = pending is not None and record == sms_record_key(key)
+                when = f", once SmsNumber '{_reference(after)}' holds a number" if waits else ""
+                yield _record_effect(after, record, Action.RECORD_CREATED, f"it has to be copied into the EHR{when}")
             continue
-        changes = _differences(
-            standing[record]["spec"], desired.to_api() | ({"senderNumber": pending} if pending else {})
-        )
+        changes = _differences(standing[record]["spec"], desired.to_api())
         if changes:
-            message = "it has to be copied into the EHR again"
+            message = f"it has to be copied into the EHR again{_overlap(spec)}"
             yield _record_effect(after, record, Action.RECORD_CHANGED, message, destructive=True, changes=changes)
+    sms = sms_record_key(key)
+    if sms in standing and spec.sms_number_ref is None:
+        message = "it is removed with the link to the number: take it out of the EHR"
+        yield _record_effect(after, sms, Action.RECORD_REMOVED, message, destructive=True)
+
+
+def _is_news(comparison: Comparison, endpoint: Key, record: Key, before: Body | None) -> bool:
+    """Return whether a record that does not stand comes with this apply; one that was lost comes back by itself."""
+    if before is None or config_of(comparison.before.objects, before) is None:
+        return True
+    return record == sms_record_key(endpoint) and _reference(before) is None
+
+
+def _overlap(spec: FhirEndpointSpec) -> str:
+    hours = overlap_s(spec) / 3600
+    return f"; the old one stays valid for {hours:g} hours" if hours else "; the old one is void at once"
 
 
 def _sender(comparison: Comparison, before: Body | None, after: Body) -> tuple[str | None, str | None]:
-    """Return the sender number of the records, and in its place a word where a number is yet to come."""
+    """Return the number in the record of kind Sms, and in its place a word where a number is yet to come."""
     number = number_of(comparison.after.objects, after)
     if number is None or number["spec"]["configRef"] != after["spec"]["configRef"]:
         return None, None

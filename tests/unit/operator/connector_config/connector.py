@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 from unit.operator.conftest import CONTROL_URL, ApiServer, config_body
 
-from ehr_api.control import OrganizationConfiguration
+from ehr_api.control import Evidence, OrganizationConfiguration
 from ehr_clients.http import client
 from ehr_operator.connector_config.reconcile import EHRConnectorConfigKind
 from ehr_operator.integration_record_sightings import Sightings
@@ -31,6 +31,9 @@ class HeldByConnector:
     change_after_reading: dict[str, Any] = field(default_factory=dict[str, Any])
     """What somebody else writes into the document right after it was read."""
     requests: list[str] = field(default_factory=list[str])
+    """The methods of the requests about the configuration, in order."""
+    evidence: Evidence = field(default_factory=Evidence)
+    asked_for_evidence: int = 0
 
     @property
     def digest(self) -> str:
@@ -38,6 +41,9 @@ class HeldByConnector:
 
     def answer(self, request: httpx.Request) -> httpx.Response:
         """Answer one request."""
+        if request.url.path.endswith("/evidence") and not self.down:
+            self.asked_for_evidence += 1
+            return _answer(200, self.evidence.to_api())
         self.requests.append(request.method)
         if self.down:
             raise httpx.ConnectError("down", request=request)

@@ -51,7 +51,10 @@ def test_text_marks_what_is_destructive_and_shows_both_values() -> None:
 
     lines = as_text(effects).splitlines()
 
-    assert "! RecordChanged  IntegrationRecord/lamna-test-provider: it has to be copied into the EHR again" in lines
+    assert (
+        "! RecordChanged  IntegrationRecord/lamna-test-provider: it has to be copied into the EHR again; the"
+        " old one stays valid for 336 hours"
+    ) in lines
     assert "spec.clientID: lamna-clinician -> another" in {line.strip() for line in lines}
     assert lines[-1] == "1 RecordChanged. 1 destructive (!)."
     assert json.loads(as_json(effects))["destructive"] is True

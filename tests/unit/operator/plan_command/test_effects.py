@@ -11,8 +11,11 @@ from unit.operator.plan_command.cluster import NUMBER, Bodies, planned, producti
 from ehr_operator.plan_command.effect import Action, Change, Effect
 
 RECORDS_OF_BOTH = {
-    f"lamna-{environment}-{by}" for environment in ("test", "production") for by in ("patient", "provider")
+    f"lamna-{environment}-{by}"
+    for environment in ("test", "production")
+    for by in ("patient", "provider", "device-test")
 }
+SMS_OF_BOTH = {"lamna-test-sms", "lamna-production-sms"}
 CONSENT = {"spec": {"smsNotifications": {"consent": {"attendeesHaveConsented": None}}}}
 
 
@@ -35,7 +38,7 @@ def test_on_an_empty_cluster_everything_is_new_and_nothing_destructive() -> None
         ("ConfigurationSent", "lamna"),
         ("NumberBought", "lamna-sms"),
         *((action, f"lamna-{name}") for action in ("EndpointAdded", "LinkAdded") for name in ("test", "production")),
-        *(("RecordCreated", name) for name in RECORDS_OF_BOTH),
+        *(("RecordCreated", name) for name in RECORDS_OF_BOTH | SMS_OF_BOTH),
     }
     assert not any(effect.destructive for effect in effects)
     assert {effect.organization for effect in effects} == {"lamna/lamna"}
@@ -58,15 +61,15 @@ def test_on_an_empty_cluster_everything_is_new_and_nothing_destructive() -> None
         ),
         pytest.param(
             {"lamna": {"spec": {"visits": {"helpPhone": "+18005550111"}}}},
-            {("ConfigurationChanged", "lamna"), ("PromotionLost", "lamna-production")},
-            True,
-            id="visit settings are part of the profile: Production has to prove itself again",
+            {("ConfigurationChanged", "lamna")},
+            False,
+            id="visit settings are part of the profile, and yet Production that was promoted serves on",
         ),
         pytest.param(
             {"lamna_production": {"spec": {"appointments": {"virtualVisitTypes": ["Video Visit", "Tele"]}}}},
-            {("PromotionLost", "lamna-production")},
-            True,
-            id="a visit type more in Production alone takes its promotion",
+            {("ProfileHeldBack", "lamna-production")},
+            False,
+            id="a visit type more in Production is held back until it is proved on Test",
         ),
         pytest.param(
             {"lamna_test": {"spec": {"appointments": {"virtualVisitTypes": ["Video Visit", "Tele"]}}}},
@@ -85,7 +88,7 @@ def test_on_an_empty_cluster_everything_is_new_and_nothing_destructive() -> None
             {
                 ("LinkRemoved", "lamna-test"),
                 ("SmsLost", "lamna-test"),
-                *changed({"lamna-test-patient", "lamna-test-provider"}),
+                ("RecordRemoved", "lamna-test-sms"),
             },
             True,
             id="an endpoint without its number texts nobody",
@@ -96,7 +99,6 @@ def test_on_an_empty_cluster_everything_is_new_and_nothing_destructive() -> None
                 ("ConfigurationChanged", "lamna"),
                 ("SmsLost", "lamna-test"),
                 ("SmsLost", "lamna-production"),
-                ("PromotionLost", "lamna-production"),
             },
             True,
             id="texts switched off are lost at every endpoint",
@@ -220,7 +222,7 @@ def test_prune_takes_an_endpoint_its_records_and_its_link_away() -> None:
 
     assert told(effects) == {
         *((action, "lamna-production") for action in ("EndpointDeactivated", "LinkRemoved", "SmsLost")),
-        *(("RecordRemoved", f"lamna-production-{by}") for by in ("patient", "provider")),
+        *(("RecordRemoved", f"lamna-production-{by}") for by in ("patient", "provider", "device-test", "sms")),
     }
     assert all(effect.destructive for effect in effects if effect.action is not Action.NUMBER_KEPT)
 
@@ -328,8 +330,47 @@ def test_a_link_to_a_number_that_is_yet_to_come_costs_texts_until_then() -> None
 
     assert the(effects, Action.LINK_CHANGED).changes == (Change("spec.smsNumberRef.name", "lamna-sms", "second"),)
     assert "until SmsNumber 'second' holds a number" in the(effects, Action.SMS_LOST).message
-    record = next(effect for effect in effects if effect.key.name == "lamna-test-patient")
+    record = next(effect for effect in effects if effect.key.name == "lamna-test-sms")
     assert record.changes == (Change("spec.senderNumber", NUMBER, "(of SmsNumber 'second', once it holds one)"),)
+
+
+@pytest.mark.parametrize(("known", "words"), [(True, ""), (False, ", once SmsNumber 'lamna-sms' holds a number")])
+def test_a_new_link_brings_a_record_with_the_number(known: bool, words: str) -> None:
+    live = unlinked(served())
+    for name in SMS_OF_BOTH:
+        del live[name]
+    if not known:
+        del live["lamna-sms"]["status"]["phoneNumber"]
+
+    effects = planned(written(live, lamna_test={"spec": {"smsNumberRef": {"name": "lamna-sms"}}}), live)
+
+    record = the(effects, Action.RECORD_CREATED)
+    assert (record.key.name, record.destructive) == ("lamna-test-sms", False)
+    assert record.message == f"it has to be copied into the EHR{words}"
+
+
+@pytest.mark.parametrize(
+    ("overlap", "words"),
+    [(None, "stays valid for 336 hours"), ("48h", "stays valid for 48 hours"), ("0s", "the old one is void at once")],
+)
+def test_a_changed_record_says_how_long_the_old_one_stays_valid(overlap: str | None, words: str) -> None:
+    spec = {"smart": {"clinicianClientID": "another"}, "records": {"overlap": overlap} if overlap else None}
+
+    effects = planned(written(served(), lamna_test={"spec": spec}), served())
+
+    assert words in the(effects, Action.RECORD_CHANGED).message
+
+
+def test_a_profile_that_is_held_back_is_told_once_with_the_way_out() -> None:
+    spec = {"appointments": {"writeBackLinks": False}}
+    live = served()
+
+    effect = the(planned(written(live, lamna_production={"spec": spec}), live), Action.PROFILE_HELD_BACK)
+
+    assert "visits go on with the visit types, write-back" in effect.message
+    assert "differ from the FhirEndpoint 'lamna-test': make both alike" in effect.message
+    live["lamna-production"] = merged(live["lamna-production"], {"spec": spec})
+    assert "ProfileHeldBack" not in {action for action, _ in told(planned(written(live), live))}
 
 
 def test_a_base_url_is_claimed_once_in_an_organisation() -> None:
@@ -359,6 +400,7 @@ def test_a_base_url_is_claimed_once_in_a_connector() -> None:
 def test_a_forced_promotion_activates_production() -> None:
     live = served()
     live["lamna-production"]["status"]["conditions"] = conditions(Validated="True", Promoted="False:AwaitingEvidence")
+    del live["lamna-production"]["status"]["promotedProfile"]
     annotated = {"metadata": {"annotations": {"ehrconnector.io/force-promotion": "go-live"}}}
 
     effects = planned(written(live, lamna_production=annotated), live)
@@ -374,5 +416,6 @@ def test_an_annotation_that_git_had_and_has_no_more_goes() -> None:
         "kubectl.kubernetes.io/last-applied-configuration": f'{{"metadata":{{"annotations":{{{forced}}}}}}}',
     }
     live["lamna-production"]["status"]["conditions"] = conditions(Validated="True", Promoted="True:Forced")
+    del live["lamna-production"]["status"]["promotedProfile"]
 
     assert the(planned(written(live), live), Action.PROMOTION_LOST).destructive
