@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import event
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy import Table, event
+from sqlalchemy.dialects.postgresql import Insert as PostgresqlInsert
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import Insert as SqliteInsert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 _READS = "ehr_reads"
 _BUSY_MS = 10_000
@@ -26,6 +31,11 @@ def open_database(url: str) -> AsyncEngine:
 def reading(engine: AsyncEngine) -> AsyncEngine:
     """Return the same engine for transactions that only read: in SQLite they wait for no writer."""
     return engine.execution_options(**{_READS: True})
+
+
+def insert_for(connection: AsyncConnection) -> Callable[[Table], SqliteInsert] | Callable[[Table], PostgresqlInsert]:
+    """Return `insert` of the connection's database: only those of the databases know what to do on a conflict."""
+    return postgresql_insert if connection.dialect.name == "postgresql" else sqlite_insert
 
 
 def _configure_sqlite(connection: Any, _record: Any) -> None:

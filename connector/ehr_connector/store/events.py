@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import Row, func, select
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from ehr_connector.store.database import reading
+from ehr_connector.store.database import insert_for, reading
 from ehr_connector.store.schema import visit_event
 from ehr_connector.visits.events import Kind, VisitEvent
 
@@ -45,7 +43,7 @@ class Events:
         self, connection: AsyncConnection, visit: str, events: Iterable[VisitEvent]
     ) -> Sequence[VisitEvent]:
         """Do as `record`, in a transaction of the caller's."""
-        insert = postgresql_insert if connection.dialect.name == "postgresql" else sqlite_insert
+        insert = insert_for(connection)
         new: list[VisitEvent] = []
         for event in events:
             statement = (

@@ -7,11 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy import Row, select, update
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
-from ehr_connector.store.database import reading
+from ehr_connector.store.database import insert_for, reading
 from ehr_connector.store.schema import visit
 
 
@@ -79,7 +77,7 @@ class Visits:
         if standing is not None and all(getattr(standing, key) == value for key, value in values.items()):
             return standing
         async with self._engine.begin() as connection:
-            statement = _insert(connection)(visit).values(visit=row.visit, recorded_at=self._now(), **values)
+            statement = insert_for(connection)(visit).values(visit=row.visit, recorded_at=self._now(), **values)
             await connection.execute(statement.on_conflict_do_update(index_elements=["visit"], set_=values))
             found = (await connection.execute(select(visit).where(visit.c.visit == row.visit))).one()
         return _visit(found)
@@ -93,10 +91,6 @@ class Visits:
         }
         async with self._engine.begin() as connection:
             await connection.execute(update(visit).where(visit.c.visit == name).values(**values))
-
-
-def _insert(connection: AsyncConnection):  # noqa: ANN202 (one of two classes of SQLAlchemy's)
-    return postgresql_insert if connection.dialect.name == "postgresql" else sqlite_insert
 
 
 def _visit(row: Row[tuple[object, ...]]) -> VisitRow:

@@ -16,6 +16,8 @@ class Kind(StrEnum):
 
     LINK_SENT = "link_sent"
     """`code` is a Channel."""
+    MOVED = "moved"
+    """The EHR gave the appointment another time."""
     OPENED = "opened"
     """The patient used the page: touched it or pressed a key, so that no scanner of links counts."""
     DEVICE_TEST = "device_test"
@@ -84,6 +86,8 @@ class Stage(StrEnum):
 
     NOT_SENT = "not_sent"
     LINK_SENT = "link_sent"
+    MOVED = "moved"
+    """The EHR gave the appointment another time."""
     OPENED = "opened"
     JOINING = "joining"
     IN_LOBBY = "in_lobby"

@@ -1,0 +1,145 @@
+"""Access to each FHIR base URL: guarded connections that are shared for a while, and tokens that are asked for once.
+
+Nothing that was read is kept here but tokens and SMART configurations, in memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import TypeVar
+
+from ehr_clients.errors import RefusedError
+from ehr_clients.fhir import Fhir
+from ehr_clients.guard import GuardedTransport, Network, Resolve, system_resolve
+from ehr_clients.http import Http, client
+from ehr_clients.smart import SigningKey, SmartConfiguration, discover, system_token
+from ehr_connector.directory import Site
+
+_Found = TypeVar("_Found")
+
+_CONNECTION_S = 300.0
+"""A connection goes to the address that was checked when it was made; a moved server is found after this time."""
+_FAREWELL_S = 60.0
+"""A connection that was replaced is closed after this time: no call lasts longer."""
+_DISCOVERED_S = 600.0
+_EARLY_S = 30.0
+"""A token is renewed this long before it expires."""
+_TOKEN_S = 300.0
+"""Life of a token whose server does not say (SMART Backend Services: at most 300 s)."""
+
+
+@dataclass(slots=True)
+class _Remote:
+    """What is known of one base URL."""
+
+    http: Http
+    made_s: float
+    configuration: SmartConfiguration | None = None
+    discovered_s: float = 0.0
+    token: str | None = field(default=None, repr=False)
+    token_ends_s: float = 0.0
+    token_for: tuple[str, tuple[str, ...]] = ("", ())
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+class EhrAccess:
+    """Gives FHIR clients with a system token, and connections for launches."""
+
+    def __init__(
+        self,
+        tls: ssl.SSLContext,
+        allowed: Sequence[Network],
+        signing_key: Callable[[], SigningKey],
+        monotonic: Callable[[], float],
+        resolve: Resolve = system_resolve,
+    ) -> None:
+        self._tls = tls
+        self._allowed = allowed
+        self._signing_key = signing_key
+        self._monotonic = monotonic
+        self._resolve = resolve
+        self._remotes: dict[str, _Remote] = {}
+        self._leaving: set[asyncio.Task[None]] = set()
+
+    async def call(self, site: Site, ask: Callable[[Fhir], Awaitable[_Found]]) -> _Found:
+        """Return what `ask` gives with a system token; once more with a fresh token when the EHR refuses the token.
+
+        Raises:
+            RemoteError: What `ask` raises, or no token was granted.
+            KeysError: There is no key to sign with.
+        """
+        remote = self._remote(site)
+        try:
+            return await ask(await self._fhir(remote, site))
+        except RefusedError as exc:
+            if exc.status != HTTPStatus.UNAUTHORIZED:
+                raise
+            remote.token = None
+        return await ask(await self._fhir(remote, site))
+
+    async def smart_configuration(self, site: Site) -> SmartConfiguration:
+        """Return the SMART configuration of a site, at most ten minutes old.
+
+        Raises:
+            RemoteError: The server gave no usable answer.
+        """
+        remote = self._remote(site)
+        async with remote.lock:
+            return await self._configuration(remote, site)
+
+    def http(self, site: Site) -> Http:
+        """Return a guarded client for this site; it must not be closed."""
+        return self._remote(site).http
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        for task in self._leaving:
+            task.cancel()
+        for remote in self._remotes.values():
+            await remote.http.aclose()
+
+    async def _fhir(self, remote: _Remote, site: Site) -> Fhir:
+        endpoint = site.endpoint
+        wanted = (endpoint.system_client_id, tuple(endpoint.system_scopes))
+        async with remote.lock:
+            if remote.token is None or remote.token_for != wanted or self._monotonic() >= remote.token_ends_s:
+                configuration = await self._configuration(remote, site)
+                key = self._signing_key()
+                grant = await system_token(
+                    remote.http, configuration.token_endpoint, endpoint.system_client_id, key, endpoint.system_scopes
+                )
+                life_s = _TOKEN_S if grant.expires_in is None else float(grant.expires_in)
+                remote.token, remote.token_for = grant.access_token, wanted
+                remote.token_ends_s = self._monotonic() + max(life_s - _EARLY_S, 0.0)
+            return Fhir(remote.http, endpoint.base_url, remote.token)
+
+    async def _configuration(self, remote: _Remote, site: Site) -> SmartConfiguration:
+        if remote.configuration is None or self._monotonic() - remote.discovered_s > _DISCOVERED_S:
+            remote.configuration = await discover(remote.http, site.endpoint.base_url)
+            remote.discovered_s = self._monotonic()
+        return remote.configuration
+
+    def _remote(self, site: Site) -> _Remote:
+        remote = self._remotes.get(site.base_url)
+        if remote is None:
+            remote = self._remotes[site.base_url] = _Remote(self._client(), self._monotonic())
+        elif self._monotonic() - remote.made_s > _CONNECTION_S:
+            task = asyncio.create_task(_close_later(remote.http), name="close a replaced connection")
+            self._leaving.add(task)
+            task.add_done_callback(self._leaving.discard)
+            remote.http, remote.made_s = self._client(), self._monotonic()
+        return remote
+
+    def _client(self) -> Http:
+        return client(transport=GuardedTransport(tls=self._tls, allowed=self._allowed, resolve=self._resolve))
+
+
+async def _close_later(http: Http) -> None:
+    try:
+        await asyncio.sleep(_FAREWELL_S)
+    finally:
+        await http.aclose()

@@ -1,0 +1,32 @@
+"""What may be used once: whoever writes the row first has it, in every replica."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from sqlalchemy import delete
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from ehr_connector.store.database import insert_for
+from ehr_connector.store.schema import single_use
+
+
+class SingleUse:
+    """Claims of keyed digests (`SecretKeys.name`)."""
+
+    def __init__(self, engine: AsyncEngine, now: Callable[[], datetime]) -> None:
+        self._engine = engine
+        self._now = now
+
+    async def claim(self, token: str, expires_at: datetime) -> bool:
+        """Return whether this is the first use of `token`; it is remembered until `expires_at`."""
+        async with self._engine.begin() as connection:
+            statement = insert_for(connection)(single_use).values(token=token, expires_at=expires_at)
+            statement = statement.on_conflict_do_nothing().returning(single_use.c.token)
+            return (await connection.execute(statement)).scalar_one_or_none() is not None
+
+    async def forget_expired(self) -> None:
+        """Remove what could not be used any more anyway."""
+        async with self._engine.begin() as connection:
+            await connection.execute(delete(single_use).where(single_use.c.expires_at < self._now()))

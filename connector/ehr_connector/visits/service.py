@@ -1,0 +1,254 @@
+"""What the patient's and the clinician's pages can do with a visit.
+
+The EHR is asked each time: a link is alive while the EHR says that its appointment is. Only what says nothing about the
+patient is written down.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from http import HTTPStatus
+from typing import Protocol
+
+from ehr_api.control import OrganizationConfiguration
+from ehr_clients.errors import RefusedError, RemoteError
+from ehr_clients.fhir import Fhir
+from ehr_clients.fhir_model import Appointment
+from ehr_connector.directory import Directory, Site
+from ehr_connector.ehr.access import EhrAccess
+from ehr_connector.keys.files import KeysError
+from ehr_connector.keys.secret import SecretKeys
+from ehr_connector.store.events import Events
+from ehr_connector.store.guests import Guests
+from ehr_connector.store.visits import Meeting, VisitRow, Visits
+from ehr_connector.visits.booking import Access, Booking, VisitKind, access, booking
+from ehr_connector.visits.events import Channel, DeviceTestResult, Kind, VisitEvent
+from ehr_connector.visits.links import JoinLink, LinkError, Links, Role
+from ehr_connector.visits.recent import Recent
+
+_REPEAT_S = 60
+"""The same thing told again within this time (seconds) is told once."""
+_RECENT_S = 5.0
+"""How long an appointment is believed to be as it was read."""
+_GUESTS = {Role.GUEST: "guest", Role.INTERPRETER: "interpreter"}
+
+
+class Meetings(Protocol):
+    """The Teams meetings of visits (`ehr_connector.teams.meetings`)."""
+
+    async def ensure(
+        self, organization: OrganizationConfiguration, row: VisitRow, co_organizers: Sequence[str] = ()
+    ) -> Meeting:
+        """Return the meeting of a visit, made if need be."""
+        ...
+
+    async def patient_address(self, organization: OrganizationConfiguration, meeting: Meeting) -> str:
+        """Return where a patient's browser goes."""
+        ...
+
+
+class JoinRefusedError(Exception):
+    """The link opens nothing now; the look says why."""
+
+    def __init__(self, look: Look) -> None:
+        super().__init__(look.access)
+        self.look = look
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What the page behind a link shows. It names no person."""
+
+    access: Access
+    role: Role
+    organization_name: str
+    department: str | None = None
+    start: datetime | None = None
+    opens_at: datetime | None = None
+    closes_at: datetime | None = None
+    time_zone: str = "UTC"
+    help_phone: str | None = None
+    emergency_notice: str | None = None
+    moved: bool = False
+    visit: str | None = None
+
+
+class VisitService:
+    """Visits, by link and by booking."""
+
+    def __init__(
+        self,
+        *,
+        directory: Directory,
+        ehr: EhrAccess,
+        secret: SecretKeys,
+        links: Links,
+        visits: Visits,
+        events: Events,
+        guests: Guests,
+        meetings: Meetings,
+        now: Callable[[], datetime],
+        monotonic: Callable[[], float],
+    ) -> None:
+        self._directory = directory
+        self._ehr = ehr
+        self._secret = secret
+        self._links = links
+        self._visits = visits
+        self._events = events
+        self._guests = guests
+        self._meetings = meetings
+        self._now = now
+        self._recent: Recent[tuple[bytes, str], Appointment] = Recent(_RECENT_S, monotonic)
+
+    def name(self, site: Site, appointment_id: str) -> str:
+        """Return the name that a visit has everywhere outside memory."""
+        return self._secret.name("visit", site.base_url, appointment_id)
+
+    async def look(self, token: str) -> Look:
+        """Return what the page behind a link shows.
+
+        Raises:
+            LinkError: It is no link of ours, or its endpoint is not served any more.
+        """
+        return (await self._seen(token))[0]
+
+    async def opened(self, token: str) -> None:
+        """Note that the patient uses the page."""
+        look, _ = await self._seen(token)
+        await self._note(look, Kind.OPENED)
+
+    async def device_test(self, token: str, result: DeviceTestResult) -> None:
+        """Note how the patient's device test ended."""
+        look, _ = await self._seen(token)
+        await self._note(look, Kind.DEVICE_TEST, result)
+
+    async def join(self, token: str) -> str:
+        """Return the address in Teams to which the browser goes.
+
+        Raises:
+            LinkError: As for `look`.
+            JoinRefusedError: The link opens nothing now.
+            TeamsError: There is no meeting to be had.
+        """
+        look, found = await self._seen(token)
+        early_provider = look.role is Role.PROVIDER and look.access is Access.EARLY
+        if found is None or not (look.access is Access.OPEN or early_provider):
+            raise JoinRefusedError(look)
+        row = await self.record(found)
+        organization = found.site.organization
+        meeting = await self._meetings.ensure(organization, row)
+        if look.role is Role.PROVIDER:
+            await self._note(look, Kind.PROVIDER_JOINING)
+            return meeting.join_web_url
+        await self._note(look, Kind.JOINING)
+        return await self._meetings.patient_address(organization, meeting)
+
+    async def record(self, found: Booking, kind: VisitKind = VisitKind.PATIENT) -> VisitRow:
+        """Write down that there is this visit, and that it was moved when it was."""
+        row = self.row(found, kind)
+        standing = await self._visits.get(row.visit)
+        written = await self._visits.put(row)
+        if standing is not None and standing.starts_at != row.starts_at:
+            key = f"moved {row.starts_at.isoformat()}"
+            await self._events.record(row.visit, [VisitEvent(key, Kind.MOVED, self._now())])
+        return written
+
+    def row(self, found: Booking, kind: VisitKind = VisitKind.PATIENT) -> VisitRow:
+        """Return a booking as it is written down."""
+        site = found.site
+        parts = (found.appointment_id,) if kind is VisitKind.PATIENT else (found.appointment_id, kind.value)
+        return VisitRow(
+            visit=self._secret.name("visit", site.base_url, *parts),
+            namespace=site.namespace,
+            name=site.organization_name,
+            endpoint=site.endpoint.name,
+            environment=site.endpoint.environment.value,
+            profile_digest=site.endpoint.profile_digest,
+            department=found.department.name,
+            kind=kind.value,
+            starts_at=found.start,
+            ends_at=found.end,
+        )
+
+    def link(self, found: Booking, role: Role, number: int = 0) -> str:
+        """Return the address of a link of a visit."""
+        link = JoinLink(found.site.tag, found.appointment_id, role, number)
+        return self._links.url(found.site.organization.public_url, link)
+
+    async def sent(self, found: Booking, channel: Channel) -> None:
+        """Note that the patient's link was sent."""
+        row = await self.record(found)
+        now = self._now()
+        event = VisitEvent(f"sent {channel} {now.timestamp():.3f}", Kind.LINK_SENT, now, channel.value)
+        await self._events.record(row.visit, [event])
+
+    async def read(self, site: Site, appointment_id: str) -> Booking | None:
+        """Return a visit as the EHR has it, or None when it has no such virtual visit.
+
+        Raises:
+            RemoteError, KeysError: The EHR gave no usable answer.
+        """
+
+        async def ask(fhir: Fhir) -> Appointment:
+            return await fhir.appointment(appointment_id)
+
+        try:
+            key = (site.tag, appointment_id)
+            appointment = await self._recent.get(key, lambda: self._ehr.call(site, ask))
+        except RefusedError as exc:
+            if exc.status in {HTTPStatus.NOT_FOUND, HTTPStatus.GONE}:
+                return None
+            raise
+        return booking(site, appointment)
+
+    async def _seen(self, token: str) -> tuple[Look, Booking | None]:
+        link = self._links.read(token)
+        site = await self._directory.by_tag(link.site_tag)
+        if site is None:
+            raise LinkError
+        visit = self.name(site, link.appointment)
+        guest = _GUESTS.get(link.role)
+        if guest is not None and not await self._guests.is_alive(visit, link.number, guest):
+            return _bare(site, Access.GONE, link.role), None
+        if not site.endpoint.active:
+            return _bare(site, Access.INACTIVE, link.role), None
+        try:
+            found = await self.read(site, link.appointment)
+        except (RemoteError, KeysError):
+            return _bare(site, Access.UNAVAILABLE, link.role), None
+        if found is None:
+            return _bare(site, Access.GONE, link.role), None
+        look = replace(
+            _bare(site, access(found, self._now()), link.role),
+            department=found.department.display_name,
+            start=found.start,
+            opens_at=found.opens_at,
+            closes_at=found.closes_at,
+            moved=any(event.kind is Kind.MOVED for event in await self._events.of(visit)),
+            visit=visit,
+        )
+        return look, found
+
+    async def _note(self, look: Look, kind: Kind, code: str | None = None) -> None:
+        """Note something of the patient's visit; guests and dead links leave no trace."""
+        patient = look.role is Role.PATIENT or kind is Kind.PROVIDER_JOINING
+        if look.visit is None or not patient or look.access not in {Access.EARLY, Access.OPEN}:
+            return
+        now = self._now()
+        key = f"{kind} {code or ''} {int(now.timestamp()) // _REPEAT_S}"
+        await self._events.record(look.visit, [VisitEvent(key, kind, now, code)])
+
+
+def _bare(site: Site, seen: Access, role: Role) -> Look:
+    visits = site.organization.visits
+    return Look(
+        access=seen,
+        role=role,
+        organization_name=site.organization.display_name,
+        time_zone=site.endpoint.appointments.time_zone,
+        help_phone=visits.help_phone if visits else None,
+        emergency_notice=visits.emergency_notice if visits else None,
+    )

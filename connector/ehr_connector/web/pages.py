@@ -1,0 +1,206 @@
+"""Everything that a person sees in a browser: templates, their language, and the headers that keep a page to itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from pathlib import Path
+from urllib.parse import urlencode
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import HTMLResponse, Response
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.exceptions import HTTPException
+
+from ehr_connector.web.assets import Assets
+from ehr_connector.web.correlation import correlation_id
+from ehr_connector.web.locales import N_, Language, Locales
+
+FOLDER = Path(__file__).parents[1] / "templates"
+_DEVICES = "camera=(self), microphone=(self), speaker-selection=(self)"
+_NO_DEVICES = "camera=(), microphone=(), speaker-selection=()"
+_NEVER = "geolocation=(), payment=(), usb=(), browsing-topics=()"
+
+
+class Pages:
+    """Renders the templates."""
+
+    def __init__(self, locales: Locales, assets: Assets, folder: Path = FOLDER) -> None:
+        self.locales = locales
+        self._environments = {language.tag: _environment(language, assets, folder) for language in locales.languages}
+
+    def language(self, request: Request, locale: str | None = None) -> Language:
+        """Return the language of the answer: `locale` (a tag), or `?lang=`, or the browser's."""
+        chosen = locale or request.query_params.get("lang")
+        return self.locales.choose(chosen, request.headers.get("accept-language"))
+
+    def render(
+        self,
+        request: Request,
+        name: str,
+        context: Mapping[str, object],
+        *,
+        status: int = 200,
+        locale: str | None = None,
+        frame_ancestors: Sequence[str] = (),
+        form_targets: Sequence[str] = (),
+        devices: bool = False,
+        path: str | None = None,
+    ) -> HTMLResponse:
+        """Return a page.
+
+        Args:
+            request: What is answered; it chooses the language.
+            name: File name of the template.
+            context: What the template shows. Every page also has `language`, `languages` and `correlation_id`.
+            status: HTTP status.
+            locale: Tag of a language that goes before the browser's choice.
+            frame_ancestors: Origins that may embed the page; none by default.
+            form_targets: Origins to which a form of the page may lead, also by a redirect.
+            devices: Whether the page may use camera and microphone.
+            path: Where the page can be had again, for the language chooser; the request's own path by default.
+        """
+        language = self.language(request, locale)
+        asked = request.query_params.get("lang")
+        common = {
+            "language": language,
+            "languages": self._choices(request, path or request.url.path),
+            "lang_query": f"?lang={language.tag}" if asked == language.tag else "",
+            "correlation_id": correlation_id.get(),
+        }
+        content = self._environments[language.tag].get_template(name).render({**common, **context})
+        headers = {
+            "Content-Language": language.tag,
+            "Content-Security-Policy": content_security_policy(frame_ancestors, form_targets),
+            "Permissions-Policy": f"{_DEVICES if devices else _NO_DEVICES}, {_NEVER}",
+            "Vary": "Accept-Language",
+        }
+        return HTMLResponse(content, status, headers)
+
+    def error(
+        self,
+        request: Request,
+        *,
+        title: str,
+        text: str,
+        remedy: str,
+        status: int,
+        audience: str | None = None,
+        help_phone: str | None = None,
+        values: Mapping[str, object] | None = None,
+        retry_url: str | None = None,
+        locale: str | None = None,
+        frame_ancestors: Sequence[str] = (),
+        path: str | None = None,
+    ) -> HTMLResponse:
+        """Return the one page for everything that went wrong; it ends with the correlation id.
+
+        Args:
+            request: What is answered.
+            title: What is wrong, in a few words. This and the next three are msgids (mark them with `N_`).
+            text: What is wrong, in a sentence or two.
+            remedy: What the reader can do.
+            status: HTTP status.
+            audience: Who has to act, when it is not the reader.
+            help_phone: Whom to call.
+            values: What replaces `%(name)s` in the texts.
+            retry_url: Where to try again, when that can help.
+            locale: See `render`.
+            frame_ancestors: See `render`.
+            path: See `render`.
+        """
+        language = self.language(request, locale)
+        told = dict(values or {})
+        context = {
+            "title": language.text(title, **told),
+            "text": language.text(text, **told),
+            "remedy": language.text(remedy, **told),
+            "audience": language.text(audience, **told) if audience else None,
+            "help_phone": help_phone,
+            "retry_url": retry_url,
+        }
+        return self.render(
+            request,
+            "error.html",
+            context,
+            status=status,
+            locale=locale,
+            frame_ancestors=frame_ancestors,
+            path=path,
+        )
+
+    def _choices(self, request: Request, path: str) -> Sequence[tuple[Language, str]]:
+        """Return each language with the address of this page in it."""
+        kept = [(key, value) for key, value in request.query_params.multi_items() if key != "lang"]
+        return [(one, f"{path}?{urlencode([*kept, ('lang', one.tag)])}") for one in self.locales.languages]
+
+
+def content_security_policy(frame_ancestors: Sequence[str] = (), form_targets: Sequence[str] = ()) -> str:
+    """Return the policy of a page: our own origin alone, nothing inline, framed by nobody who is not named."""
+    return "; ".join(
+        [
+            "default-src 'none'",
+            "style-src 'self'",
+            "script-src 'self'",
+            "img-src 'self'",
+            "connect-src 'self'",
+            "media-src 'self' blob:",
+            " ".join(["form-action 'self'", *form_targets]),
+            "base-uri 'none'",
+            f"frame-ancestors {' '.join(frame_ancestors) or "'none'"}",
+        ]
+    )
+
+
+def answer_pages(app: FastAPI, pages: Pages, prefixes: Sequence[str]) -> None:
+    """Answer refusals under `prefixes` with a page when a browser asks; everything else as it was answered before.
+
+    To be called after `answer_problems`.
+    """
+    before = {kind: app.exception_handlers[kind] for kind in (HTTPException, RequestValidationError)}
+
+    async def answer(request: Request, exc: Exception) -> Response:
+        if request.url.path.startswith(tuple(prefixes)) and "text/html" in request.headers.get("accept", ""):
+            status = exc.status_code if isinstance(exc, HTTPException) else HTTPStatus.BAD_REQUEST
+            return refusal(pages, request, status)
+        kind = HTTPException if isinstance(exc, HTTPException) else RequestValidationError
+        answered = before[kind](request, exc)  # pyright: ignore[reportArgumentType] (Starlette's union has a WebSocket too)
+        assert not isinstance(answered, Response)  # noqa: S101 (ours are coroutines)
+        result = await answered
+        assert result is not None  # noqa: S101 (only a WebSocket's handler returns nothing)
+        return result
+
+    for kind in before:
+        app.add_exception_handler(kind, answer)
+
+
+def refusal(pages: Pages, request: Request, status: int) -> HTMLResponse:
+    """Return the page for a request that no page answers."""
+    if status in {HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED}:
+        return pages.error(
+            request,
+            title=N_("There is no such page"),
+            text=N_("The address is not one of ours, or a part of it is missing."),
+            remedy=N_("Open the link in your message again, or copy the whole of it into the address bar."),
+            status=status,
+        )
+    return pages.error(
+        request,
+        title=N_("This did not work"),
+        text=N_("The page could not be shown."),
+        remedy=N_("Go back and try again. If it happens again, tell your clinic the reference number below."),
+        status=status,
+    )
+
+
+def _environment(language: Language, assets: Assets, folder: Path) -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(folder),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals.update(_=language.text, asset=assets.url)
+    return environment
