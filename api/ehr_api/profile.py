@@ -49,8 +49,8 @@ def promoted_profile(endpoint: FhirEndpointSpec, organization: EHRConnectorConfi
     return PromotedProfile(
         digest=profile_digest(endpoint, organization),
         virtual_visit_types=endpoint.appointments.virtual_visit_types,
-        write_back_links=bool(endpoint.appointments.write_back_links),
-        write_back_arrival=bool(endpoint.appointments.write_back_arrival),
+        write_back_links=endpoint.appointments.write_back_links,
+        write_back_arrival=endpoint.appointments.write_back_arrival,
         departments=endpoint.departments,
         texts=endpoint.sms_number_ref is not None,
     )
@@ -62,21 +62,20 @@ def served_spec(endpoint: FhirEndpointSpec, promoted: PromotedProfile) -> FhirEn
     What is no part of the profile (locations, client ids, names of departments) is served as it is desired, and so is the
     end of texting: whoever unlinks a number wants silence. The very same object is returned where nothing is held back.
     """
-    appointments = endpoint.appointments.model_copy(
-        update={
-            "virtual_visit_types": promoted.virtual_visit_types,
-            "write_back_links": promoted.write_back_links,
-            "write_back_arrival": promoted.write_back_arrival,
-        }
-    )
-    former = endpoint.model_copy(update={"departments": promoted.departments})
-    changes: dict[str, Any] = {"appointments": appointments}
-    if _shape(former) != _shape(endpoint):
+    desired = endpoint.appointments
+    appointments: dict[str, Any] = {}
+    if sorted(desired.virtual_visit_types) != sorted(promoted.virtual_visit_types):
+        appointments["virtual_visit_types"] = promoted.virtual_visit_types
+    if bool(desired.write_back_links) != bool(promoted.write_back_links):
+        appointments["write_back_links"] = promoted.write_back_links
+    if bool(desired.write_back_arrival) != bool(promoted.write_back_arrival):
+        appointments["write_back_arrival"] = promoted.write_back_arrival
+    changes: dict[str, Any] = {"appointments": desired.model_copy(update=appointments)} if appointments else {}
+    if _shape(endpoint) != _shape(endpoint.model_copy(update={"departments": promoted.departments})):
         changes["departments"] = promoted.departments
-    if not promoted.texts:
+    if endpoint.sms_number_ref is not None and not promoted.texts:
         changes["sms_number_ref"] = None
-    served = endpoint.model_copy(update=changes)
-    return endpoint if _of_endpoint(served) == _of_endpoint(endpoint) else served
+    return endpoint.model_copy(update=changes) if changes else endpoint
 
 
 def _of_endpoint(endpoint: FhirEndpointSpec) -> dict[str, Any]:

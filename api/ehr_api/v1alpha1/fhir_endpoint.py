@@ -185,8 +185,8 @@ class PromotedProfile(ApiModel):
     virtual_visit_types: Annotated[list[Annotated[str, Field(max_length=128)]], Field(max_length=50)] = Field(
         description="As in spec.appointments."
     )
-    write_back_links: bool = Field(description="As in spec.appointments.")
-    write_back_arrival: bool = Field(description="As in spec.appointments.")
+    write_back_links: bool | None = Field(default=None, description="As in spec.appointments.")
+    write_back_arrival: bool | None = Field(default=None, description="As in spec.appointments.")
     departments: Annotated[list[Department], Field(max_length=50)] = Field(description="As in spec.")
     texts: bool = Field(description="Whether an SmsNumber was linked.")
 

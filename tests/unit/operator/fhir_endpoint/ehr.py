@@ -93,6 +93,8 @@ class Connector:
     down: bool = False
     trusted: bool = True
     asked: list[str] = field(default_factory=list[str])
+    expected: list[str] = field(default_factory=list[str])
+    """The probe digests of the requests for probes."""
 
     def __post_init__(self) -> None:
         self._http = client(transport=httpx.MockTransport(self._answer))
@@ -115,6 +117,7 @@ class Connector:
             raise httpx.ConnectError("down", request=request)
         if request.url.path.endswith("/evidence"):
             return _json(200, self.evidence.to_api())
+        self.expected.append(request.headers["If-Match"].strip('"'))
         if self.probes is None:
             return _json(404, {"title": "Not Found", "status": 404, "detail": "no such endpoint"})
         return _json(200, self.probes.to_api())
