@@ -1,0 +1,313 @@
+"""Microsoft Graph: online meetings, their organisers, and subscriptions to what happens in a meeting.
+
+Source: Microsoft Graph v1.0, "onlineMeeting: createOrGet", "Update onlineMeeting", "List licenseDetails",
+"subscription resource type"; beta, "Get change notifications for Microsoft Teams meeting call updates".
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import httpx
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from ehr_clients.errors import ContractError
+from ehr_clients.http import Answer, check, exchange, parse
+
+SYSTEM = "Microsoft Graph"
+_V1 = "/v1.0"
+_BETA = "/beta"
+"""Meeting call events can be subscribed to there alone."""
+_PAGES = 20
+_CO_ORGANIZER = "coorganizer"
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
+
+
+class _User(_Model):
+    id: str | None = None
+
+
+class _Identity(_Model):
+    user: _User | None = None
+
+
+class Participant(_Model):
+    """Who is invited, with which role. The names that Graph adds are not read."""
+
+    identity: _Identity | None = None
+    role: str | None = None
+
+    @property
+    def object_id(self) -> str | None:
+        """Entra object id, of who has one."""
+        return self.identity.user.id if self.identity and self.identity.user else None
+
+
+class _Participants(_Model):
+    attendees: list[Participant] | None = None
+
+
+class _LobbyBypass(_Model):
+    scope: str | None = None
+    is_dial_in_bypass_enabled: bool | None = None
+
+
+class OnlineMeeting(_Model):
+    """An online meeting, as far as visits need it."""
+
+    id: Annotated[str, Field(min_length=1, max_length=512)]
+    join_web_url: Annotated[str, Field(pattern="^https://", max_length=1024, repr=False)]
+    start_date_time: datetime | None = None
+    end_date_time: datetime | None = None
+    lobby_bypass_settings: _LobbyBypass | None = None
+    participants: Annotated[_Participants | None, Field(repr=False)] = None
+
+    @property
+    def co_organizers(self) -> frozenset[str]:
+        """Entra object ids of the co-organisers."""
+        return frozenset(one.object_id for one in self._attendees if one.object_id and one.role == _CO_ORGANIZER)
+
+    @property
+    def has_our_lobby(self) -> bool:
+        """Whether everybody from outside the organisation waits in the lobby, callers by phone among them."""
+        found = self.lobby_bypass_settings
+        return found is not None and found.scope == "organization" and found.is_dial_in_bypass_enabled is False
+
+    @property
+    def _attendees(self) -> Sequence[Participant]:
+        return (self.participants.attendees if self.participants else None) or ()
+
+
+class User(_Model):
+    """An account, without its names."""
+
+    id: str
+    account_enabled: bool | None = None
+
+
+class ServicePlan(_Model):
+    """A part of a licence."""
+
+    service_plan_name: str = ""
+    provisioning_status: str = ""
+
+
+class LicenseDetails(_Model):
+    """A licence of a user."""
+
+    service_plans: list[ServicePlan] = Field(default_factory=list[ServicePlan])
+
+
+class Subscription(_Model):
+    """A subscription."""
+
+    id: Annotated[str, Field(min_length=1, max_length=64)]
+    expiration_date_time: datetime
+    resource: str = Field(default="", repr=False)
+    notification_url: str | None = None
+    encryption_certificate_id: str | None = None
+
+
+class _Licenses(_Model):
+    value: list[LicenseDetails]
+
+
+class _Subscriptions(_Model):
+    value: list[Subscription]
+    next_link: str | None = Field(default=None, alias="@odata.nextLink")
+
+
+class _Value(_Model):
+    value: Annotated[str, Field(pattern="^https://", max_length=2048, repr=False)]
+
+
+class _ErrorDetail(_Model):
+    code: str = Field(default="", max_length=128)
+
+
+class _Error(_Model):
+    error: _ErrorDetail
+
+
+def call_events_of(join_web_url: str) -> str:
+    """Return the resource that tells what happens in a meeting; the address, encoded already, is encoded once more."""
+    return f"communications/onlineMeetings(joinWebUrl='{quote(join_web_url, safe='')}')/meetingCallEvents"
+
+
+class Graph:
+    """Microsoft Graph for one application in one tenant."""
+
+    def __init__(self, http: httpx.AsyncClient, url: str, token: Callable[[], Awaitable[str]]) -> None:
+        self._http = http
+        self._url = url.rstrip("/")
+        self._token = token
+
+    async def create_or_get_meeting(
+        self, organizer: str, external_id: str, *, start: datetime, end: datetime, subject: str
+    ) -> OnlineMeeting:
+        """Return the organiser's meeting of that external id, which is created when there is none; safe to repeat.
+
+        A meeting that was there keeps its times: `update_meeting` changes them.
+        """
+        body = {"externalId": external_id, "startDateTime": _time(start), "endDateTime": _time(end), "subject": subject}
+        path = f"{_meetings(organizer)}/createOrGet"
+        return parse(await self._call("create or get meeting", "POST", path, body), OnlineMeeting)
+
+    async def update_meeting(
+        self, organizer: str, meeting_id: str, *, start: datetime, end: datetime, co_organizers: Sequence[str]
+    ) -> OnlineMeeting:
+        """Set times, lobby and co-organisers, who take the place of all invited before; nothing of Teams is restricted."""
+        attendees = [{"identity": {"user": {"id": object_id}}, "role": _CO_ORGANIZER} for object_id in co_organizers]
+        body: dict[str, Any] = {
+            "startDateTime": _time(start),
+            "endDateTime": _time(end),
+            "lobbyBypassSettings": {"scope": "organization", "isDialInBypassEnabled": False},
+        }
+        if attendees:
+            body["participants"] = {"attendees": attendees}
+        return parse(await self._call("update meeting", "PATCH", _meeting(organizer, meeting_id), body), OnlineMeeting)
+
+    async def meeting(self, organizer: str, meeting_id: str) -> OnlineMeeting:
+        """Return a meeting."""
+        return parse(await self._call("get meeting", "GET", _meeting(organizer, meeting_id)), OnlineMeeting)
+
+    async def virtual_appointment_url(self, organizer: str, meeting_id: str) -> str:
+        """Return the address at which a patient joins as in a virtual appointment."""
+        path = f"{_meeting(organizer, meeting_id)}/getVirtualAppointmentJoinWebUrl"
+        return parse(await self._call("get virtual appointment address", "GET", path), _Value).value
+
+    async def user(self, object_id: str) -> User:
+        """Return an account."""
+        path = f"{_V1}/users/{_quoted(object_id)}"
+        return parse(await self._call("get user", "GET", path, query={"$select": "id,accountEnabled"}), User)
+
+    async def licenses(self, object_id: str) -> Sequence[LicenseDetails]:
+        """Return the licences of an account."""
+        path = f"{_V1}/users/{_quoted(object_id)}/licenseDetails"
+        return parse(await self._call("get licenses", "GET", path), _Licenses).value
+
+    async def subscribe(
+        self,
+        resource: str,
+        *,
+        notification_url: str,
+        expires: datetime,
+        client_state: str,
+        certificate: str,
+        certificate_id: str,
+    ) -> Subscription:
+        """Subscribe to a meeting's call events, encrypted to `certificate` (base64 of DER).
+
+        Graph asks the notification address to prove itself before it answers.
+
+        Raises:
+            RefusedError: 409 when the application has a subscription to this resource already.
+        """
+        body = {
+            "changeType": "updated",
+            "resource": resource,
+            "notificationUrl": notification_url,
+            "lifecycleNotificationUrl": notification_url,
+            "expirationDateTime": _time(expires),
+            "clientState": client_state,
+            "includeResourceData": True,
+            "encryptionCertificate": certificate,
+            "encryptionCertificateId": certificate_id,
+            "latestSupportedTlsVersion": "v1_2",
+        }
+        return parse(await self._call("subscribe", "POST", f"{_BETA}/subscriptions", body), Subscription)
+
+    async def renew(self, subscription_id: str, expires: datetime) -> Subscription:
+        """Let a subscription live longer, which also authorises it again."""
+        body = {"expirationDateTime": _time(expires)}
+        return parse(
+            await self._call("renew subscription", "PATCH", _subscription(subscription_id), body), Subscription
+        )
+
+    async def reauthorize(self, subscription_id: str) -> None:
+        """Authorise a subscription again, as Graph asked; its life stays."""
+        await self._call("reauthorize subscription", "POST", f"{_subscription(subscription_id)}/reauthorize", {})
+
+    async def unsubscribe(self, subscription_id: str) -> None:
+        """Delete a subscription."""
+        await self._call("delete subscription", "DELETE", _subscription(subscription_id))
+
+    async def subscriptions(self) -> Sequence[Subscription]:
+        """Return the application's subscriptions."""
+        found: list[Subscription] = []
+        address = f"{self._url}{_BETA}/subscriptions"
+        for _ in range(_PAGES):
+            page = parse(await self._call_address("list subscriptions", "GET", address), _Subscriptions)
+            found += page.value
+            if page.next_link is None:
+                return found
+            # The token goes to Graph alone, whatever a page says.
+            if not page.next_link.startswith(f"{self._url}/"):
+                raise ContractError(SYSTEM, "list subscriptions", "the next page is on another host")
+            address = page.next_link
+        raise ContractError(SYSTEM, "list subscriptions", f"more than {_PAGES} pages")
+
+    async def _call(
+        self,
+        operation: str,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        query: Mapping[str, str] | None = None,
+    ) -> Answer:
+        return await self._call_address(operation, method, f"{self._url}{path}", body, query=query)
+
+    async def _call_address(
+        self,
+        operation: str,
+        method: str,
+        address: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        query: Mapping[str, str] | None = None,
+    ) -> Answer:
+        headers = {"Authorization": f"Bearer {await self._token()}", "Accept": "application/json"}
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        request = self._http.build_request(
+            method, address, headers=headers, params=query, content=None if body is None else json.dumps(body)
+        )
+        answer = await exchange(self._http, request, system=SYSTEM, operation=operation)
+        return check(answer, code=_code(answer))
+
+
+def _meetings(organizer: str) -> str:
+    return f"{_V1}/users/{_quoted(organizer)}/onlineMeetings"
+
+
+def _meeting(organizer: str, meeting_id: str) -> str:
+    return f"{_meetings(organizer)}/{_quoted(meeting_id)}"
+
+
+def _subscription(subscription_id: str) -> str:
+    return f"{_BETA}/subscriptions/{_quoted(subscription_id)}"
+
+
+def _quoted(part: str) -> str:
+    return quote(part, safe="")
+
+
+def _time(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _code(answer: Answer) -> str:
+    """Return the code of Graph's error body; its message names people and applications, and is dropped."""
+    try:
+        return parse(answer, _Error).error.code
+    except ContractError:
+        return ""
