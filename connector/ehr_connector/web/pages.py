@@ -28,7 +28,14 @@ class Pages:
 
     def __init__(self, locales: Locales, assets: Assets, folder: Path = FOLDER) -> None:
         self.locales = locales
-        self._environments = {language.tag: _environment(language, assets, folder) for language in locales.languages}
+        self._assets = assets
+        self._templates = Environment(
+            loader=FileSystemLoader(folder),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
 
     def language(self, request: Request, locale: str | None = None) -> Language:
         """Return the language of the answer: `locale` (a tag), or `?lang=`, or the browser's."""
@@ -64,12 +71,14 @@ class Pages:
         language = self.language(request, locale)
         asked = request.query_params.get("lang")
         common = {
+            "_": language.text,
+            "asset": self._assets.url,
             "language": language,
             "languages": self._choices(request, path or request.url.path),
             "lang_query": f"?lang={language.tag}" if asked == language.tag else "",
             "correlation_id": correlation_id.get(),
         }
-        content = self._environments[language.tag].get_template(name).render({**common, **context})
+        content = self._templates.get_template(name).render({**common, **context})
         headers = {
             "Content-Language": language.tag,
             "Content-Security-Policy": content_security_policy(frame_ancestors, form_targets),
@@ -148,7 +157,7 @@ def content_security_policy(frame_ancestors: Sequence[str] = (), form_targets: S
             "media-src 'self' blob:",
             " ".join(["form-action 'self'", *form_targets]),
             "base-uri 'none'",
-            f"frame-ancestors {' '.join(frame_ancestors) or "'none'"}",
+            " ".join(["frame-ancestors", *(frame_ancestors or ["'none'"])]),
         ]
     )
 
@@ -192,15 +201,3 @@ def refusal(pages: Pages, request: Request, status: int) -> HTMLResponse:
         remedy=N_("Go back and try again. If it happens again, tell your clinic the reference number below."),
         status=status,
     )
-
-
-def _environment(language: Language, assets: Assets, folder: Path) -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(folder),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.globals.update(_=language.text, asset=assets.url)
-    return environment
