@@ -1,0 +1,143 @@
+"""Who launched: the id token of the EHR.
+
+Source: OpenID Connect Core 1.0, section 3.1.3.7; SMART App Launch 2.2, "Scopes for requesting identity data" (fhirUser).
+Cerner's id tokens name an issuer of their own below that of its SMART configuration, with its own discovery document.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import KeySet
+from joserfc.jws import extract_compact
+from pydantic import BaseModel, Field
+
+from ehr_clients.errors import ContractError
+from ehr_clients.fhir import SYSTEM
+from ehr_clients.http import Http, ask, check, parse
+from ehr_clients.smart import SmartConfiguration
+
+_ALGORITHMS = ["RS256", "RS384", "ES256", "ES384"]
+_LEEWAY_S = 60
+_KEEP_S = 3600.0
+_REFRESH_S = 10.0
+_LONGEST = 8192
+_NAME_LONGEST = 128
+
+
+class IdentityError(Exception):
+    """The id token does not hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class EhrUser:
+    """The user of the EHR."""
+
+    user: str = field(repr=False)
+    """Unique id at the FHIR base URL: the relative reference of `fhirUser`, or `sub` where the EHR sends none."""
+    name: str = field(repr=False)
+    """What to call the user on a page; never stored."""
+
+
+class _Discovery(BaseModel):
+    issuer: str
+    jwks_uri: str = Field(pattern="^https://", max_length=2048)
+
+
+class _Jwks(BaseModel):
+    keys: list[dict[str, Any]]
+
+
+class Identity:
+    """Checks id tokens; the keys of an issuer are kept for an hour."""
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._keys: dict[str, tuple[float, KeySet]] = {}
+
+    async def user(
+        self, http: Http, configuration: SmartConfiguration, id_token: str | None, *, client_id: str, nonce: str
+    ) -> EhrUser:
+        """Return who the id token says that launched.
+
+        Raises:
+            IdentityError: It does not hold.
+            RemoteError: The issuer's keys cannot be read.
+        """
+        if id_token is None or len(id_token) > _LONGEST:
+            raise IdentityError("no id token")
+        issuer = _issuer(id_token, configuration)
+        claims = await self._verified(http, issuer, id_token)
+        registry = jwt.JWTClaimsRegistry(
+            leeway=_LEEWAY_S,
+            iss={"essential": True, "value": issuer},
+            aud={"essential": True, "value": client_id},
+            exp={"essential": True},
+            sub={"essential": True},
+        )
+        try:
+            registry.validate(claims)
+        except JoseError as exc:
+            raise IdentityError("a claim does not hold") from exc
+        if not hmac.compare_digest(str(claims.get("nonce", "")).encode(), nonce.encode()):
+            raise IdentityError("the nonce is another one")
+        subject = str(claims["sub"])
+        reference = claims.get("fhirUser") or claims.get("profile")
+        user = _relative(str(reference)) if reference else None
+        name = str(claims.get("name") or claims.get("preferred_username") or subject)
+        if not subject or len(user or subject) > _NAME_LONGEST:
+            raise IdentityError("the subject is no id")
+        return EhrUser(user or subject, name[:_NAME_LONGEST])
+
+    async def _verified(self, http: Http, issuer: str, id_token: str) -> dict[str, Any]:
+        read_s, keys = self._keys.get(issuer, (float("-inf"), None))
+        age_s = self._monotonic() - read_s
+        if keys is not None and age_s < _KEEP_S:
+            try:
+                return jwt.decode(id_token, keys, algorithms=_ALGORITHMS).claims
+            except (JoseError, ValueError) as exc:
+                if age_s < _REFRESH_S:
+                    raise IdentityError("the signature is not the issuer's") from exc
+        try:
+            return jwt.decode(id_token, await self._read(http, issuer), algorithms=_ALGORITHMS).claims
+        except (JoseError, ValueError) as exc:
+            raise IdentityError("the signature is not the issuer's") from exc
+
+    async def _read(self, http: Http, issuer: str) -> KeySet:
+        operation = "read keys of the id token's issuer"
+        address = f"{issuer.rstrip('/')}/.well-known/openid-configuration"
+        found = parse(check(await ask(http, "GET", address, system=SYSTEM, operation=operation)), _Discovery)
+        if found.issuer.rstrip("/") != issuer.rstrip("/"):
+            raise ContractError(SYSTEM, operation, "it says that its name is another one")
+        keys = parse(check(await ask(http, "GET", found.jwks_uri, system=SYSTEM, operation=operation)), _Jwks)
+        try:
+            imported = KeySet.import_key_set({"keys": keys.keys})  # pyright: ignore[reportArgumentType]  (JSON)
+        except (ValueError, KeyError, TypeError, JoseError) as exc:  # joserfc lets a bad JWK raise any of them
+            raise ContractError(SYSTEM, operation, "they are no JWK Set") from exc
+        self._keys[issuer] = (self._monotonic(), imported)
+        return imported
+
+
+def _issuer(id_token: str, configuration: SmartConfiguration) -> str:
+    """Return the issuer that the token names, when it is the EHR's own or below it: any other could be anybody's."""
+    try:
+        # Read before it is believed: it only says whose keys must prove it.
+        named = str(json.loads(extract_compact(id_token.encode()).payload)["iss"])
+    except (JoseError, ValueError, KeyError, TypeError) as exc:
+        raise IdentityError("it is no JWT") from exc
+    trusted = (configuration.issuer or "").rstrip("/")
+    if not trusted.startswith("https://") or not (named.rstrip("/") == trusted or named.startswith(f"{trusted}/")):
+        raise IdentityError("its issuer is not the EHR's")
+    return named
+
+
+def _relative(reference: str) -> str | None:
+    """Return `Practitioner/123` of a full or relative reference."""
+    parts = reference.rstrip("/").split("/")
+    return "/".join(parts[-2:]) if len(parts) > 1 and all(parts[-2:]) else None
