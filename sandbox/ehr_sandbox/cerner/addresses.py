@@ -52,6 +52,11 @@ class Addresses:
         return f"{self.origin}/tokeninfo"
 
     @property
+    def id_token_issuer(self) -> str:
+        """The `iss` of an id_token, which is not that of the SMART configuration; its last slash belongs to it."""
+        return f"{self.issuer}/oidc/idsps/{self.tenant}/"
+
+    @property
     def manage(self) -> str:
         """Where a person sees what was authorized."""
         return f"{self.issuer}/personas/provider/my-authorizations"

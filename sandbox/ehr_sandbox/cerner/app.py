@@ -18,6 +18,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from ehr_sandbox.cerner.apps import CONTROLS as APP_CONTROLS
+from ehr_sandbox.cerner.apps import Apps
+from ehr_sandbox.cerner.authorization import AuthorizationEndpoint
+from ehr_sandbox.cerner.code_grants import CodeGrants
 from ehr_sandbox.cerner.controls import CONTROLS, Controls
 from ehr_sandbox.cerner.errors import FhirError, NotAcceptableError, TenantError, operation_outcome
 from ehr_sandbox.cerner.fhir import (
@@ -27,6 +31,9 @@ from ehr_sandbox.cerner.fhir import (
     answer_not_acceptable,
     answer_tenant_error,
 )
+from ehr_sandbox.cerner.id_tokens import IdTokens
+from ehr_sandbox.cerner.launches import CONTROLS as LAUNCH_CONTROLS
+from ehr_sandbox.cerner.launches import Launches
 from ehr_sandbox.cerner.oauth_errors import OAuthError, answer_oauth_error, error_routes
 from ehr_sandbox.cerner.population import Population
 from ehr_sandbox.cerner.settings import CernerSettings
@@ -46,21 +53,32 @@ def create_app(settings: CernerSettings | None = None) -> Starlette:
     settings = settings or CernerSettings()
     population = Population(settings.seed, settings.now().date(), settings.now)
     tokens = Tokens(settings.token_life_s, settings.now)
+    apps = Apps(settings.client_jwks_urls, settings.apps)
+    launches = Launches(settings, population)
+    id_tokens = IdTokens(settings)
+    grants = CodeGrants(settings, launches, id_tokens)
     faults = Faults(error_body=_fault_body)
 
     async def say_population(_request: Request) -> Response:
         return JSONResponse(population.counts())
 
     controls = [
-        identity_route("Cerner (Oracle Health Millennium) FHIR R4", {**_CONTROLS, **CONTROLS, **FAULT_CONTROLS}),
+        identity_route(
+            "Cerner (Oracle Health Millennium) FHIR R4",
+            {**_CONTROLS, **CONTROLS, **APP_CONTROLS, **LAUNCH_CONTROLS, **FAULT_CONTROLS},
+        ),
         *fault_routes(faults),
         *Controls(settings, population).routes(),
+        *apps.routes(),
+        *launches.routes(),
         Route("/population", say_population, methods=["GET"]),
     ]
     return Starlette(
         routes=[
             Mount(CONTROL_PREFIX, routes=controls),
-            *TokenEndpoint(settings, tokens).routes(),
+            *AuthorizationEndpoint(settings, apps, launches).routes(),
+            *TokenEndpoint(settings, tokens, apps, grants).routes(),
+            *id_tokens.routes(),
             *error_routes(),
             *FhirServer(settings, population, tokens).routes(),
         ],

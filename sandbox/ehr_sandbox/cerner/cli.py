@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from ehr_sandbox.cerner.app import create_app
-from ehr_sandbox.cerner.settings import SANDBOX_TENANT, CernerSettings
+from ehr_sandbox.cerner.settings import SANDBOX_TENANT, AppRegistration, CernerSettings
 from ehr_sandbox.serving import ServingError, serve
 
 app = typer.Typer(add_completion=False)
@@ -44,6 +44,23 @@ def cerner(
         list[str] | None,
         typer.Option(metavar="ID=SECRET", help="Client with system access by a secret; may be repeated."),
     ] = None,
+    clinician_app: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--app", metavar="ID=REDIRECT_URI", help="App that clinicians may launch; repeated, it has several URIs."
+        ),
+    ] = None,
+    app_keys: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ID=JWKS_URL", help="Where an app publishes its keys; one without is public."),
+    ] = None,
+    launch: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=LAUNCH_URL", help="What the PowerChart-like page offers; may be repeated."),
+    ] = None,
+    throttle_refresh: Annotated[
+        bool, typer.Option("--throttle-refresh", help="Refuse to refresh a token more than once a minute.")
+    ] = False,
     client_ca: Annotated[
         Path | None,
         typer.Option(exists=True, dir_okay=False, help="PEM authorities to trust when keys are fetched."),
@@ -62,6 +79,9 @@ def cerner(
             client_jwks_urls=_pairs("--client", client),
             client_secrets=_pairs("--client-secret", client_secret),
             client_ca=client_ca,
+            apps=_apps(clinician_app, _pairs("--app-keys", app_keys)),
+            boards=tuple(_pairs("--launch", launch).items()),
+            throttle_refresh=throttle_refresh,
             latency_s=latency_s,
             seed=seed,
         )
@@ -72,10 +92,23 @@ def cerner(
 
 
 def _pairs(option: str, values: list[str] | None) -> dict[str, str]:
+    return dict(_split(option, values))
+
+
+def _split(option: str, values: list[str] | None) -> list[tuple[str, str]]:
     pairs = [value.partition("=") for value in values or ()]
     if any(not name or not content for name, _, content in pairs):
         raise ValueError(f"{option} must be an id and its value, with = between them")
-    return {name: content for name, _, content in pairs}
+    return [(name, content) for name, _, content in pairs]
+
+
+def _apps(values: list[str] | None, keys: dict[str, str]) -> tuple[AppRegistration, ...]:
+    redirect_uris: dict[str, list[str]] = {}
+    for client, redirect_uri in _split("--app", values):
+        redirect_uris.setdefault(client, []).append(redirect_uri)
+    if unknown := sorted(set(keys) - set(redirect_uris)):
+        raise ValueError(f"--app-keys must name clients that --app names, not {', '.join(unknown)}")
+    return tuple(AppRegistration(client, tuple(uris), keys.get(client)) for client, uris in redirect_uris.items())
 
 
 async def _run(settings: CernerSettings, host: str, port: int, tls_cert: Path | None, tls_key: Path | None) -> None:
@@ -88,4 +121,5 @@ async def _run(settings: CernerSettings, host: str, port: int, tls_cert: Path | 
         async with serve(create_app(settings), host=host, port=port, ssl_certfile=tls_cert, ssl_keyfile=tls_key) as url:
             tenant = min(settings.tenants, default="{tenant}")
             typer.echo(f"Simulator of a Cerner FHIR R4 server: {url}/r4/{tenant} (controls: {url}/_sandbox)")
+            typer.echo(f"PowerChart-like page: {url}/powerchart")
             await stop.wait()

@@ -34,7 +34,7 @@ class ClientKeys:
     """Fetches keys when an assertion comes, keeps them shortly, and asks again for a key that it does not know."""
 
     def __init__(self, urls: Mapping[str, str], ca_file: Path | None, now: Callable[[], datetime]) -> None:
-        """`urls` holds the address of each client's keys; `ca_file` the authorities that are trusted for it."""
+        """`urls` holds the address of each client's keys, and may change; `ca_file` the authorities that are trusted for it."""
         self._urls = urls
         self._now = now
         self._trust = ssl.create_default_context(cafile=ca_file)
@@ -46,9 +46,10 @@ class ClientKeys:
         Raises:
             KeysUnavailableError: The address does not answer with a set of keys.
         """
-        fetched = self._fetched.get(client_id)
+        url = self._urls[client_id]
+        fetched = self._fetched.get(url)
         if fetched is None or kid not in fetched.keys or fetched.at + _FRESH <= self._now():
-            fetched = self._fetched[client_id] = _Fetched(await self._fetch(self._urls[client_id]), self._now())
+            fetched = self._fetched[url] = _Fetched(await self._fetch(url), self._now())
         return fetched.keys.get(kid)
 
     async def _fetch(self, url: str) -> dict[str, PublicKey]:

@@ -27,19 +27,19 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
-from pydantic import AwareDatetime, Field, ValidationError
+from pydantic import AwareDatetime, Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from ehr_sandbox.cerner.appointments import SERVICES
 from ehr_sandbox.cerner.bookings import VIDEO_VISIT, Booking, instant
+from ehr_sandbox.cerner.control_bodies import ControlBody, ControlError, answering, tenant_of
 from ehr_sandbox.cerner.encounters import encounter_id
-from ehr_sandbox.cerner.planted import ControlBody, NewPatient
+from ehr_sandbox.cerner.planted import NewPatient
 from ehr_sandbox.cerner.population import KINDS, Population
 from ehr_sandbox.cerner.settings import CernerSettings
 
@@ -58,14 +58,6 @@ Status = Literal[
     "proposed", "pending", "booked", "arrived", "fulfilled", "cancelled", "noshow", "entered-in-error", "checked-in",
     "waitlist",
 ]  # fmt: skip
-
-
-class ControlError(Exception):
-    """A control cannot be carried out."""
-
-    def __init__(self, message: str, status: int = 400) -> None:
-        super().__init__(message)
-        self.status = status
 
 
 class NewAppointment(ControlBody):
@@ -220,36 +212,6 @@ class Controls:
         }
 
 
-def answering(control: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
-    """Return a control that answers what is wrong with a request."""
-
-    async def answer(request: Request) -> Response:
-        try:
-            return await control(request)
-        except ValidationError as exc:
-            wrong = "; ".join(f"{'.'.join(map(str, error['loc'])) or 'body'}: {error['msg']}" for error in exc.errors())
-            return _refusal(wrong, 400)
-        except ControlError as exc:
-            return _refusal(str(exc), exc.status)
-
-    return answer
-
-
-def tenant_of(settings: CernerSettings, given: str | None) -> str:
-    """Return the tenant that is meant.
-
-    Raises:
-        ControlError: None is given and there is more than one, or it does not exist.
-    """
-    if given is None and len(settings.tenants) == 1 and not settings.any_tenant:
-        return min(settings.tenants)
-    if given is None:
-        raise ControlError("tenant: must be given, since there is more than one")
-    if not settings.has_tenant(given):
-        raise ControlError(f"tenant: there is none '{given}'")
-    return given
-
-
 def _span(start: datetime, length: timedelta) -> tuple[datetime, datetime]:
     return start.astimezone(UTC), start.astimezone(UTC) + length
 
@@ -260,8 +222,3 @@ def _holds(resource: dict[str, Any] | None, text: str) -> bool:
 
 def _plain(value: Any) -> Any:
     return instant(value) if isinstance(value, datetime) else dataclasses.asdict(value)
-
-
-def _refusal(message: str, status: int) -> Response:
-    code = "NotFound" if status == 404 else "BadRequest"  # noqa: PLR2004 (HTTP's own number)
-    return JSONResponse({"error": {"code": code, "message": message}}, status_code=status)

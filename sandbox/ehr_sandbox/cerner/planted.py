@@ -6,18 +6,12 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
+from pydantic import Field
 
+from ehr_sandbox.cerner.control_bodies import ControlBody
 from ehr_sandbox.cerner.people import MRN_SYSTEM, Person, communication, human_name, narrative
 
 _FIRST_PLANTED = 13500000
-
-
-class ControlBody(BaseModel):
-    """The body of a control: camelCase, and no field that is not known."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True)
 
 
 class NewIdentifier(ControlBody):

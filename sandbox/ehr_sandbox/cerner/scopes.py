@@ -27,6 +27,9 @@ SUPPORTED_SCOPES = sorted(
 )  # fmt: skip
 """What the SMART configuration lists, of the 303 in Cerner's: those of the resources that visits need."""
 
+CLINICIAN_SCOPES = frozenset(SUPPORTED_SCOPES) - SYSTEM_SCOPES
+"""Scopes of an app that a clinician launches."""
+
 
 def allows(scopes: Iterable[str], kind: str, interaction: str) -> bool:
     """Tell whether scopes allow an interaction with a resource type, by SMART 2's letter: `r` reads, `s` searches, `u` updates."""

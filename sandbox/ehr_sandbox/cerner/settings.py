@@ -13,6 +13,16 @@ SANDBOX_TENANT = "ec2458f2-1e24-41c8-b71b-0e701af7583d"
 
 
 @dataclass(frozen=True)
+class AppRegistration:
+    """An app that clinicians may launch."""
+
+    id: str
+    redirect_uris: tuple[str, ...]
+    jwks_url: str | None = None
+    """Where it publishes its public keys; a public client has none."""
+
+
+@dataclass(frozen=True)
 class CernerSettings:
     """Which tenants and clients exist, what is in the population, and how slow the server is."""
 
@@ -27,6 +37,14 @@ class CernerSettings:
     """Scopes of a registration; a client that is not listed is registered for all that exist."""
     client_ca: Path | None = None
     """PEM file with the authorities that are trusted when keys are fetched, instead of the public ones."""
+    apps: tuple[AppRegistration, ...] = ()
+    """Apps that clinicians may launch when the program begins; a control replaces them."""
+    boards: tuple[tuple[str, str], ...] = ()
+    """Name and launch URL of what the PowerChart-like page offers when the program begins; a control replaces them."""
+    throttle_refresh: bool = False
+    """A refresh token that is used more than once a minute is answered with 429."""
+    launch_life_s: int = 600
+    code_life_s: int = 60
     latency_s: float = 0.0
     """Every answer takes that much longer."""
     seed: int = 1

@@ -1,4 +1,4 @@
-"""Access tokens of system access: given out by the token endpoint, shown to the FHIR server."""
+"""Access tokens, of systems and of clinicians' apps: given out by the token endpoint, shown to the FHIR server."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from ehr_sandbox.cerner.addresses import Addresses
+from ehr_sandbox.cerner.apps import Apps
 from ehr_sandbox.cerner.client_authentication import ClientAuthentication
 from ehr_sandbox.cerner.client_keys import ClientKeys
+from ehr_sandbox.cerner.code_grants import CodeGrants
 from ehr_sandbox.cerner.errors import FhirError, TenantError
 from ehr_sandbox.cerner.oauth_errors import OAuthError
 from ehr_sandbox.cerner.scopes import SYSTEM_SCOPES
@@ -68,11 +70,13 @@ class Tokens:
 
 
 class TokenEndpoint:
-    """Answers `grant_type=client_credentials`."""
+    """Answers each `grant_type`: systems show who they are, apps a code or a refresh token too."""
 
-    def __init__(self, settings: CernerSettings, tokens: Tokens) -> None:
-        keys = ClientKeys(settings.client_jwks_urls, settings.client_ca, settings.now)
-        self._clients = ClientAuthentication(keys, settings.client_jwks_urls, settings.client_secrets, settings.now)
+    def __init__(self, settings: CernerSettings, tokens: Tokens, apps: Apps, grants: CodeGrants) -> None:
+        keys = ClientKeys(apps.key_urls, settings.client_ca, settings.now)
+        self._clients = ClientAuthentication(keys, apps.key_urls, settings.client_secrets, settings.now)
+        self._apps = apps
+        self._grants = grants
         self._settings = settings
         self._tokens = tokens
 
@@ -86,20 +90,44 @@ class TokenEndpoint:
         if not self._settings.has_tenant(addresses.tenant):
             raise TenantError
         form = await _form(request)
-        client = await self._clients.client_of(form, request.headers.get("authorization"), addresses.token)
-        if form.get("grant_type") != "client_credentials":
-            raise OAuthError("grant-type")
-        granted = self._granted(client, form)
+        authorization = request.headers.get("authorization")
+        grant_type = form.get("grant_type")
+        if grant_type in {"authorization_code", "refresh_token"}:
+            client = await self._app_of(form, authorization, addresses.token)
+            exchange = self._grants.exchange if grant_type == "authorization_code" else self._grants.refresh
+            granted, context = exchange(addresses, client, form)
+        else:
+            client = await self._clients.client_of(form, authorization, addresses.token)
+            if grant_type != "client_credentials":
+                raise OAuthError("grant-type")
+            granted, context = self._granted(client, form), {}
         answer: dict[str, Any] = {
             "access_token": self._tokens.issue(client, addresses.tenant, granted),
             "token_type": "Bearer",
             "expires_in": self._settings.token_life_s,
             "scope": " ".join(sorted(granted)),
+            **context,
         }
         return JSONResponse(answer, headers={"Cache-Control": "no-store", "Pragma": "no-cache"})
 
+    async def _app_of(self, form: Mapping[str, str], authorization: str | None, audience: str) -> str:
+        """Return the app that asks: one without keys by its id, any other by a signed assertion."""
+        if "client_assertion" in form or authorization is not None:
+            client = await self._clients.client_of(form, authorization, audience)
+            if self._apps.get(client) is None:
+                raise OAuthError("app-unknown")
+            return client
+        app = self._apps.get(form.get("client_id", ""))
+        if app is None:
+            raise OAuthError("app-unknown")
+        if app.jwks_url is not None:
+            raise OAuthError("app-confidential")
+        return app.id
+
     def _granted(self, client: str, form: Mapping[str, str]) -> frozenset[str]:
         """Return the scopes of the client's registration among those that it asks for: they may be fewer."""
+        if client not in self._settings.client_jwks_urls and client not in self._settings.client_secrets:
+            raise OAuthError("client-not-system")
         asked = frozenset(form.get("scope", "").split())
         if not asked:
             raise OAuthError("scope-missing")

@@ -56,6 +56,11 @@ async def test_it_serves_tenants_and_clients_over_tls_and_stops_when_asked(tmp_p
             f"--client=system-client={keys_url}/jwks.json",
             f"--client-ca={ca.ca_file}",
             "--client-secret=basic-client=a=b",
+            "--app=clinician-app=https://connector.example/launch/callback",
+            "--app=clinician-app=https://connector.example/other",
+            "--app=public-app=https://public.example/callback?a=b",
+            "--app-keys=clinician-app=https://connector.example/.well-known/jwks.json",
+            "--throttle-refresh",
             "--latency-s=0.01",
             "--seed=3",
         ) as (program, first_line),
@@ -73,12 +78,21 @@ async def test_it_serves_tenants_and_clients_over_tls_and_stops_when_asked(tmp_p
         by_key = await http.post(endpoints[TENANT], data=form | assertion)
         by_secret = await http.post(endpoints[OTHER_TENANT], data=form, auth=("basic-client", "a%3Db"))
         counts = (await http.get("/_sandbox/population")).json()
+        apps = (await http.get("/_sandbox/clients")).json()
         program.send_signal(signal.SIGTERM)
         status = await program.wait()
 
     assert endpoints[TENANT].startswith("https://127.0.0.1:")
     assert (by_key.status_code, by_secret.status_code) == (200, 200)
     assert counts["seed"] == 3
+    assert apps == [
+        {
+            "id": "clinician-app",
+            "redirectUris": ["https://connector.example/launch/callback", "https://connector.example/other"],
+            "jwksUrl": "https://connector.example/.well-known/jwks.json",
+        },
+        {"id": "public-app", "redirectUris": ["https://public.example/callback?a=b"], "jwksUrl": None},
+    ]
     assert status == 0
 
 
@@ -96,6 +110,8 @@ async def test_any_tenant_may_be_let_in() -> None:
         ("--tenant=lamna", "the tenant 'lamna' must be a GUID"),
         ("--client=system-client", "--client must be an id and its value"),
         ("--client-secret==secret", "--client-secret must be an id and its value"),
+        ("--app=clinician-app", "--app must be an id and its value"),
+        ("--app-keys=nobody=https://x.example", "--app-keys must name clients that --app names, not nobody"),
         (f"--client-ca={__file__}", "Error: "),
     ],
 )

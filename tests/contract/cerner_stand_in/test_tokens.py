@@ -95,7 +95,7 @@ async def test_a_signed_assertion_gets_a_token(start_cerner: Starter, key: str) 
         ({"scope": ""}, "invalid_scope", "scope-missing"),
         ({"scope": "system/*.read"}, "invalid_scope", "scope-refused"),
         ({"scope": "user/Patient.read launch"}, "invalid_scope", "scope-refused"),
-        ({"form": {"grant_type": "authorization_code"}}, "unsupported_grant_type", "grant-type"),
+        ({"form": {"grant_type": "password"}}, "unsupported_grant_type", "grant-type"),
         ({"form": {"client_assertion_type": "saml"}}, "invalid_request", "assertion-type"),
         ({"form": {"client_assertion": "x.y.z"}}, "invalid_client", "assertion-unreadable"),
         ({"form": {"client_assertion": "no-jwt"}}, "invalid_client", "assertion-unreadable"),
