@@ -14,12 +14,19 @@ from unit.repository.reference_reasons import SOURCES, reasons_in, written
 from unit.repository.reference_settings import COMMAND, settings_page
 
 from ehr_api.conditions import Type
-from ehr_api.meta import FORCE_PROMOTION, GROUP, REQUESTED_AT
+from ehr_api.meta import ACKNOWLEDGED_BY, ACKNOWLEDGED_DIGEST, FORCE_PROMOTION, GROUP, REQUESTED_AT
 from ehr_connector.metrics import Metrics as ConnectorMetrics
 from ehr_operator.connector_config.push import DETACH
 from ehr_operator.fhir_endpoint.validation import PROBE_TYPES
 from ehr_operator.runtime.metrics import Metrics as OperatorMetrics
 
+ANNOTATIONS = {
+    "REQUESTED_AT": REQUESTED_AT,
+    "FORCE_PROMOTION": FORCE_PROMOTION,
+    "ACKNOWLEDGED_DIGEST": ACKNOWLEDGED_DIGEST,
+    "ACKNOWLEDGED_BY": ACKNOWLEDGED_BY,
+    "DETACH": DETACH,
+}
 PAGES = sorted((*DOCS.glob("reference/*.md"), *DOCS.glob("how-to/*.md")))
 
 
@@ -74,15 +81,15 @@ def test_the_page_of_annotations_has_those_that_the_operator_reads_and_no_other(
     code = "\n".join(path.read_text(encoding="utf-8") for path in OPERATOR.rglob("*.py"))
     read = set(re.findall(r"obj\.annotations\.get\((\w+)", code))
 
-    assert described == {REQUESTED_AT, FORCE_PROMOTION, DETACH}
-    assert read == {"REQUESTED_AT", "FORCE_PROMOTION", "DETACH"}
+    assert described == set(ANNOTATIONS.values())
+    assert read == set(ANNOTATIONS)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=_ids)
 def test_every_annotation_that_a_page_names_is_one_that_the_operator_reads(page: Path) -> None:
     named = set(re.findall(rf"{re.escape(GROUP)}/([A-Za-z]+(?:-[a-z]+)*)", page.read_text(encoding="utf-8")))
 
-    assert named <= {name.split("/")[1] for name in (REQUESTED_AT, FORCE_PROMOTION, DETACH)}
+    assert named <= {name.split("/")[1] for name in ANNOTATIONS.values()}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=_ids)
