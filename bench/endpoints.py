@@ -1,0 +1,68 @@
+"""The objects that bench/reconcile.py applies."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+from uuid import UUID, uuid5
+
+from ehr_sandbox.demo.layout import SYSTEM_CLIENT, Layout
+
+CONFIG = "bench"
+_IDS = UUID("0b8e2a54-3c1d-4f6e-9a7b-112233445566")
+
+
+def config(layout: Layout, namespace: str) -> dict[str, Any]:
+    """Return an organisation."""
+    return {
+        "apiVersion": "ehrconnector.io/v1alpha1",
+        "kind": "EHRConnectorConfig",
+        "metadata": {"name": CONFIG, "namespace": namespace},
+        "spec": {
+            "displayName": "Bench",
+            "ehr": {"system": "Cerner", "release": "2024.05"},
+            "dataGeography": "Americas",
+            "microsoft365": {"tenantID": str(_IDS), "clientID": str(_IDS), "meetingOrganizers": [str(_IDS)]},
+            "connector": {"publicURL": layout.connector_url, "controlURL": layout.connector_url},
+        },
+    }
+
+
+def endpoint(layout: Layout, namespace: str, number: int, *, dead_port: int | None = None) -> dict[str, Any]:
+    """Return an endpoint at the stand-in, or at a server of its own that never answers."""
+    server = layout.cerner_url if dead_port is None else f"https://127.1.{number // 250}.{number % 250 + 1}:{dead_port}"
+    return {
+        "apiVersion": "ehrconnector.io/v1alpha1",
+        "kind": "FhirEndpoint",
+        "metadata": {"name": f"{'endpoint' if dead_port is None else 'dead'}-{number:05}", "namespace": namespace},
+        "spec": {
+            "configRef": {"name": CONFIG},
+            "baseURL": f"{server}/r4/{uuid5(_IDS, f'{namespace}/{number}')}",
+            "environment": "Test",
+            "departments": [{"name": "clinic", "displayName": "Clinic"}],
+            "smart": {"clinicianClientID": "bench-clinician", "systemClientID": SYSTEM_CLIENT},
+            "appointments": {
+                "locations": ["21304876"],
+                "virtualVisitTypes": ["Video Visit"],
+                "timeZone": "America/Chicago",
+            },
+        },
+    }
+
+
+@asynccontextmanager
+async def dead_server() -> AsyncGenerator[int]:
+    """Accept connections on all loopback addresses and never answer; yields the port."""
+
+    async def hang(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(asyncio.CancelledError):  # the end of the bench
+            await asyncio.sleep(60.0)
+        writer.close()
+
+    server = await asyncio.start_server(hang, "0.0.0.0", 0)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
