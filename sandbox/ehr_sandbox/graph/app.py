@@ -7,6 +7,8 @@ that are encrypted, late, doubled or out of order. Nobody in it exists and no ca
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from typing import Any
 
 from starlette.applications import Starlette
@@ -17,13 +19,21 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 
 from ehr_sandbox.faults import CONTROL_PREFIX, FaultMiddleware, Faults, fault_routes
+from ehr_sandbox.graph.controls import CONTROLS, Controls
 from ehr_sandbox.graph.entra.discovery import Discovery
 from ehr_sandbox.graph.entra.grants import Grants
 from ehr_sandbox.graph.entra.sign_in import SignInPage
 from ehr_sandbox.graph.entra.tokens import TokenEndpoint
 from ehr_sandbox.graph.errors import EntraError, GraphError, answer_entra_error, answer_graph_error, graph_error_body
+from ehr_sandbox.graph.notify.courier import Courier
+from ehr_sandbox.graph.notify.notifications import Notifications
+from ehr_sandbox.graph.notify.subscriptions import Subscriptions
 from ehr_sandbox.graph.platform import Platform
+from ehr_sandbox.graph.rest.gate import Gate
+from ehr_sandbox.graph.rest.meetings import Meetings
+from ehr_sandbox.graph.rest.users import Users
 from ehr_sandbox.graph.settings import GraphSettings
+from ehr_sandbox.graph.teams.rooms import Rooms
 from ehr_sandbox.graph.world import World, example_world
 from ehr_sandbox.identity import FAULT_CONTROLS, SimulatorHeader, identity_route
 
@@ -47,12 +57,32 @@ def create_app(settings: GraphSettings | None = None, world: World | None = None
     platform = Platform(settings or GraphSettings(), world or example_world())
     grants = Grants()
     faults = Faults(error_body=_fault_body)
-    identity = identity_route("Entra ID, Microsoft Graph and Teams meetings", {**FAULT_CONTROLS})
+    courier = Courier(platform)
+    notifications = Notifications(platform, courier)
+    meetings = Meetings(platform)
+    rooms = Rooms(platform, notifications.tell_meeting, lambda _meeting, _call: None)
+    gate = Gate(platform)
+    identity = identity_route("Entra ID, Microsoft Graph and Teams meetings", {**CONTROLS, **FAULT_CONTROLS})
+    controls = [
+        identity,
+        *fault_routes(faults),
+        *Controls(platform, meetings, rooms, notifications, courier).routes(),
+    ]
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncGenerator[None]:
+        async with courier.running():
+            courier.later(notifications.watch())
+            yield
+
     return Starlette(
         routes=[
             # A mount serves only what is below it; its own address would be a redirect.
             Route(CONTROL_PREFIX, identity.endpoint, methods=["GET"]),
-            Mount(CONTROL_PREFIX, routes=[identity, *fault_routes(faults)]),
+            Mount(CONTROL_PREFIX, routes=controls),
+            *Users().routes(gate),
+            *meetings.routes(gate),
+            *Subscriptions(platform, notifications, courier, meetings).routes(gate),
             *Discovery(platform).routes(),
             *TokenEndpoint(platform, grants).routes(),
             *SignInPage(platform, grants).routes(),
@@ -66,6 +96,7 @@ def create_app(settings: GraphSettings | None = None, world: World | None = None
             EntraError: answer_entra_error,
             HTTPException: _answer_unknown_address,
         },
+        lifespan=lifespan,
     )
 
 

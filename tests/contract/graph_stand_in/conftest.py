@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 from contract.graph_stand_in.running import Clock, GraphStandIn, Starter
+from contract.graph_stand_in.subscriber import Subscriber, subscribing
 
 from ehr_sandbox.local_ca import LocalCA
 
@@ -22,7 +23,15 @@ def graph_ca(tmp_path_factory: pytest.TempPathFactory) -> LocalCA:
 
 
 @pytest.fixture
-async def start_graph(clock: Clock, graph_ca: LocalCA) -> AsyncGenerator[Starter]:
+async def subscriber(graph_ca: LocalCA) -> AsyncGenerator[Subscriber]:
+    async with subscribing(graph_ca) as running:
+        yield running
+
+
+@pytest.fixture
+async def start_graph(clock: Clock, graph_ca: LocalCA, subscriber: Subscriber) -> AsyncGenerator[Starter]:
+    # The subscriber ends last: a server waits for connections that a client keeps.
+    del subscriber
     async with AsyncExitStack() as resources:
         yield Starter(clock, graph_ca, resources)
 

@@ -1,0 +1,1 @@
+"""Change notifications: subscriptions to them, what is in them, and their delivery."""
