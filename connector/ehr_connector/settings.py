@@ -5,16 +5,24 @@ from __future__ import annotations
 from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated
 
-from pydantic import DirectoryPath, Field, FilePath, StringConstraints, model_validator
+from pydantic import AfterValidator, DirectoryPath, Field, FilePath, StringConstraints, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from ehr_api.v1alpha1.ehr_connector_config import DataGeography
+from ehr_clients.entra import credential
 from ehr_program.logs import Level
 from ehr_program.settings import CommaSeparated
 
 _SQLITE = "sqlite+aiosqlite://"
 _POSTGRESQL = "postgresql+psycopg://"
 _DatabaseUrl = Annotated[str, StringConstraints(pattern=rf"^({_SQLITE}|{_POSTGRESQL})".replace("+", "[+]"))]
+
+_HttpsUrl = Annotated[str, StringConstraints(pattern="^https://[^/].*[^/]$")]
+
+
+def _is_credential(value: str) -> str:
+    credential(value)
+    return value
 
 
 class DatabaseSettings(BaseSettings):
@@ -63,12 +71,37 @@ class Settings(DatabaseSettings):
         default=None, description="PEM file with the authority of the issuer's server, besides the system's."
     )
     ca_file: FilePath | None = Field(
-        default=None, description="PEM file with authorities of FHIR servers to trust, besides the system's."
+        default=None,
+        description="PEM file with authorities to trust, besides the system's: of FHIR servers, and of the addresses of"
+        " Microsoft Graph and Entra ID.",
     )
     allowed_networks: CommaSeparated[IPv4Network | IPv6Network] = Field(
         default=(),
         description="Networks that are not public but may hold FHIR servers, for example 10.20.0.0/16. All other private,"
         " loopback and link-local addresses are refused.",
+    )
+    graph_url: _HttpsUrl = Field(
+        default="https://graph.microsoft.com",
+        description="Microsoft Graph; sovereign clouds have addresses of their own.",
+    )
+    entra_authority: _HttpsUrl = Field(
+        default="https://login.microsoftonline.com",
+        description="Microsoft Entra ID, without a tenant; sovereign clouds have addresses of their own.",
+    )
+    entra_instance_discovery: bool = Field(
+        default=True,
+        description="Whether the authority is looked up with Microsoft before it is trusted. false only for an authority"
+        " that Microsoft does not know.",
+    )
+    graph_credential: Annotated[str, AfterValidator(_is_credential)] | None = Field(
+        default=None,
+        description="What the connector proves itself with to Entra ID: federated-token:PATH (a projected service-account"
+        " token), client-secret:PATH or certificate:PATH (PEM, key and certificate). The file is read anew whenever a"
+        " token is needed. Without it no online meeting is held, and GraphAuthorized says so.",
+    )
+    notification_token_issuer: Annotated[str, StringConstraints(pattern="^https://.*[{]tenant[}]")] = Field(
+        default="https://sts.windows.net/{tenant}/",
+        description="Issuer of the tokens that come with Microsoft Graph's notifications; {tenant} is replaced.",
     )
     host: str = Field(default="0.0.0.0", description="Address to serve on.")  # noqa: S104 (a pod's)
     port: int = Field(default=8443, ge=1, le=65535, description="Port to serve on.")

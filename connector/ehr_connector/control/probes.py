@@ -13,8 +13,8 @@ from typing import Literal, TypeVar
 from ehr_api.control import EndpointConfiguration, ProbeOutcome, ProbeReport, ProbeResult
 from ehr_clients.errors import ContractError, RefusedError, RemoteError, TemporaryError
 from ehr_clients.fhir import Fhir
-from ehr_clients.guard import GuardedTransport, Network, Resolve, system_resolve
-from ehr_clients.http import client
+from ehr_clients.guard import AddressRefusedError, GuardedTransport, Network, ResolutionError, Resolve, system_resolve
+from ehr_clients.http import InvalidUrlError, client, tls_failure
 from ehr_clients.smart import Grant, SigningKey, discover, system_token
 from ehr_connector.keys.files import KeysError
 from ehr_connector.metrics import Metrics
@@ -104,7 +104,7 @@ async def _timed(call: Callable[[], Awaitable[_Found]]) -> tuple[_Found | None, 
             found = await call()
         result = ProbeResult(outcome=ProbeOutcome.PASSED, http_status=HTTPStatus.OK)
     except TimeoutError:
-        result = ProbeResult(outcome=ProbeOutcome.UNREACHABLE)
+        result = ProbeResult(outcome=ProbeOutcome.UNREACHABLE, error_code="too_slow")
     except RemoteError as exc:
         result = _result(exc)
     elapsed_ms = round((time.perf_counter() - started_s) * 1000)
@@ -123,10 +123,21 @@ def _result(error: RemoteError) -> ProbeResult:
                 outcome=ProbeOutcome.REFUSED, http_status=error.status, error_code=error.code[:128] or None
             )
         case TemporaryError(status=None):
-            return ProbeResult(outcome=ProbeOutcome.UNREACHABLE)
+            return ProbeResult(outcome=ProbeOutcome.UNREACHABLE, error_code=_no_answer(error))
         case TemporaryError():
             return ProbeResult(outcome=ProbeOutcome.SERVER_ERROR, http_status=error.status)
         case ContractError():
             return ProbeResult(outcome=ProbeOutcome.UNEXPECTED_ANSWER)
         case _:
-            return ProbeResult(outcome=ProbeOutcome.UNREACHABLE)
+            return ProbeResult(outcome=ProbeOutcome.UNREACHABLE, error_code=_no_answer(error))
+
+
+def _no_answer(error: RemoteError) -> str | None:
+    """Return why there was no answer, where somebody other than the EHR's owner may have to act; the operator knows the words."""
+    match error:
+        case ResolutionError() | InvalidUrlError():
+            return "no_address"
+        case AddressRefusedError():
+            return "address_refused"
+        case _:
+            return "tls_failed" if tls_failure(error) is not None else None

@@ -2,12 +2,77 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Literal
+
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from ehr_api.control import Evidence, ProfileEvidence, RecordEvidence
-from ehr_connector.store.database import reading
+from ehr_connector.keys.secret import SecretKeys
+from ehr_connector.store.database import insert_for, reading
 from ehr_connector.store.schema import profile_evidence, record_evidence
+from ehr_connector.store.single_use import SingleUse
+from ehr_connector.store.visits import VisitRow
+
+_COUNTED_ONCE = timedelta(days=30)
+"""A visit that is told of again within this time counts once."""
+
+
+class EvidenceBook:
+    """Counts completed launches and joins by the profile under which they were done."""
+
+    def __init__(
+        self, engine: AsyncEngine, single_use: SingleUse, secret: SecretKeys, now: Callable[[], datetime]
+    ) -> None:
+        self._engine = engine
+        self._single_use = single_use
+        self._secret = secret
+        self._now = now
+
+    async def provider_launched(self, row: VisitRow) -> None:
+        """Count a launch that led a clinician into the visit's meeting."""
+        await self._count(row, "provider_launches")
+
+    async def patient_joined(self, row: VisitRow) -> None:
+        """Count a patient who was in the visit's meeting."""
+        await self._count(row, "patient_joins")
+
+    async def record_seen(self, namespace: str, name: str, record: str) -> None:
+        """Note that an integration record was launched now."""
+        now = self._now()
+        async with self._engine.begin() as connection:
+            statement = insert_for(connection)(record_evidence).values(
+                namespace=namespace, name=name, record=record, last_seen_launch=now
+            )
+            await connection.execute(
+                statement.on_conflict_do_update(
+                    index_elements=["namespace", "name", "record"], set_={"last_seen_launch": now}
+                )
+            )
+
+    async def _count(self, row: VisitRow, what: Literal["provider_launches", "patient_joins"]) -> None:
+        now = self._now()
+        token = self._secret.name("evidence", what, row.visit, row.profile_digest)
+        if not await self._single_use.claim(token, now + _COUNTED_ONCE):
+            return
+        counts = {"provider_launches": 0, "patient_joins": 0} | {what: 1}
+        async with self._engine.begin() as connection:
+            statement = insert_for(connection)(profile_evidence).values(
+                namespace=row.namespace,
+                name=row.name,
+                endpoint=row.endpoint,
+                profile_digest=row.profile_digest,
+                last_seen=now,
+                **counts,
+            )
+            await connection.execute(
+                statement.on_conflict_do_update(
+                    index_elements=["namespace", "name", "endpoint", "profile_digest"],
+                    set_={what: profile_evidence.c[what] + 1, "last_seen": now},
+                )
+            )
 
 
 async def evidence_of(engine: AsyncEngine, namespace: str, name: str) -> Evidence:

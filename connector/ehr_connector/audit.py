@@ -1,0 +1,127 @@
+"""Who did what: rows that are only added, each chained to the one before, so that a change behind our back shows.
+
+Actors and objects are opaque: a keyed name of the EHR user, a visit's name, a resource of the configuration.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import Row, insert, select, text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from ehr_api.digest import digest_of
+from ehr_connector.store.database import reading
+from ehr_connector.store.schema import audit_event
+
+_LOCK = 0x45484155
+"""Key of the advisory lock under which PostgreSQL adds one row after the other."""
+FIRST = "sha256:" + "0" * 64
+"""What the first row is chained to."""
+
+
+class Action(StrEnum):
+    """What was done."""
+
+    CONFIGURED = "configured"
+    DECONFIGURED = "deconfigured"
+    LAUNCHED = "launched"
+    SIGNED_IN = "signed_in"
+    JOINED = "joined"
+    CONSULTED = "consulted"
+    SENT = "sent"
+    GUEST_LINK_MADE = "guest_link_made"
+    GUEST_LINK_REVOKED = "guest_link_revoked"
+    PATIENT_JOINED = "patient_joined"
+    ERASED = "erased"
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEvent:
+    """One row."""
+
+    number: int
+    happened_at: datetime
+    namespace: str
+    name: str
+    action: str
+    outcome: str
+    actor: str
+    object: str
+    previous: str
+    digest: str
+
+    def expected_digest(self) -> str:
+        """Return the digest that the row must have."""
+        content = asdict(self)
+        del content["digest"]
+        return digest_of(content | {"happened_at": self.happened_at.isoformat(timespec="microseconds")})
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether the chain holds."""
+
+    rows: int
+    broken_at: int | None = None
+    """Number of the first row that does not fit."""
+
+
+class Audit:
+    """The chain."""
+
+    def __init__(self, engine: AsyncEngine, now: Callable[[], datetime]) -> None:
+        self._engine = engine
+        self._reads = reading(engine)
+        self._now = now
+
+    async def record(
+        self, namespace: str, name: str, action: Action, actor: str, target: str, outcome: str = "success"
+    ) -> None:
+        """Add a row."""
+        async with self._engine.begin() as connection:
+            await _one_at_a_time(connection)
+            newest = select(audit_event.c.number, audit_event.c.digest).order_by(audit_event.c.number.desc()).limit(1)
+            last = (await connection.execute(newest)).one_or_none()
+            event = AuditEvent(
+                number=last.number + 1 if last else 1,
+                happened_at=self._now(),
+                namespace=namespace,
+                name=name,
+                action=action.value,
+                outcome=outcome,
+                actor=actor,
+                object=target,
+                previous=last.digest if last else FIRST,
+                digest="",
+            )
+            await connection.execute(insert(audit_event).values(**asdict(event) | {"digest": event.expected_digest()}))
+
+    async def verify(self) -> Verdict:
+        """Follow the chain from its first row that is still kept."""
+        rows = 0
+        previous: AuditEvent | None = None
+        async for event in self.events():
+            fits = previous is None or (event.previous == previous.digest and event.number == previous.number + 1)
+            if not fits or event.digest != event.expected_digest():
+                return Verdict(rows, event.number)
+            rows, previous = rows + 1, event
+        return Verdict(rows)
+
+    async def events(self) -> AsyncIterator[AuditEvent]:
+        """Give every row, the oldest first, in flat memory."""
+        async with self._reads.connect() as connection:
+            async for row in await connection.stream(select(audit_event).order_by(audit_event.c.number)):
+                yield _event(row)
+
+
+async def _one_at_a_time(connection: AsyncConnection) -> None:
+    if connection.dialect.name == "postgresql":  # in SQLite the transaction began as the only writer
+        await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+
+
+def _event(row: Row[tuple[object, ...]]) -> AuditEvent:
+    return AuditEvent(**{name: getattr(row, name) for name in AuditEvent.__dataclass_fields__})

@@ -1,0 +1,201 @@
+"""What the clinician's pages show: one dataclass for each template, and the words for a live status.
+
+Each is the whole context of its template (`pages.render(request, TEMPLATE, vars_of(view))`). The buttons are forms that POST
+`csrf` to addresses below `VisitView.path`:
+
+| path                  | fields                         | what                                                        |
+| --------------------- | ------------------------------ | ----------------------------------------------------------- |
+| `{path}/join`         |                                | 303 to Teams, in a window of its own                        |
+| `{path}/send`         | `channel`: `sms` or `email`    | send the patient's link                                     |
+| `{path}/copied`       |                                | the link was copied (script only; answered with 204)        |
+| `{path}/consult`      |                                | 303 to a meeting without a patient, in a window of its own  |
+| `{path}/invitations`  | `role`: `guest`, `interpreter` | one more link                                               |
+| `{path}/revocations`  | `number`                       | that link stops working                                     |
+
+`board.js` listens at `stream_url` for `event: status` with `StatusView.to_json()` plus `visit` as data, for `event: reload`
+(something else changed: the page is fetched again) and, on the sign-in page, for `event: signed-in`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+
+from ehr_connector.visits.events import Channel, DeviceTestResult, Stage, Status
+from ehr_connector.visits.links import Role
+from ehr_connector.web.locales import N_, Language
+
+_STAGES = {
+    Stage.NOT_SENT: N_("Link not sent"),
+    Stage.LINK_SENT: N_("Link sent"),
+    Stage.OPENED: N_("Patient opened the page"),
+    Stage.JOINING: N_("Patient is joining"),
+    Stage.IN_LOBBY: N_("Patient is waiting in the lobby"),
+    Stage.IN_VISIT: N_("Patient is in the visit"),
+    Stage.LEFT: N_("Patient left"),
+}
+_DEVICE_TESTS = {
+    DeviceTestResult.PASSED: N_("Device test passed"),
+    DeviceTestResult.NO_MICROPHONE: N_("Device test: no microphone found"),
+    DeviceTestResult.NO_CAMERA: N_("Device test: no camera found"),
+    DeviceTestResult.REFUSED: N_("Device test: camera and microphone not allowed"),
+    DeviceTestResult.SILENT: N_("Device test: the microphone gave no sound"),
+    DeviceTestResult.NO_CONNECTION: N_("Device test: weak connection"),
+    DeviceTestResult.UNSUPPORTED: N_("Device test: the browser cannot do it"),
+}
+CHANNELS = {
+    Channel.SMS: N_("by text message"),
+    Channel.EMAIL: N_("by e-mail"),
+    Channel.COPY: N_("copied"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class StatusView:
+    """The live status of a visit in words."""
+
+    stage: Stage
+    text: str
+    """For example "Patient is waiting in the lobby"."""
+    since: str | None
+    """ISO 8601, for the script that counts the waiting time."""
+    since_text: str | None
+    """The time at the clinic since when."""
+    sent: str | None
+    """How the link went, when it did."""
+    device_test: str | None
+    alert: bool
+    """Whether somebody waits and no clinician is there."""
+
+    @classmethod
+    def of(cls, status: Status, language: Language, time_zone: str) -> StatusView:
+        """Return the words for `status`."""
+        sent = ", ".join(language.text(CHANNELS[channel]) for channel in status.channels)
+        return cls(
+            stage=status.stage,
+            text=str(language.text(_STAGES[status.stage])),
+            since=status.since.isoformat() if status.since else None,
+            since_text=language.time(status.since, time_zone) if status.since else None,
+            sent=str(language.text(N_("Link sent %(how)s"), how=sent)) if sent else None,
+            device_test=str(language.text(_DEVICE_TESTS[status.device_test])) if status.device_test else None,
+            alert=status.waiting > 0 or status.stage is Stage.IN_LOBBY,
+        )
+
+    def to_json(self) -> dict[str, object]:
+        """Return what the stream carries."""
+        return dict(vars_of(self))
+
+
+@dataclass(frozen=True, slots=True)
+class InvitationView:
+    """A link for one more person."""
+
+    number: int
+    role: Role
+    """GUEST or INTERPRETER."""
+    link: str
+
+
+@dataclass(frozen=True, slots=True)
+class VisitView:
+    """One visit on the board."""
+
+    id: str
+    """Names the visit in the stream and in the page: its keyed digest."""
+    path: str
+    """Where its actions are, without a slash at the end."""
+    start: datetime
+    end: datetime | None
+    time_zone: str
+    visit_type: str | None
+    department: str | None
+    open: bool
+    """Whether the patient can join now."""
+    status: StatusView
+    can_join: bool
+    can_send_sms: bool
+    can_send_email: bool
+    can_consult: bool
+    can_invite: bool
+    patient_link: str | None
+    """What **Copy** copies; None when the visit has no link for a patient."""
+    invitations: Sequence[InvitationView] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeView:
+    """What came of the last action."""
+
+    text: str
+    """Translated."""
+    kind: str = "good"
+    """`good`, `warn` or `bad`."""
+
+
+@dataclass(frozen=True, slots=True)
+class BoardView:
+    """`board.html`: the visits of the launched patient."""
+
+    TEMPLATE = "board.html"
+
+    organization_name: str
+    is_test: bool
+    """Whether it is a Test endpoint: the page says so."""
+    patient_banner: str | None
+    """Who the patient is, only when the EHR asks for it (`need_patient_banner`)."""
+    today: Sequence[VisitView]
+    upcoming: Sequence[VisitView]
+    stream_url: str
+    csrf: str
+    help_phone: str | None
+    notice: NoticeView | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MicrosoftView:
+    """`microsoft.html`: the one sign-in, in the frame."""
+
+    TEMPLATE = "microsoft.html"
+
+    organization_name: str
+    is_test: bool
+    matching_text: str
+    """Shown here and in the window, so that the clinician sees that both belong together."""
+    sign_in_url: str
+    stream_url: str
+    help_phone: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ConfirmView:
+    """`confirm.html`: in the window, before its Microsoft account is tied to the launch."""
+
+    TEMPLATE = "confirm.html"
+
+    organization_name: str
+    is_test: bool
+    matching_text: str
+    account: str | None
+    """The Microsoft account, when it is known already; shown and not kept."""
+    action_url: str
+    """Gets a POST with `csrf` and `answer`: `yes` or `no`."""
+    csrf: str
+
+
+@dataclass(frozen=True, slots=True)
+class SignedInView:
+    """`signed_in.html`: in the window, at the end."""
+
+    TEMPLATE = "signed_in.html"
+
+    organization_name: str
+    is_test: bool
+
+
+_View = StatusView | BoardView | MicrosoftView | ConfirmView | SignedInView
+
+
+def vars_of(view: _View) -> Mapping[str, object]:
+    """Return the fields of a view, not copied, as a template's context."""
+    return {one.name: getattr(view, one.name) for one in fields(view)}
