@@ -13,8 +13,9 @@
   // -- Live status
 
   let failures = 0;
+  let stream;
   const listen = () => {
-    const stream = new EventSource(board.dataset.stream);
+    stream = new EventSource(board.dataset.stream);
     stream.addEventListener("open", () => {
       failures = 0;
       if (offline) offline.hidden = true;
@@ -30,9 +31,9 @@
       failures += 1;
       setTimeout(listen, pause * (0.75 + Math.random() / 2));
     });
-    addEventListener("pagehide", () => stream.close(), { once: true });
   };
   listen();
+  addEventListener("pagehide", () => stream.close());
 
   const show = (status) => {
     const card = board.querySelector(`[data-visit="${CSS.escape(status.visit)}"]`);
