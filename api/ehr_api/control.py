@@ -4,6 +4,7 @@
     GET    /control/v1/organizations/{namespace}/{name}/configuration   200 with ETag, or 404
     DELETE /control/v1/organizations/{namespace}/{name}/configuration   204, also when there is none
     GET    /control/v1/organizations/{namespace}/{name}/evidence        Evidence
+    GET    /control/v1/organizations/{namespace}/{name}/graph           GraphReport
     POST   /control/v1/organizations/{namespace}/{name}/endpoints/{endpoint}/probes   ProbeReport; If-Match, optional
 
 Errors are `application/problem+json` (RFC 9457): 401 no or bad token, 403 wrong subject, 404 unknown organisation or
@@ -169,6 +170,52 @@ class ProbeReport(ApiModel):
     appointment_search: ProbeResult
 
 
+class GraphReason(StrEnum):
+    """What stands in the way of online meetings."""
+
+    NOT_CONFIGURED = "GraphNotConfigured"
+    """The connector has no credential for Microsoft Graph."""
+    CREDENTIAL_REFUSED = "GraphCredentialRefused"
+    """Entra ID does not take the credential, or knows no such application or tenant."""
+    PERMISSIONS_MISSING = "GraphPermissionsMissing"
+    """Application permissions are not granted."""
+    ACCESS_POLICY_MISSING = "AccessPolicyMissing"
+    """No application access policy lets the application act for the organiser."""
+    ORGANIZER_NOT_FOUND = "OrganizerNotFound"
+    ORGANIZER_DISABLED = "OrganizerDisabled"
+    ORGANIZER_NOT_LICENSED = "OrganizerNotLicensed"
+    MEETING_LIMIT_REACHED = "MeetingLimitReached"
+    """The organisers have made as many meetings as Graph allows in a month."""
+    REFUSED = "GraphRefused"
+    """Graph refused for a reason that is none of the others."""
+    THROTTLED = "GraphThrottled"
+    UNAVAILABLE = "GraphUnavailable"
+
+
+class GraphFinding(ApiModel):
+    """One thing that stands in the way of online meetings."""
+
+    reason: GraphReason
+    message: Annotated[str, Field(max_length=1024)]
+    """What is wrong; it names no person."""
+    remedy: Annotated[str, Field(max_length=2048)]
+    """What mends it: the exact command where there is one."""
+    organizer: str | None = None
+    """Entra object id of the account that it is about, where it is about one."""
+
+
+class GraphReport(ApiModel):
+    """Whether the connector can hold online meetings in the organisation's tenant."""
+
+    checked_at: Time
+    roles: list[str] = Field(default_factory=list[str])
+    """Application permissions in the token, sorted."""
+    organizers: Annotated[int, Field(ge=0)] = 0
+    """How many organisers were looked at."""
+    findings: list[GraphFinding] = Field(default_factory=list[GraphFinding])
+    """Empty: nothing stands in the way."""
+
+
 class Problem(ApiModel):
     """An error answer (RFC 9457)."""
 
@@ -190,6 +237,11 @@ def configuration_path(namespace: str, name: str) -> str:
 def evidence_path(namespace: str, name: str) -> str:
     """Return the path of an organisation's evidence."""
     return f"{_organization(namespace, name)}/evidence"
+
+
+def graph_path(namespace: str, name: str) -> str:
+    """Return the path of the report on Microsoft Graph."""
+    return f"{_organization(namespace, name)}/graph"
 
 
 def probes_path(namespace: str, name: str, endpoint: str) -> str:

@@ -12,11 +12,13 @@ from pydantic import JsonValue, TypeAdapter, ValidationError
 
 from ehr_api.control import (
     Evidence,
+    GraphReport,
     OrganizationConfiguration,
     ProbeReport,
     Problem,
     configuration_path,
     evidence_path,
+    graph_path,
     probes_path,
 )
 from ehr_clients import limits
@@ -101,6 +103,18 @@ class Control:
     async def evidence(self, namespace: str, name: str) -> Evidence:
         """Return what the connector has seen of the organisation's visits."""
         return parse(await self._call("get evidence", "GET", evidence_path(namespace, name)), Evidence)
+
+    async def graph(self, namespace: str, name: str) -> GraphReport | None:
+        """Return whether online meetings can be held; None when the connector is older than the report."""
+        try:
+            answer = await self._call(
+                "get Graph report", "GET", graph_path(namespace, name), timeout_s=_PROBES_TIMEOUT_S
+            )
+        except RefusedError as exc:
+            if exc.status == HTTPStatus.NOT_FOUND:
+                return None
+            raise
+        return parse(answer, GraphReport)
 
     async def run_probes(self, namespace: str, name: str, endpoint: str, *, expects: str) -> ProbeReport | None:
         """Let the connector probe one endpoint with its key.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -16,7 +17,7 @@ import httpx
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from ehr_clients.errors import ContractError
+from ehr_clients.errors import ContractError, RefusedError
 from ehr_clients.http import Answer, check, exchange, parse
 
 SYSTEM = "Microsoft Graph"
@@ -24,6 +25,7 @@ _V1 = "/v1.0"
 _BETA = "/beta"
 """Meeting call events can be subscribed to there alone."""
 _PAGES = 20
+_NO_MEETING = "https://teams.microsoft.com/l/meetup-join/none"
 _CO_ORGANIZER = "coorganizer"
 
 
@@ -179,6 +181,19 @@ class Graph:
         """Return a meeting."""
         return parse(await self._call("get meeting", "GET", _meeting(organizer, meeting_id)), OnlineMeeting)
 
+    async def check_may_organize(self, organizer: str) -> None:
+        """Look for a meeting that does not exist: only an application access policy lets the application look.
+
+        Raises:
+            RefusedError: The application may not act for the organiser, or there is none.
+        """
+        query = {"$filter": f"JoinWebUrl eq '{_NO_MEETING}'"}
+        try:
+            await self._call("look for meetings", "GET", _meetings(organizer), query=query)
+        except RefusedError as exc:
+            if exc.status != HTTPStatus.NOT_FOUND:
+                raise
+
     async def virtual_appointment_url(self, organizer: str, meeting_id: str) -> str:
         """Return the address at which a patient joins as in a virtual appointment."""
         path = f"{_meeting(organizer, meeting_id)}/getVirtualAppointmentJoinWebUrl"
@@ -275,7 +290,12 @@ class Graph:
         *,
         query: Mapping[str, str] | None = None,
     ) -> Answer:
-        headers = {"Authorization": f"Bearer {await self._token()}", "Accept": "application/json"}
+        headers = {
+            "Authorization": f"Bearer {await self._token()}",
+            "Accept": "application/json",
+            # Without it `coorganizer` is shown as `unknownFutureValue`.
+            "Prefer": "include-unknown-enum-members",
+        }
         if body is not None:
             headers["Content-Type"] = "application/json"
         request = self._http.build_request(
