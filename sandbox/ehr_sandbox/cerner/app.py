@@ -1,8 +1,12 @@
 """The simulator as a web app.
 
-It simulates the FHIR R4 server and the token endpoint of Oracle Health Millennium, with the traps that its documents and
-captures show: searches that need parameters together, pages that repeat an entry, a tenant's refusal that is no
-OperationOutcome, phones as free text. Nobody in it exists.
+It simulates the FHIR R4 server and the SMART authorization server of Oracle Health Millennium, with the traps that its
+documents and captures show: searches that need parameters together, pages that repeat an entry, a tenant's refusal that is no
+OperationOutcome, phones as free text, links that are written in another order than they are read. A page like PowerChart's
+launches apps. Nobody in it exists.
+
+Controls are described where they are: appointments, patients and search in `controls`, apps in `apps`, launches and sessions in
+`launches`, what the page offers in `powerchart`, faults in `ehr_sandbox.faults`; settings in `settings`.
 """
 
 from __future__ import annotations
@@ -36,6 +40,8 @@ from ehr_sandbox.cerner.launches import CONTROLS as LAUNCH_CONTROLS
 from ehr_sandbox.cerner.launches import Launches
 from ehr_sandbox.cerner.oauth_errors import OAuthError, answer_oauth_error, error_routes
 from ehr_sandbox.cerner.population import Population
+from ehr_sandbox.cerner.powerchart import CONTROLS as PAGE_CONTROLS
+from ehr_sandbox.cerner.powerchart import PowerChart
 from ehr_sandbox.cerner.settings import CernerSettings
 from ehr_sandbox.cerner.tokens import TokenEndpoint, Tokens
 from ehr_sandbox.faults import CONTROL_PREFIX, FaultMiddleware, Faults, fault_routes
@@ -44,7 +50,14 @@ from ehr_sandbox.identity import FAULT_CONTROLS, SimulatorHeader, identity_route
 SERVER = "ehr-sandbox-cerner-simulator"
 """The `Server` header."""
 
-_CONTROLS = {"GET /_sandbox/population": "How many resources there are at each tenant."}
+_CONTROLS = {
+    "GET /_sandbox/population": "How many resources there are at each tenant.",
+    **CONTROLS,
+    **APP_CONTROLS,
+    **LAUNCH_CONTROLS,
+    **PAGE_CONTROLS,
+    **FAULT_CONTROLS,
+}
 _FAULT_CODES = {401: "login", 403: "forbidden", 404: "not-found", 429: "throttled", 503: "transient", 504: "timeout"}
 
 
@@ -56,6 +69,7 @@ def create_app(settings: CernerSettings | None = None) -> Starlette:
     apps = Apps(settings.client_jwks_urls, settings.apps)
     launches = Launches(settings, population)
     id_tokens = IdTokens(settings)
+    powerchart = PowerChart(settings, population, launches)
     grants = CodeGrants(settings, launches, id_tokens)
     faults = Faults(error_body=_fault_body)
 
@@ -65,12 +79,13 @@ def create_app(settings: CernerSettings | None = None) -> Starlette:
     controls = [
         identity_route(
             "Cerner (Oracle Health Millennium) FHIR R4",
-            {**_CONTROLS, **CONTROLS, **APP_CONTROLS, **LAUNCH_CONTROLS, **FAULT_CONTROLS},
+            _CONTROLS,
         ),
         *fault_routes(faults),
         *Controls(settings, population).routes(),
         *apps.routes(),
         *launches.routes(),
+        *powerchart.controls(),
         Route("/population", say_population, methods=["GET"]),
     ]
     return Starlette(
@@ -80,6 +95,7 @@ def create_app(settings: CernerSettings | None = None) -> Starlette:
             *TokenEndpoint(settings, tokens, apps, grants).routes(),
             *id_tokens.routes(),
             *error_routes(),
+            *powerchart.routes(),
             *FhirServer(settings, population, tokens).routes(),
         ],
         middleware=[

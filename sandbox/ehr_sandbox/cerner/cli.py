@@ -80,7 +80,7 @@ def cerner(
             client_secrets=_pairs("--client-secret", client_secret),
             client_ca=client_ca,
             apps=_apps(clinician_app, _pairs("--app-keys", app_keys)),
-            boards=tuple(_pairs("--launch", launch).items()),
+            launch_urls=tuple(_pairs("--launch", launch).items()),
             throttle_refresh=throttle_refresh,
             latency_s=latency_s,
             seed=seed,

@@ -39,7 +39,7 @@ class CernerSettings:
     """PEM file with the authorities that are trusted when keys are fetched, instead of the public ones."""
     apps: tuple[AppRegistration, ...] = ()
     """Apps that clinicians may launch when the program begins; a control replaces them."""
-    boards: tuple[tuple[str, str], ...] = ()
+    launch_urls: tuple[tuple[str, str], ...] = ()
     """Name and launch URL of what the PowerChart-like page offers when the program begins; a control replaces them."""
     throttle_refresh: bool = False
     """A refresh token that is used more than once a minute is answered with 429."""
