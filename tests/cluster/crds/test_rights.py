@@ -132,6 +132,7 @@ ALLOWED = [
     ("patch", "smsnumbers"),
     ("create", "integrationrecords"),
     ("patch", "integrationrecords"),
+    ("delete", "integrationrecords"),
     ("create", "events.events.k8s.io"),
     ("patch", "events.events.k8s.io"),
 ]
@@ -141,8 +142,8 @@ REFUSED = [
     *[(verb, "pods") for verb in ("get", "list", "create", "delete")],
     ("create", "pods/exec"),
     ("create", "serviceaccounts/token"),
-    *[(verb, kind) for kind in OWN_KINDS for verb in ("delete", "deletecollection", "update")],
-    *[("create", kind) for kind in OWN_KINDS if kind != "integrationrecords"],
+    *[(verb, kind) for kind in OWN_KINDS for verb in ("deletecollection", "update")],
+    *[(verb, kind) for kind in OWN_KINDS if kind != "integrationrecords" for verb in ("create", "delete")],
     ("patch", "fhirendpoints"),
     ("patch", "customresourcedefinitions.apiextensions.k8s.io"),
     ("delete", "namespaces"),
