@@ -6,6 +6,7 @@ Authentication: Asymmetric".
 
 from __future__ import annotations
 
+import re
 import time
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping, Sequence
@@ -28,6 +29,11 @@ _JSON = {"Accept": "application/json"}
 _ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _ASSERTION_S = 240
 """Life of an assertion; the specification allows five minutes, clocks differ."""
+
+_SCOPE = re.compile(
+    r"(?P<context>patient|user|system)/(?P<resource>\*|[A-Za-z]+)\.(?P<rights>read|write|\*|c?r?u?d?s?)", re.ASCII
+)
+_RIGHTS = {"read": "rs", "write": "cud", "*": "cruds"}
 
 
 class SmartConfiguration(BaseModel):
@@ -57,8 +63,12 @@ class Grant(BaseModel):
     expires_in: int | None = None
 
     def missing(self, scopes: Sequence[str]) -> list[str]:
-        """Return those of `scopes` that were not granted, sorted; a server may grant fewer than were asked for."""
-        return sorted(set(scopes) - set(self.scope.split()))
+        """Return those of `scopes` that were not granted, sorted; a server may grant fewer than were asked for.
+
+        It may also answer in the other notation: `.read` of SMART 1 is `.rs` of SMART 2, and `.write` is `.cud`.
+        """
+        granted = self.scope.split()
+        return sorted(scope for scope in set(scopes) if not any(_covers(given, scope) for given in granted))
 
 
 class LaunchGrant(Grant):
@@ -71,6 +81,25 @@ class LaunchGrant(Grant):
     patient: str | None = Field(default=None, max_length=64, repr=False)
     encounter: str | None = Field(default=None, max_length=64, repr=False)
     need_patient_banner: bool = True
+
+
+def _covers(given: str, needed: str) -> bool:
+    """Return whether a granted scope allows what a needed one asks for.
+
+    Source: SMART App Launch 2.2, "Scopes for requesting FHIR Resources".
+    """
+    if given == needed:
+        return True
+    one, other = _SCOPE.fullmatch(given), _SCOPE.fullmatch(needed)
+    if one is None or other is None or one["context"] != other["context"]:
+        return False
+    return one["resource"] in {"*", other["resource"]} and set(_letters(other["rights"])) <= set(
+        _letters(one["rights"])
+    )
+
+
+def _letters(rights: str) -> str:
+    return _RIGHTS.get(rights, rights)
 
 
 class _OAuthError(BaseModel):

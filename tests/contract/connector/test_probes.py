@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 from collections.abc import Sequence
 from ipaddress import ip_address
 from pathlib import Path
@@ -158,12 +159,57 @@ async def test_loopback_is_refused_unless_its_network_is_allowed(small: Connecto
     assert await cerner.requests() == []
 
 
-@pytest.mark.parametrize("address", ["10.0.0.1", "169.254.169.254", "192.168.1.1", "::1", "::ffff:10.0.0.1", "0.0.0.0"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "10.0.0.1",
+        "169.254.169.254",
+        "168.63.129.16",
+        "192.168.1.1",
+        "::1",
+        "fe80::1",
+        "::ffff:10.0.0.1",
+        "64:ff9b::169.254.169.254",
+        "2002:a9fe:a9fe::1",
+        "0.0.0.0",
+    ],
+)
 async def test_a_name_that_leads_into_a_private_network_is_not_followed(
     start: Starter, sqlite_url: str, address: str
 ) -> None:
     connector = await start(sqlite_url, resolve=_resolves_to(address), allowed_networks="127.0.0.1/32")
-    assert outcomes(await report_of(connector, "https://fhir.lamna.example/r4")) == ("Unreachable", "NotRun")
+    report = await report_of(connector, "https://fhir.lamna.example/r4")
+    assert outcomes(report) == ("Unreachable", "NotRun")
+    assert report["token"]["errorCode"] == "address_refused"
+
+
+async def test_a_name_without_an_address_is_told_from_an_ehr_that_is_down(start: Starter, sqlite_url: str) -> None:
+    async def nowhere(_host: str, _port: int) -> Sequence[Address]:
+        raise OSError("no such name")
+
+    connector = await start(sqlite_url, resolve=nowhere)
+    report = await report_of(connector, "https://fhir.lamna.example/r4")
+    assert (outcomes(report), report["token"]["errorCode"]) == (("Unreachable", "NotRun"), "no_address")
+
+
+async def test_a_name_that_changes_its_address_while_probes_run_changes_nothing(
+    start: Starter, sqlite_url: str, strange: StrangeEhr
+) -> None:
+    resolve = Rebinding("127.0.0.1", "169.254.169.254")
+    connector = await start(sqlite_url, resolve=resolve, allowed_networks=LOOPBACK)
+    assert outcomes(await report_of(connector, strange.base_url)) == ("Passed", "Passed")
+    assert resolve.asked == ["127.0.0.1"], "configuration, token and search went to one address"
+
+
+async def test_a_token_endpoint_whose_name_leads_into_a_private_network_gets_no_assertion(
+    start: Starter, sqlite_url: str, strange: StrangeEhr
+) -> None:
+    resolve = Rebinding("127.0.0.1", "64:ff9b::169.254.169.254")
+    strange.token_endpoint = "https://auth.lamna.example/token"
+    connector = await start(sqlite_url, resolve=resolve, allowed_networks=LOOPBACK)
+    report = await report_of(connector, strange.base_url)
+    assert (outcomes(report), report["token"]["errorCode"]) == (("Unreachable", "NotRun"), "address_refused")
+    assert strange.requests == ["smart-configuration"]
 
 
 async def test_one_private_address_among_public_ones_is_enough_to_refuse(start: Starter, sqlite_url: str) -> None:
@@ -214,10 +260,29 @@ async def test_an_ehr_without_appointments_passes_with_no_match(reaching: Connec
         JSONResponse({"resourceType": 1, "token_endpoint": 1, "access_token": 1, "token_type": 1}),
         JSONResponse({"resourceType": "OperationOutcome", "issue": []}),
         Response(b"\x1f\x8b\x08", headers={"Content-Encoding": "gzip"}),
+        Response(gzip.compress(b"0" * 2**26), headers={"Content-Encoding": "gzip"}),
+        Response(b'{"resourceType": "Bundle", "token_endpoint": "https://auth', media_type="application/json"),
+        Response('{"name": "Näncy Smart"}'.encode("latin-1"), media_type="application/json"),
+        Response('{"name": "Nancy Smart"}'.encode("utf-16"), media_type="application/json; charset=utf-16"),
         Response(b" " * (5 * 2**20)),
         Response(b"[" * 100_000),
     ],
-    ids=["HTML", "empty", "null", "list", "other", "numbers", "outcome", "gzip", "huge", "deep"],
+    ids=[
+        "HTML",
+        "empty",
+        "null",
+        "list",
+        "other",
+        "numbers",
+        "outcome",
+        "gzip",
+        "bomb",
+        "cut",
+        "latin-1",
+        "UTF-16",
+        "huge",
+        "deep",
+    ],
 )
 async def test_an_answer_that_is_not_the_standards_is_unexpected(
     reaching: Connector, strange: StrangeEhr, step: str, answer: Response
@@ -280,7 +345,8 @@ async def test_a_certificate_of_a_strange_authority_is_not_trusted(
     start: Starter, sqlite_url: str, strange: StrangeEhr
 ) -> None:
     connector = await start(sqlite_url, allowed_networks=LOOPBACK, ca_file=None)
-    assert outcomes(await report_of(connector, strange.base_url)) == ("Unreachable", "NotRun")
+    report = await report_of(connector, strange.base_url)
+    assert (outcomes(report), report["token"]["errorCode"]) == (("Unreachable", "NotRun"), "tls_failed")
     assert strange.requests == []
 
 
@@ -332,6 +398,18 @@ async def test_outcomes_are_counted_by_probe_and_nothing_else(reaching: Connecto
 def _empty(folder: Path) -> None:
     for file in folder.iterdir():
         file.unlink()
+
+
+class Rebinding:
+    """A name server whose owner changes the answer between two questions."""
+
+    def __init__(self, *answers: str) -> None:
+        self._answers = answers
+        self.asked: list[str] = []
+
+    async def __call__(self, host: str, _port: int) -> Sequence[Address]:
+        self.asked.append(host)
+        return [ip_address(self._answers[min(len(self.asked), len(self._answers)) - 1])]
 
 
 def _resolves_to(*addresses: str) -> Any:

@@ -111,6 +111,35 @@ async def test_a_grant_tells_which_scopes_it_lacks_and_hides_its_token(
 
 
 @pytest.mark.parametrize(
+    ("granted", "missing"),
+    [
+        ("system/Appointment.read system/Patient.read", []),
+        ("system/Appointment.rs system/Patient.r", ["system/Patient.read"]),
+        ("system/*.read", []),
+        ("system/Appointment.cruds system/Patient.*", []),
+        ("system/Appointment.r system/Appointment.s system/*.rs", []),
+        ("user/Appointment.read patient/Patient.read", SCOPES),
+        ("system/Appointment.write system/Patient.cud", SCOPES),
+        ("system/Appointment.rs?status=booked system/Patient.read", ["system/Appointment.read"]),
+        ("system/Appointment.readd system/.read openid", SCOPES),
+        ("system/Appointment. system/Patient.read", ["system/Appointment.read"]),
+        ("", SCOPES),
+    ],
+)
+def test_a_scope_counts_as_granted_in_either_notation(granted: str, missing: list[str]) -> None:
+    grant = Grant(access_token="s3cret", token_type="Bearer", scope=granted)
+    assert grant.missing(SCOPES) == missing
+
+
+def test_scopes_of_the_second_notation_are_covered_by_the_first() -> None:
+    grant = Grant(
+        access_token="s3cret", token_type="Bearer", scope="system/Appointment.write system/Patient.read launch"
+    )
+    needed = ["launch", "openid", "system/Appointment.cud", "system/Appointment.cruds", "system/Patient.rs"]
+    assert grant.missing(needed) == ["openid", "system/Appointment.cruds"]
+
+
+@pytest.mark.parametrize(
     ("status", "body", "code"),
     [
         (400, {"error": "invalid_client"}, "invalid_client"),
