@@ -33,6 +33,7 @@ from ehr_sandbox.graph.rest.gate import Gate
 from ehr_sandbox.graph.rest.meetings import Meetings
 from ehr_sandbox.graph.rest.users import Users
 from ehr_sandbox.graph.settings import GraphSettings
+from ehr_sandbox.graph.teams.pages import TeamsPages
 from ehr_sandbox.graph.teams.rooms import Rooms
 from ehr_sandbox.graph.world import World, example_world
 from ehr_sandbox.identity import FAULT_CONTROLS, SimulatorHeader, identity_route
@@ -83,6 +84,7 @@ def create_app(settings: GraphSettings | None = None, world: World | None = None
             *Users().routes(gate),
             *meetings.routes(gate),
             *Subscriptions(platform, notifications, courier, meetings).routes(gate),
+            *TeamsPages(platform, grants, meetings, rooms).routes(),
             *Discovery(platform).routes(),
             *TokenEndpoint(platform, grants).routes(),
             *SignInPage(platform, grants).routes(),

@@ -19,5 +19,9 @@ _environment = Environment(
 def page(template: str, *, status: int = 200, headers: dict[str, str] | None = None, **values: Any) -> HTMLResponse:
     """Return a page."""
     content = _environment.get_template(template).render(**values)
-    usual = {"Cache-Control": "no-store", "Referrer-Policy": "strict-origin-when-cross-origin"}
+    usual = {
+        "Cache-Control": "no-store",
+        "Referrer-Policy": "strict-origin-when-cross-origin",
+        "Content-Security-Policy": "default-src 'self'",
+    }
     return HTMLResponse(content, status_code=status, headers={**usual, **(headers or {})})
