@@ -88,7 +88,9 @@ class Validation(ApiModel):
     """How often and how strictly the endpoint is validated."""
 
     interval: Duration | None = Field(default=None, description="Time between two validations. Default: 5m.")
-    max_latency: Duration | None = Field(default=None, description="The slowest acceptable answer. Default: 5s.")
+    max_latency: Duration | None = Field(
+        default=None, description="The slowest acceptable answer, as the 95th percentile of the last 20. Default: 5s."
+    )
     failure_threshold: int | None = Field(
         default=None,
         ge=1,
@@ -207,7 +209,7 @@ class FhirEndpointStatus(KindStatus):
     latency_milliseconds: int | None = Field(
         default=None,
         ge=0,
-        description="Time of the CapabilityStatement's answer when it last was validated after a change.",
+        description="95th percentile of the time of the CapabilityStatement's last answers, when a condition last changed.",
     )
     last_validated: Time | None = Field(
         default=None, description="When a validation last changed the result, or first confirmed it."
