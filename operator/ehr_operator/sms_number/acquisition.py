@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Literal
 
 from ehr_api.v1alpha1.sms_number import Purchase, PurchaseState, SmsNumberSpec, SmsNumberStatus
@@ -13,6 +14,7 @@ from ehr_operator.runtime.model import FREE, PAID, Api, Clock, Note, Object
 from ehr_operator.sms_number import report
 from ehr_operator.sms_number.budget import WaitToBuy
 from ehr_operator.sms_number.claims import Claims
+from ehr_operator.sms_number.pauses import poll_pause_s
 from ehr_operator.sms_number.plan import (
     Adopt,
     Blocked,
@@ -32,7 +34,6 @@ from ehr_operator.sms_number.report import Situation
 
 _MAX_STEPS = 8
 """Intend, reserve, buy, poll: a pass has no more steps than this, so no mistake of ours can spend in a loop."""
-_POLL_S = 5.0
 _BLOCKED_S = 600.0
 
 Number = Object[SmsNumberSpec, SmsNumberStatus]
@@ -135,12 +136,16 @@ class Acquisition:
             case Buy(reservation_id, phone_number):
                 await self._buy(reservation_id, phone_number)
                 return await self._operation() or Situation(
-                    "PurchaseSubmitted", f"Communication Services is buying {phone_number}", requeue_after_s=_POLL_S
+                    "PurchaseSubmitted",
+                    f"Communication Services is buying {phone_number}",
+                    requeue_after_s=poll_pause_s(self._purchase_age_s()),
                 )
             case Poll(reason, message) if self._obj.status.purchase is None:
-                return Situation(reason, message, requeue_after_s=_POLL_S)
+                return Situation(reason, message, requeue_after_s=poll_pause_s(self._purchase_age_s()))
             case Poll(reason, message):
-                return await self._operation() or Situation(reason, message, requeue_after_s=_POLL_S)
+                return await self._operation() or Situation(
+                    reason, message, requeue_after_s=poll_pause_s(self._purchase_age_s())
+                )
             case Blocked(reason, message, stalled):
                 return Situation(reason, message, stalled=stalled, requeue_after_s=_BLOCKED_S)
 
@@ -198,8 +203,12 @@ class Acquisition:
 
     async def _buy(self, reservation_id: str, phone_number: str) -> None:
         # Status says that the purchase was submitted before it is: after any doubt the reservation is asked.
+        # It counts from now on: an intent may have waited for days.
+        now = self._clock().replace(microsecond=0)
         await self._write(
-            self._purchase.model_copy(update={"state": PurchaseState.SUBMITTED, "phone_number": phone_number})
+            self._purchase.model_copy(
+                update={"state": PurchaseState.SUBMITTED, "phone_number": phone_number, "started_at": now}
+            )
         )
         self._claims.of[self._obj.key] = phone_number
         self._may_spend()
@@ -250,6 +259,12 @@ def situation_of(error: RefusedError) -> Situation:
             f"the quota of Communication Services is used up ({error.detail}): ask Azure support for a larger one, or"
             " adopt a number that is owned",
             backoff=PAID,
+        )
+    if error.status == HTTPStatus.CONFLICT:
+        return Situation(
+            "ReservationChanged",
+            f"the reservation ran out or was used in between ({error.operation}); it is asked what became of it",
+            backoff=FREE,
         )
     return Situation(
         "ProviderRefused",

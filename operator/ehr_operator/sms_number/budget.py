@@ -17,6 +17,10 @@ from ehr_operator.views import NUMBER, key_of
 _SPENT = frozenset({PurchaseState.SUBMITTED, PurchaseState.COMPLETED})
 
 
+_IN_FLIGHT = timedelta(hours=2)
+"""A purchase that has not ended by then may never do so: the others go on without it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Budget:
     """The most that may be bought; None: any number."""
@@ -62,7 +66,8 @@ def spent(objects: Objects, own: Body) -> list[Spent]:
 def reason_to_wait(purchases: list[Spent], own: Key, endpoint: str, budget: Budget, now: datetime) -> WaitToBuy | None:
     """Return why nothing may be bought now, if so. Pure."""
     for one in purchases:
-        if one.under_way and origin(one.endpoint) == origin(endpoint):
+        in_flight = one.under_way and now - one.started_at < _IN_FLIGHT
+        if in_flight and origin(one.endpoint) == origin(endpoint):
             return WaitToBuy(
                 "PurchaseOfAnother",
                 f"the SmsNumber '{one.by.namespace}/{one.by.name}' is being bought in the same Communication Services"

@@ -15,6 +15,7 @@ import phonenumbers
 from ehr_api.v1alpha1.sms_number import Acquire, Capability, Purchase, PurchaseState, SmsNumberSpec
 from ehr_clients.acs_numbers import AvailableNumber, Capabilities, PurchasedNumber, Reservation
 from ehr_operator.sms_number.budget import WaitToBuy
+from ehr_operator.sms_number.pauses import LONG_S
 
 _NAMESPACE = UUID("6c2f6f0e-93b5-4c0b-8f0d-5a6b3f1f7f0a")
 """Ours alone: reservation ids are derived under it. Changing it would buy numbers twice."""
@@ -142,6 +143,12 @@ def _resume(purchase: Purchase, observed: Observed, owned: dict[str, PurchasedNu
     if reservation is None:
         return _forgotten(purchase, observed, owned, spec)
     match reservation.status, reservation.held:
+        case "submitted", _ if observed.purchase_age_s > LONG_S:
+            return Poll(
+                "PurchaseOverdue",
+                "Communication Services has been buying the number for more than an hour. Nothing else is bought in its"
+                f" place: ask Azure support what became of the reservation {purchase.reservation_id}",
+            )
         case "submitted", _:
             return Poll("PurchaseSubmitted", "Communication Services is buying the number; this can take minutes")
         case "completed", [number] if number.phone_number in owned:

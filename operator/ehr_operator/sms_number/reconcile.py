@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable
+from datetime import datetime
 from http import HTTPStatus
 from typing import Any
 
@@ -30,7 +31,8 @@ from ehr_operator.sms_number import report
 from ehr_operator.sms_number.acquisition import Acquisition, Number, situation_of
 from ehr_operator.sms_number.budget import Budget, reason_to_wait, spent
 from ehr_operator.sms_number.claims import Claims, claimed_by_others, waiting_for
-from ehr_operator.sms_number.release import is_settled, let_go
+from ehr_operator.sms_number.pauses import outage_pause_s
+from ehr_operator.sms_number.release import is_settled, let_go, never_owned
 from ehr_operator.sms_number.report import Situation
 from ehr_operator.views import (
     BY_CONFIG,
@@ -46,6 +48,8 @@ from ehr_operator.views import (
 _NO_LIMIT = Budget()
 _BUSY_S = 0.5
 """Another number of the same resource is being looked at: this one waits without a worker."""
+_UNANSWERED = 3
+"""Looks in a row without an answer that are told in a condition: one lost packet is news for nobody."""
 _CHECK_S = 6 * 3600.0
 """A held number is looked at this often: nobody but us should change it."""
 
@@ -88,6 +92,8 @@ class SmsNumberKind:
         self._jitter = jitter
         self._may_spend = may_spend
         self._claims: dict[str, Claims] = {}
+        self._unanswered: dict[str, int] = {}
+        """Looks in a row without an answer, by the uid of each object whose number is held."""
 
     def signal(self, body: Body) -> Hashable:
         """Others look at the number, whether it is ready, and whether it goes away."""
@@ -132,6 +138,9 @@ class SmsNumberKind:
     async def finalize(self, obj: Number) -> Outcome[SmsNumberStatus] | Finalized:
         """Hold the deletion while endpoints text from the number; then keep it or release it."""
         obj = await self._read(obj)
+        self._unanswered.pop(obj.uid, None)
+        if never_owned(obj.status):
+            return Finalized()  # whatever links to it, is broken or cannot be reached
         linked = self._linked(obj)
         status = obj.status.model_copy(update={"linked_endpoints": linked})
         if linked:
@@ -154,12 +163,22 @@ class SmsNumberKind:
             )
             return report.outcome(obj.spec, status, Situation("ReleasePending", message))
         try:
-            situation = await let_go(obj.spec, obj.status, self._remotes.phone_numbers(endpoint), self._may_spend)
+            situation = await let_go(
+                obj.spec,
+                obj.status,
+                self._remotes.phone_numbers(endpoint),
+                self._may_spend,
+                deleting_for_s=self._deleting_for_s(obj),
+            )
         except UntrustedUrlError as exc:
             situation = Situation("EndpointNotTrusted", str(exc))
         except RemoteError as exc:
             situation = _situation(exc)
         return situation if isinstance(situation, Finalized) else report.outcome(obj.spec, status, situation)
+
+    def _deleting_for_s(self, obj: Number) -> float:
+        since = datetime.fromisoformat(obj.body["metadata"]["deletionTimestamp"])
+        return (self._clock() - since).total_seconds()
 
     def _endpoint_of(self, obj: Number) -> str | None:
         """Return the resource that has the number; an organisation that is going away still knows its own."""
@@ -198,7 +217,8 @@ class SmsNumberKind:
             result = await acquisition.run()
         except RemoteError as exc:
             status = acquisition.status.model_copy(update=linked)
-            return self._after_error(obj.spec, status, exc)
+            return self._after_error(obj, status, exc)
+        self._unanswered.pop(obj.uid, None)
         return report.outcome(
             obj.spec,
             result.status.model_copy(update=linked),
@@ -217,13 +237,16 @@ class SmsNumberKind:
         if body is None or is_deleting(body) or EHRConnectorConfigSpec.model_validate(body["spec"]) != organization:
             raise ConflictError(f"the organisation of {obj.key} was changed meanwhile")
 
-    def _after_error(
-        self, spec: SmsNumberSpec, status: SmsNumberStatus, error: RemoteError
-    ) -> Outcome[SmsNumberStatus]:
-        if isinstance(error, TemporaryError) and status.phone_number is not None:
-            # What was observed before still stands: one lost answer tells nothing about the number.
-            return report.outcome(spec, status, None, requeue_after_s=self._jitter(60.0))
-        return report.outcome(spec, status, _situation(error))
+    def _after_error(self, obj: Number, status: SmsNumberStatus, error: RemoteError) -> Outcome[SmsNumberStatus]:
+        if not isinstance(error, TemporaryError) or status.phone_number is None:
+            self._unanswered.pop(obj.uid, None)
+            return report.outcome(obj.spec, status, _situation(error))
+        # What was observed before still stands: a lost answer tells nothing about the number.
+        self._unanswered[obj.uid] = looks = self._unanswered.get(obj.uid, 0) + 1
+        pause_s = max(self._jitter(outage_pause_s(looks)), error.retry_after_s or 0.0)
+        # Once told, it stays told until an answer comes, also by a process that has just begun to count.
+        told = condition_status(obj.body, Type.PROVISIONED) == "Unknown"
+        return report.outcome(obj.spec, status, None, requeue_after_s=pause_s, unanswered=told or looks >= _UNANSWERED)
 
     def _linked(self, obj: Number) -> list[str]:
         return [key.name for key in endpoints_with_number(self._objects, obj.key.namespace, obj.key.name)]

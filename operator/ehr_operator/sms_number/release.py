@@ -9,21 +9,30 @@ from ehr_api.v1alpha1.sms_number import DeletionPolicy, PurchaseState, SmsNumber
 from ehr_clients.acs_numbers import PhoneNumbers
 from ehr_clients.errors import RefusedError
 from ehr_operator.runtime.model import Finalized, Note
+from ehr_operator.sms_number.pauses import LONG_S, poll_pause_s
 from ehr_operator.sms_number.report import Situation
 
-_POLL_S = 5.0
+
+def never_owned(status: SmsNumberStatus) -> bool:
+    """Return whether nothing outside can belong to the object: it held no number, and no purchase was submitted for it."""
+    bought = status.purchase is not None and status.purchase.state is PurchaseState.SUBMITTED
+    return status.phone_number is None and not bought
 
 
 def is_settled(spec: SmsNumberSpec, status: SmsNumberStatus) -> Finalized | None:
     """Return the end where the provider need not be asked: nothing was bought, or what is held stays."""
     if status.phone_number is None:
-        bought = status.purchase is not None and status.purchase.state is PurchaseState.SUBMITTED
-        return None if bought else Finalized()
+        return Finalized() if never_owned(status) else None
     return _retained(status.phone_number) if spec.deletion_policy is DeletionPolicy.RETAIN else None
 
 
 async def let_go(
-    spec: SmsNumberSpec, status: SmsNumberStatus, numbers: PhoneNumbers, may_spend: Callable[[], None]
+    spec: SmsNumberSpec,
+    status: SmsNumberStatus,
+    numbers: PhoneNumbers,
+    may_spend: Callable[[], None],
+    *,
+    deleting_for_s: float,
 ) -> Situation | Finalized:
     """Bring the end one step closer: a purchase under way is awaited, then its number kept or given up.
 
@@ -43,7 +52,7 @@ async def let_go(
             return Situation(
                 "PurchaseUnderWay",
                 f"the purchase of {number} was under way when the deletion came; it goes on once the number is listed",
-                requeue_after_s=_POLL_S,
+                requeue_after_s=poll_pause_s(deleting_for_s),
             )
         if spec.deletion_policy is DeletionPolicy.RETAIN:
             return _retained(number)
@@ -55,7 +64,13 @@ async def let_go(
     except RefusedError as exc:
         if exc.status not in {HTTPStatus.CONFLICT, HTTPStatus.NOT_FOUND}:  # conflict: a release is under way already
             raise
-    return Situation("ReleasePending", f"Communication Services is releasing {number}", requeue_after_s=_POLL_S)
+    message = f"Communication Services is releasing {number}"
+    if deleting_for_s > LONG_S:
+        message += (
+            ", and has not done so for more than an hour: ask Azure support, or set deletionPolicy: Retain to let the object"
+            " go and keep the number"
+        )
+    return Situation("ReleasePending", message, requeue_after_s=poll_pause_s(deleting_for_s))
 
 
 def _retained(number: str) -> Finalized:

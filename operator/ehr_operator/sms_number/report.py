@@ -17,6 +17,13 @@ from ehr_api.v1alpha1.sms_number import (
 from ehr_clients.acs_numbers import Cost
 from ehr_operator.runtime.model import Backoff, Failure, Note, Outcome, State
 
+_UNCONFIRMED = unknown(
+    Type.PROVISIONED,
+    "ProviderUnavailable",
+    "Communication Services has given no usable answer several times in a row, so nobody can tell whether the number is"
+    " still owned; it is asked again by itself. If this stays, look at the service's health in Azure",
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Situation:
@@ -37,10 +44,16 @@ def outcome(
     *,
     requeue_after_s: float | None = None,
     notes: tuple[Note, ...] = (),
+    unanswered: bool = False,
 ) -> Outcome[SmsNumberStatus]:
-    """Return the outcome for a number; `situation` None says that it is held."""
+    """Return the outcome for a number; `situation` None says that it is held.
+
+    `unanswered` says that nobody could tell for a while whether it still is. It stays Ready: what sends texts is another
+    part of the provider, and nothing is known to be wrong with the number.
+    """
     verified = _verified(spec)
-    findings = (_reserved(status, situation), _provisioned(status, situation), verified, _linked(status))
+    provisioned = _UNCONFIRMED if unanswered and situation is None else _provisioned(status, situation)
+    findings = (_reserved(status, situation), provisioned, verified, _linked(status))
     if situation is not None:
         return Outcome(
             state=State.STALLED if situation.stalled else State.RECONCILING,

@@ -7,7 +7,7 @@ with a different world behind it.
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any
@@ -57,6 +57,15 @@ class Fate:
     blows: dict[int, Blow] = field(default_factory=dict[int, Blow])
     moments: int = 0
     struck: int = 0
+    meanwhile: dict[str, Callable[[], Awaitable[object]]] = field(
+        default_factory=dict[str, Callable[[], Awaitable[object]]]
+    )
+    """By a part of the path: what happens, once, right after the next answer to such a request."""
+
+    async def answered(self, path: str) -> None:
+        """Let happen what is to happen after an answer."""
+        for part in [part for part in self.meanwhile if part in path]:
+            await self.meanwhile.pop(part)()
 
     def next(self) -> Blow | None:
         self.moments += 1
@@ -100,6 +109,7 @@ class FatefulTransport(httpx.AsyncBaseTransport):
                 return _refusal(503, "ServiceUnavailable")
             case _:
                 response = await self._inner.handle_async_request(request)
+                await self._fate.answered(request.url.path)
         match blow:
             case Blow.DIE_AFTER:
                 raise Killed
