@@ -13,13 +13,14 @@ import httpx
 from api_server import ROOT, ApiServer, is_ready
 from contestants import Contestant
 from endpoints import CONFIG, config, endpoint
-from scenarios import RATE, Figures, clear
+from scenarios import Figures, clear
 
 from ehr_api.control import configuration_path
 from ehr_sandbox.demo.processes import Program, Supervised
 from ehr_sandbox.demo.system import System
 
 REPLICAS = 3
+RATE = 10.0
 _CHANGES = 15
 _LIMIT_S = 1800.0
 _POLL_S = 0.02

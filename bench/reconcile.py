@@ -9,7 +9,8 @@ no organisation, since only ours knows connectors and records; what a whole orga
 - open loop: 50 creations a second, from the API server's answer until the status is there.
 - slowed by dead tenth: one more endpoint for each nine, at a server of its own that accepts and never answers; the time
   until the nine tenths were looked at, beside the time without.
-- organization: N endpoints with an organisation, until Ready, through the connector, with two IntegrationRecords each.
+- organization: up to 1,000 endpoints with an organisation, until Ready: asked through the connector too, with two
+  IntegrationRecords each; then an open loop of 10 more a second.
 - propagation: a changed EHRConnectorConfig, until each of three replicas of the connector serves it.
 
 Prints a table, and last one JSON object a line for each figure.
@@ -41,7 +42,7 @@ from ehr_sandbox.local_ca import LocalCA
 
 _EHR_LATENCY_S = 0.02
 _MOST_IN_ORGANIZATION = 1000
-_QUICK_SIZE, _QUICK_OPEN_LOOP_S = 150, 4.0
+_QUICK_SIZE, _QUICK_OPEN_LOOP_S = 100, 3.0
 _OPEN_LOOP_S = 60.0
 
 
@@ -68,11 +69,11 @@ async def _system() -> AsyncGenerator[tuple[System, ApiServer]]:
         yield system, ApiServer(await stack.enter_async_context(http))
 
 
-async def _measure(size: int, open_loop_s: float) -> dict[str, Figures]:
+async def _measure(size: int, open_loop_s: float, peers: list[str]) -> dict[str, Figures]:
     found: dict[str, Figures] = {}
     async with _system() as (system, api):
-        go_peer = build_go_peer(system.layout.work)
-        for name in (OURS, *((GO,) if go_peer else ()), KOPF):
+        go_peer = build_go_peer(system.layout.work) if "go" in peers else None
+        for name in (OURS, *((GO,) if go_peer else ()), *((KOPF,) if "kopf" in peers else ())):
             async with running(name, system, go_peer) as contestant:
                 found[name] = await Bench(api, system, contestant, size, open_loop_s).run()
                 if name == OURS:
@@ -101,8 +102,8 @@ def _rows(size: int, found: dict[str, Figures]) -> list[dict[str, Any]]:
     return rows
 
 
-def _main(size: int, open_loop_s: float) -> None:
-    rows = _rows(size, asyncio.run(_measure(size, open_loop_s)))
+def _main(size: int, open_loop_s: float, peers: list[str]) -> None:
+    rows = _rows(size, asyncio.run(_measure(size, open_loop_s, peers)))
     print(f"{'figure':<32}{'ours':>10}{'peer':>10}{'ratio':>8}  unit, peer")
     for row in rows:
         peer_value, ratio = ("-" if row[key] is None else row[key] for key in ("peer_value", "ratio"))
@@ -116,8 +117,9 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", type=int, default=2000, help="FhirEndpoints of each run (default 2000)")
     parser.add_argument("--quick", action="store_true", help=f"{_QUICK_SIZE} endpoints: everything, in two minutes")
+    parser.add_argument("--peers", nargs="*", choices=["go", "kopf"], default=["go", "kopf"], help="beside whom")
     arguments = parser.parse_args()
     if arguments.quick:
-        _main(_QUICK_SIZE, _QUICK_OPEN_LOOP_S)
+        _main(_QUICK_SIZE, _QUICK_OPEN_LOOP_S, arguments.peers)
     else:
-        _main(arguments.size, _OPEN_LOOP_S)
+        _main(arguments.size, _OPEN_LOOP_S, arguments.peers)
