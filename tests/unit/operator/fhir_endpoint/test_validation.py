@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
-from unit.operator.conftest import BASE_URL, NAMESPACE, config_body, endpoint_body, finding, number_body
+from unit.operator.conftest import BASE_URL, NAMESPACE, START, config_body, endpoint_body, finding, number_body
 from unit.operator.conftest import conditions as conditions_of
 from unit.operator.fhir_endpoint.ehr import CAPABILITIES, DOWN, GOOD, SMART, System, answered, report
 
@@ -74,6 +75,39 @@ async def test_an_unchanged_result_writes_no_moving_value(system: System) -> Non
         await system.reconcile(KEY)
     assert len(system.probes.asked) == 4
     assert system.api.bodies[KEY]["status"] == before
+
+
+async def test_a_renewed_certificate_stands_in_status_at_once_and_a_warning_ends_with_it(system: System) -> None:
+    soon, later = START + timedelta(days=10), START + timedelta(days=400)
+    system.probes.sees = Observation(answered(CAPABILITIES, certificate_expiry=soon), answered(SMART))
+    system.api.put(endpoint_body())
+    outcome = await system.reconcile(KEY)
+    assert (outcome.state, finding(outcome, Type.TLS_TRUSTED).reason) == (State.READY, "CertificateExpiresSoon")
+    assert "but see TlsTrusted (CertificateExpiresSoon)" in finding(outcome, Type.VALIDATED).message
+    system.probes.sees = Observation(answered(CAPABILITIES, certificate_expiry=later), answered(SMART))
+    system.clock.advance(400)
+    outcome = await system.reconcile(KEY)
+    assert finding(outcome, Type.TLS_TRUSTED).reason == "Trusted"
+    assert outcome.status.certificate_expiry == later
+
+
+async def test_what_was_seen_of_a_server_stays_in_status_while_it_is_down(system: System) -> None:
+    system.api.put(endpoint_body(spec={"validation": {"failureThreshold": 1}}))
+    await system.reconcile(KEY)
+    system.probes.sees = DOWN
+    system.clock.advance(400)
+    status = (await system.reconcile(KEY)).status
+    assert (status.fhir_version, status.software) == ("4.0.1", "Millennium / Oracle Health")
+    assert status.last_validated == START + timedelta(seconds=400), "the change of the result has its time"
+
+
+@pytest.mark.parametrize(("asked_s", "pause_s"), [(None, 5), (1, 5), (60, 60), (86400, 300)])
+async def test_a_busy_ehr_is_left_alone_as_long_as_it_asks_up_to_the_interval(
+    asked_s: float | None, pause_s: float, system: System
+) -> None:
+    system.probes.sees = Observation(answered(None, status=429, retry_after_s=asked_s), answered(SMART))
+    system.api.put(endpoint_body())
+    assert (await system.reconcile(KEY)).requeue_after_s == pytest.approx(pause_s)
 
 
 async def test_a_failing_endpoint_is_tried_again_with_pauses_that_double_up_to_the_interval(system: System) -> None:
