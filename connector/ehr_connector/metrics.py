@@ -22,3 +22,21 @@ class Metrics:
         self.probes = Counter(
             "ehr_connector_probes", "Probes with our key, by outcome.", ["probe", "outcome"], registry=self.registry
         )
+        self.launches = Counter(
+            "ehr_connector_launches",
+            "EHR launches, by who launched and how it ended.",
+            ["initiated_by", "outcome"],
+            registry=self.registry,
+        )
+        self.graph_subscriptions = Counter(
+            "ehr_connector_graph_subscriptions",
+            "What was done about subscriptions to meetings' events.",
+            ["action", "outcome"],
+            registry=self.registry,
+        )
+        self.graph_notifications = Counter(
+            "ehr_connector_graph_notifications",
+            "Notifications of Microsoft Graph, by what became of them.",
+            ["outcome"],
+            registry=self.registry,
+        )
