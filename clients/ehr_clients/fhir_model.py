@@ -158,15 +158,27 @@ class HumanName(FhirModel):
 
     text: str | None = None
     use: str | None = None
+    family: str | None = None
+    given: list[str] = Field(default_factory=list[str])
 
 
 class Patient(FhirModel):
-    """How a patient is reached, and in which language."""
+    """Who a patient is, how the patient is reached, and in which language."""
 
     id: str
     active: bool = True
+    name: list[HumanName] = Field(default_factory=list[HumanName])
     telecom: list[ContactPoint] = Field(default_factory=list[ContactPoint])
     communication: list[Communication] = Field(default_factory=list[Communication])
+
+    def display_name(self) -> str | None:
+        """Return the name that is used, to show to the clinician."""
+        ranked = sorted(self.name, key=lambda one: one.use not in {"official", "usual"})
+        for one in ranked:
+            written = one.text or " ".join([*one.given, *([one.family] if one.family else [])])
+            if written:
+                return written
+        return None
 
 
 class Link(FhirModel):

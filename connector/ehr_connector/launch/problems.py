@@ -21,6 +21,7 @@ class LaunchReason(StrEnum):
     INVALID_STATE = "invalid_state"
     EXPIRED_STATE = "expired_state"
     REPLAYED_STATE = "replayed_state"
+    EXPIRED_SESSION = "expired_session"
     OTHER_BROWSER = "other_browser"
     INVALID_IDENTITY = "invalid_identity"
     SCOPES_MISSING = "scopes_missing"
@@ -109,6 +110,13 @@ WORDS = {
         HTTPStatus.BAD_REQUEST,
         N_("This launch was used already"),
         N_("Each launch counts once. This page was loaded again, or its address was copied."),
+        _AGAIN,
+        _YOU,
+    ),
+    LaunchReason.EXPIRED_SESSION: Words(
+        HTTPStatus.BAD_REQUEST,
+        N_("This page is too old"),
+        N_("Hours have passed since the visit was opened from the chart."),
         _AGAIN,
         _YOU,
     ),

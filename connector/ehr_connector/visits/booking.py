@@ -55,6 +55,11 @@ class Booking:
     closes_at: datetime
 
     @property
+    def type_text(self) -> str | None:
+        """What kind of visit it is, as the EHR calls it."""
+        return next((concept.text for concept in self.appointment.service_type if concept.text), None)
+
+    @property
     def appointment_id(self) -> str:
         """Logical id of the Appointment at the site's base URL."""
         return self.appointment.id

@@ -1,0 +1,305 @@
+"""The board: the launched patient's visits today and next, and what the clinician can do with each.
+
+Only visits of the launched patient can be reached from a session: each action reads them from the EHR again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, time, timedelta
+from enum import StrEnum
+from typing import TypeVar
+from zoneinfo import ZoneInfo
+
+from ehr_clients.errors import RemoteError
+from ehr_clients.fhir import Fhir
+from ehr_clients.fhir_model import Appointment
+from ehr_connector.audit import Action, Audit
+from ehr_connector.directory import Directory, Site
+from ehr_connector.ehr.access import EhrAccess
+from ehr_connector.keys.files import KeysError
+from ehr_connector.keys.secret import SecretKeys
+from ehr_connector.launch.session import ClinicianSession
+from ehr_connector.store.accounts import Accounts
+from ehr_connector.store.events import Events
+from ehr_connector.store.evidence import EvidenceBook
+from ehr_connector.store.guests import GuestLink, Guests
+from ehr_connector.store.rates import Limit, Rates
+from ehr_connector.visits.booking import Access, Booking, VisitKind, access, booking
+from ehr_connector.visits.events import Channel, Kind, Status, VisitEvent, status_of
+from ehr_connector.visits.links import Role
+from ehr_connector.visits.service import Meetings, VisitService
+
+_Found = TypeVar("_Found")
+
+_AHEAD = timedelta(days=14)
+_SENDS = Limit(5, timedelta(hours=1))
+"""Links of one visit that are sent or copied."""
+_MEETINGS = Limit(10, timedelta(minutes=10))
+"""Joins of one visit by one clinician: above that something presses the button by itself."""
+
+
+class BoardReason(StrEnum):
+    """Why an action was not done."""
+
+    NOT_SERVED = "not_served"
+    EHR_UNAVAILABLE = "ehr_unavailable"
+    NO_SUCH_VISIT = "no_such_visit"
+    NOT_OPEN = "not_open"
+    NO_ACCOUNT = "no_account"
+    TOO_OFTEN = "too_often"
+    TOO_MANY_LINKS = "too_many_links"
+
+
+class BoardError(Exception):
+    """Ends an action with a page that says why."""
+
+    def __init__(self, reason: BoardReason, **values: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.values = values
+
+
+@dataclass(frozen=True, slots=True)
+class BoardVisit:
+    """A visit on the board."""
+
+    visit: str
+    """Keyed name: what forms and streams call it."""
+    booking: Booking = field(repr=False)
+    access: Access
+    status: Status
+    is_launched: bool
+    """Whether the launch was about this very visit (the encounter's appointment)."""
+    guests: Sequence[GuestLink]
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """What the page shows."""
+
+    site: Site
+    visits: Sequence[BoardVisit]
+    """The open one first, then by time."""
+    account: str | None = field(repr=False)
+    """Entra object id of the clinician, once signed in."""
+
+
+class Boards:
+    """Reads boards and does what their buttons ask for."""
+
+    def __init__(
+        self,
+        *,
+        directory: Directory,
+        ehr: EhrAccess,
+        service: VisitService,
+        meetings: Meetings,
+        accounts: Accounts,
+        events: Events,
+        guests: Guests,
+        rates: Rates,
+        evidence: EvidenceBook,
+        audit: Audit,
+        secret: SecretKeys,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._directory = directory
+        self._ehr = ehr
+        self._service = service
+        self._meetings = meetings
+        self._accounts = accounts
+        self._events = events
+        self._guests = guests
+        self._rates = rates
+        self._evidence = evidence
+        self._audit = audit
+        self._secret = secret
+        self._now = now
+
+    async def site(self, session: ClinicianSession) -> Site:
+        """Return the site of a session.
+
+        Raises:
+            BoardError: It is not served any more.
+        """
+        site = await self._directory.by_tag(bytes.fromhex(session.site))
+        if site is None or not site.endpoint.active:
+            raise BoardError(BoardReason.NOT_SERVED)
+        return site
+
+    async def board(self, session: ClinicianSession) -> Board:
+        """Return the board of a session.
+
+        Raises:
+            BoardError: It cannot be had.
+        """
+        site = await self.site(session)
+        launched = await self._launched(site, session)
+        visits = [await self._visit(found, launched) for found in await self._bookings(site, session)]
+        visits.sort(key=lambda one: (not one.is_launched, one.access is not Access.OPEN, one.booking.start))
+        return Board(site, visits, await self.account(site, session))
+
+    async def account(self, site: Site, session: ClinicianSession) -> str | None:
+        """Return the clinician's Microsoft account, once signed in."""
+        return await self._accounts.get(site.base_url, session.user, site.organization.microsoft365.tenant_id)
+
+    async def status(self, visit: str) -> Status:
+        """Return the live status of a visit."""
+        return status_of(await self._events.of(visit), self._now())
+
+    async def join(self, session: ClinicianSession, visit: str) -> str:
+        """Return the address of the visit's meeting, in which the clinician may admit.
+
+        Raises:
+            BoardError: Not now.
+            TeamsError: There is no meeting to be had.
+        """
+        site, found = await self._found(session, visit)
+        if access(found, self._now()) not in {Access.EARLY, Access.OPEN}:
+            raise BoardError(BoardReason.NOT_OPEN)
+        account = await self._needed_account(site, session)
+        await self._limit(_MEETINGS, "join", visit, session.user)
+        row = await self._service.record(found)
+        meeting = await self._meetings.ensure(site.organization, row, [account])
+        now = self._now()
+        key = f"{Kind.PROVIDER_JOINING} {now.timestamp():.3f}"
+        await self._events.record(visit, [VisitEvent(key, Kind.PROVIDER_JOINING, now)])
+        await self._evidence.provider_launched(row)
+        await self._note(site, session, Action.JOINED, visit)
+        return meeting.join_web_url
+
+    async def consult(self, session: ClinicianSession, visit: str) -> str:
+        """Return the address of a meeting with a colleague about a visit; no patient's link leads there.
+
+        Raises:
+            BoardError, TeamsError: As for `join`.
+        """
+        site, found = await self._found(session, visit)
+        account = await self._needed_account(site, session)
+        await self._limit(_MEETINGS, "consult", visit, session.user)
+        row = await self._service.record(found, VisitKind.CONSULT)
+        meeting = await self._meetings.ensure(site.organization, row, [account])
+        await self._note(site, session, Action.CONSULTED, visit)
+        return meeting.join_web_url
+
+    async def copied(self, session: ClinicianSession, visit: str) -> None:
+        """Note that the clinician copied the patient's link, to pass it on.
+
+        Raises:
+            BoardError: Not now.
+        """
+        site, found = await self._sendable(session, visit)
+        await self._limit(_SENDS, "send", visit)
+        await self._service.sent(found, Channel.COPY)
+        await self._note(site, session, Action.SENT, visit, Channel.COPY)
+
+    async def add_guest(self, session: ClinicianSession, visit: str, role: Role) -> None:
+        """Make a link for a guest or an interpreter.
+
+        Raises:
+            BoardError: Not now, or there are too many.
+        """
+        site, _ = await self._sendable(session, visit)
+        number = await self._guests.add(visit, role.name.lower())
+        if number is None:
+            raise BoardError(BoardReason.TOO_MANY_LINKS)
+        await self._note(site, session, Action.GUEST_LINK_MADE, visit)
+
+    async def revoke_guest(self, session: ClinicianSession, visit: str, number: int) -> None:
+        """Let a guest's link open nothing any more.
+
+        Raises:
+            BoardError: There is no such visit.
+        """
+        site, _ = await self._found(session, visit)
+        await self._guests.revoke(visit, number)
+        await self._note(site, session, Action.GUEST_LINK_REVOKED, visit)
+
+    def patient_link(self, found: Booking) -> str:
+        """Return the address of the patient's link."""
+        return self._service.link(found, Role.PATIENT)
+
+    async def patient_banner(self, site: Site, session: ClinicianSession) -> str | None:
+        """Return whom the page is about, when the EHR does not show it around the page (`need_patient_banner`).
+
+        Raises:
+            BoardError: The EHR gave no usable answer.
+        """
+        if not session.banner:
+            return None
+        patient = await self._asked(site, lambda fhir: fhir.patient(session.patient))
+        return patient.display_name()
+
+    def guest_link(self, found: Booking, link: GuestLink) -> str:
+        """Return the address of a guest's link."""
+        return self._service.link(found, Role[link.kind.upper()], link.number)
+
+    async def _sendable(self, session: ClinicianSession, visit: str) -> tuple[Site, Booking]:
+        site, found = await self._found(session, visit)
+        if access(found, self._now()) not in {Access.EARLY, Access.OPEN}:
+            raise BoardError(BoardReason.NOT_OPEN)
+        return site, found
+
+    async def _needed_account(self, site: Site, session: ClinicianSession) -> str:
+        account = await self.account(site, session)
+        if account is None:
+            raise BoardError(BoardReason.NO_ACCOUNT)
+        return account
+
+    async def _limit(self, limit: Limit, *parts: str) -> None:
+        wait = await self._rates.take(self._secret.name("rate", *parts), limit)
+        if wait is not None:
+            raise BoardError(BoardReason.TOO_OFTEN, minutes=str(max(1, round(wait.total_seconds() / 60))))
+
+    async def _note(
+        self, site: Site, session: ClinicianSession, action: Action, visit: str, outcome: str = "success"
+    ) -> None:
+        actor = self._secret.name("actor", site.base_url, session.user)
+        await self._audit.record(site.namespace, site.organization_name, action, actor, visit, outcome)
+
+    async def _found(self, session: ClinicianSession, visit: str) -> tuple[Site, Booking]:
+        site = await self.site(session)
+        for found in await self._bookings(site, session):
+            if self._service.name(site, found.appointment_id) == visit:
+                return site, found
+        raise BoardError(BoardReason.NO_SUCH_VISIT)
+
+    async def _visit(self, found: Booking, launched: str | None) -> BoardVisit:
+        visit = self._service.name(found.site, found.appointment_id)
+        return BoardVisit(
+            visit=visit,
+            booking=found,
+            access=access(found, self._now()),
+            status=await self.status(visit),
+            is_launched=found.appointment_id == launched,
+            guests=await self._guests.of(visit),
+        )
+
+    async def _bookings(self, site: Site, session: ClinicianSession) -> list[Booking]:
+        """Return the patient's virtual visits from the clinic's midnight on, by start."""
+        zone = ZoneInfo(site.endpoint.appointments.time_zone)
+        today = datetime.combine(self._now().astimezone(zone).date(), time.min, zone).astimezone(UTC)
+
+        async def search(fhir: Fhir) -> list[Appointment]:
+            return await fhir.appointments("patient", [session.patient], today, today + _AHEAD)
+
+        found = [booking(site, one) for one in await self._asked(site, search)]
+        ours = [one for one in found if one is not None and session.patient in one.appointment.ids_of("Patient")]
+        return sorted(ours, key=lambda one: one.start)
+
+    async def _launched(self, site: Site, session: ClinicianSession) -> str | None:
+        """Return the appointment of the launch's encounter; a launch names no appointment itself."""
+        if session.encounter is None:
+            return None
+        encounter_id = session.encounter
+        encounter = await self._asked(site, lambda fhir: fhir.encounter(encounter_id))
+        ids = [reference.id_of("Appointment") for reference in encounter.appointment]
+        return next((one for one in ids if one is not None), None)
+
+    async def _asked(self, site: Site, ask: Callable[[Fhir], Awaitable[_Found]]) -> _Found:
+        try:
+            return await self._ehr.call(site, ask)
+        except (RemoteError, KeysError) as exc:
+            raise BoardError(BoardReason.EHR_UNAVAILABLE) from exc

@@ -1,0 +1,310 @@
+"""The clinician's pages below `/clinician/{session}`: the board, its buttons, and the stream of live status."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import json
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from http import HTTPStatus
+from typing import Annotated
+from zoneinfo import ZoneInfo
+
+from fastapi import APIRouter, Form, Request
+from fastapi.responses import RedirectResponse, Response
+from sse_starlette import EventSourceResponse, ServerSentEvent
+
+from ehr_connector.clinician.board import Board, BoardError, BoardReason, Boards, BoardVisit
+from ehr_connector.clinician.problems import board_page, teams_page
+from ehr_connector.clinician.sign_in import SignIn
+from ehr_connector.directory import Site
+from ehr_connector.keys.secret import SecretKeys
+from ehr_connector.launch.problems import WORDS, LaunchReason
+from ehr_connector.launch.sealed import ExpiredError, OtherBrowserError, SealedError, Sealer
+from ehr_connector.launch.session import ClinicianSession
+from ehr_connector.metrics import Metrics
+from ehr_connector.teams.refusals import TeamsError
+from ehr_connector.visits.booking import Access
+from ehr_connector.visits.links import Role
+from ehr_connector.visits.live import Live
+from ehr_connector.web import cookies
+from ehr_connector.web.locales import N_, Language
+from ehr_connector.web.pages import Pages
+from ehr_connector.web.same_origin import same_origin
+from ehr_connector.web.views import (
+    BoardView,
+    InvitationView,
+    MicrosoftView,
+    NoticeView,
+    StatusView,
+    VisitView,
+    vars_of,
+)
+
+PREFIX = "/clinician"
+_PING_S = 15
+_ACCOUNT_S = 1.0
+"""How often a page that waits for the sign-in looks whether it is done."""
+_LIFE_OF_A_STREAM_S = 3600
+"""A browser connects again by itself; this ends streams that nobody reads any more."""
+_TEAMS_ORIGINS = ("https:",)
+"""Where forms lead: Teams has several hosts, and which one Graph says."""
+_NOTICES = {
+    "invited": N_("The new link is below. Give it to the person whom you invite."),
+    "revoked": N_("The link does not work any more."),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ClinicianPages:
+    """The handlers."""
+
+    boards: Boards
+    sessions: Sealer[ClinicianSession]
+    sign_in: SignIn
+    live: Live
+    secret: SecretKeys
+    pages: Pages
+    metrics: Metrics
+    now: Callable[[], datetime]
+
+    def router(self) -> APIRouter:
+        """Return the routes."""
+        router = APIRouter(prefix=PREFIX + "/{session}")
+        router.add_api_route("", self.board, methods=["GET"])
+        router.add_api_route("/stream", self.stream, methods=["GET"])
+        router.add_api_route("/visits/{visit}/join", self.join, methods=["POST"])
+        router.add_api_route("/visits/{visit}/consult", self.consult, methods=["POST"])
+        router.add_api_route("/visits/{visit}/copied", self.copied, methods=["POST"])
+        router.add_api_route("/visits/{visit}/invitations", self.invite, methods=["POST"])
+        router.add_api_route("/visits/{visit}/revocations", self.revoke, methods=["POST"])
+        return router
+
+    async def board(self, request: Request, session: str, notice: str = "") -> Response:
+        """Show the board, or before it the one sign-in."""
+        try:
+            opened = self._opened(request, session)
+            board = await self.boards.board(opened)
+        except (SealedError, BoardError) as exc:
+            return self._refused(request, exc)
+        ancestors = _ancestors(board.site)
+        visits = board.site.organization.visits
+        if board.account is None:
+            address, matching = self.sign_in.ticket(opened, cookies.new_browser())
+            view = MicrosoftView(
+                organization_name=board.site.organization.display_name,
+                is_test=_is_test(board.site),
+                matching_text=matching,
+                sign_in_url=address,
+                stream_url=f"{PREFIX}/{session}/stream?await=account",
+                help_phone=visits.help_phone if visits else None,
+            )
+            return self.pages.render(request, view.TEMPLATE, vars_of(view), frame_ancestors=ancestors)
+        shown = await self._view(request, session, opened, board, notice)
+        return self.pages.render(
+            request, shown.TEMPLATE, vars_of(shown), frame_ancestors=ancestors, form_targets=_TEAMS_ORIGINS
+        )
+
+    async def stream(self, request: Request, session: str) -> Response:
+        """Push the live status of the board's visits; before the sign-in, push that it is done."""
+        try:
+            opened = self._opened(request, session)
+            site = await self.boards.site(opened)
+            if "await" in request.query_params:
+                events = self._signed_in(site, opened)
+            else:
+                board = await self.boards.board(opened)
+                events = self._statuses(board, self.pages.language(request))
+        except (SealedError, BoardError):
+            # 204 tells an EventSource to connect no more (HTML, "Server-sent events").
+            return Response(status_code=HTTPStatus.NO_CONTENT)
+        return EventSourceResponse(events, ping=_PING_S, headers={"Cache-Control": "no-store"})
+
+    async def join(self, request: Request, session: str, visit: str, csrf: Annotated[str, Form()] = "") -> Response:
+        """Go to the visit's meeting."""
+        return await self._to_teams(request, session, csrf, lambda opened: self.boards.join(opened, visit))
+
+    async def consult(self, request: Request, session: str, visit: str, csrf: Annotated[str, Form()] = "") -> Response:
+        """Go to a meeting with a colleague."""
+        return await self._to_teams(request, session, csrf, lambda opened: self.boards.consult(opened, visit))
+
+    async def copied(self, request: Request, session: str, visit: str, csrf: Annotated[str, Form()] = "") -> Response:
+        """Note that the patient's link was copied."""
+        try:
+            opened = await self._posted(request, session, csrf)
+            await self.boards.copied(opened, visit)
+        except BoardError as exc:
+            status = HTTPStatus.TOO_MANY_REQUESTS if exc.reason is BoardReason.TOO_OFTEN else HTTPStatus.CONFLICT
+            return Response(status_code=status)
+        except SealedError:
+            return Response(status_code=HTTPStatus.FORBIDDEN)
+        return Response(status_code=HTTPStatus.NO_CONTENT)
+
+    async def invite(
+        self,
+        request: Request,
+        session: str,
+        visit: str,
+        csrf: Annotated[str, Form()] = "",
+        role: Annotated[str, Form()] = "",
+    ) -> Response:
+        """Make a link for a guest or an interpreter."""
+        wanted = Role.INTERPRETER if role == "interpreter" else Role.GUEST
+        try:
+            opened = await self._posted(request, session, csrf)
+            await self.boards.add_guest(opened, visit, wanted)
+        except (SealedError, BoardError) as exc:
+            return self._refused(request, exc)
+        return _back(session, "invited")
+
+    async def revoke(
+        self,
+        request: Request,
+        session: str,
+        visit: str,
+        number: Annotated[int, Form()],
+        csrf: Annotated[str, Form()] = "",
+    ) -> Response:
+        """Let a guest's link open nothing any more."""
+        try:
+            opened = await self._posted(request, session, csrf)
+            await self.boards.revoke_guest(opened, visit, number)
+        except (SealedError, BoardError) as exc:
+            return self._refused(request, exc)
+        return _back(session, "revoked")
+
+    async def _to_teams(
+        self, request: Request, session: str, csrf: str, address_of: Callable[[ClinicianSession], Awaitable[str]]
+    ) -> Response:
+        try:
+            opened = await self._posted(request, session, csrf)
+            address = await address_of(opened)
+        except (SealedError, BoardError) as exc:
+            return self._refused(request, exc)
+        except TeamsError as exc:
+            return teams_page(self.pages, request, exc)
+        return RedirectResponse(address, HTTPStatus.SEE_OTHER)
+
+    async def _statuses(self, board: Board, language: Language) -> AsyncGenerator[ServerSentEvent]:
+        zones = {one.visit: one.booking.site.endpoint.appointments.time_zone for one in board.visits}
+        ends = self.now().timestamp() + _LIFE_OF_A_STREAM_S
+        with self.live.watch(zones) as watch:
+            changed = set(zones)
+            while self.now().timestamp() < ends:
+                for visit in changed:
+                    status = StatusView.of(await self.boards.status(visit), language, zones[visit])
+                    yield ServerSentEvent(json.dumps({"visit": visit, **status.to_json()}), event="status")
+                changed = await watch.changed(_PING_S)
+
+    async def _signed_in(self, site: Site, session: ClinicianSession) -> AsyncGenerator[ServerSentEvent]:
+        ends = self.now().timestamp() + _LIFE_OF_A_STREAM_S
+        while self.now().timestamp() < ends:
+            if await self.boards.account(site, session) is not None:
+                yield ServerSentEvent("{}", event="signed-in")
+                return
+            await asyncio.sleep(_ACCOUNT_S)
+
+    async def _view(
+        self, request: Request, session: str, opened: ClinicianSession, board: Board, notice: str
+    ) -> BoardView:
+        language = self.pages.language(request)
+        zone = ZoneInfo(board.site.endpoint.appointments.time_zone)
+        today = self.now().astimezone(zone).date()
+        shown = [
+            (one.booking.start.astimezone(zone).date() <= today, self._visit(session, one, language))
+            for one in board.visits
+        ]
+        words = _NOTICES.get(notice)
+        visits = board.site.organization.visits
+        return BoardView(
+            organization_name=board.site.organization.display_name,
+            is_test=_is_test(board.site),
+            patient_banner=await self.boards.patient_banner(board.site, opened),
+            today=[view for is_today, view in shown if is_today],
+            upcoming=[view for is_today, view in shown if not is_today],
+            stream_url=f"{PREFIX}/{session}/stream",
+            csrf=self._csrf(request, session),
+            help_phone=visits.help_phone if visits else None,
+            notice=NoticeView(str(language.text(words))) if words else None,
+        )
+
+    def _visit(self, session: str, one: BoardVisit, language: Language) -> VisitView:
+        found = one.booking
+        zone = found.site.endpoint.appointments.time_zone
+        alive = one.access in {Access.EARLY, Access.OPEN}
+        return VisitView(
+            id=one.visit,
+            path=f"{PREFIX}/{session}/visits/{one.visit}",
+            start=found.start,
+            end=found.end,
+            time_zone=zone,
+            visit_type=found.type_text,
+            department=found.department.display_name,
+            open=one.access is Access.OPEN,
+            status=StatusView.of(one.status, language, zone),
+            can_join=alive,
+            can_send_sms=False,
+            can_send_email=False,
+            can_consult=alive,
+            can_invite=alive,
+            patient_link=self.boards.patient_link(found) if alive else None,
+            invitations=[
+                InvitationView(link.number, Role[link.kind.upper()], self.boards.guest_link(found, link))
+                for link in one.guests
+                if link.revoked_at is None
+            ],
+        )
+
+    def _opened(self, request: Request, session: str) -> ClinicianSession:
+        return self.sessions.open(session, cookies.browser_of(request))
+
+    async def _posted(self, request: Request, session: str, csrf: str) -> ClinicianSession:
+        """Return the session of a form of ours.
+
+        Raises:
+            SealedError: The form is not of this session's page.
+            BoardError: The session's site is not served any more.
+        """
+        opened = self._opened(request, session)
+        site = await self.boards.site(opened)
+        ours = same_origin(request.headers, site.organization.public_url)
+        if not ours or not hmac.compare_digest(csrf.encode(), self._csrf(request, session).encode()):
+            raise OtherBrowserError
+        return opened
+
+    def _csrf(self, request: Request, session: str) -> str:
+        return self.secret.name("csrf", session, cookies.browser_of(request) or "")
+
+    def _refused(self, request: Request, error: SealedError | BoardError) -> Response:
+        if isinstance(error, BoardError):
+            return board_page(self.pages, request, error)
+        reason = LaunchReason.INVALID_STATE
+        if isinstance(error, ExpiredError):
+            reason = LaunchReason.EXPIRED_SESSION
+        elif isinstance(error, OtherBrowserError):
+            reason = LaunchReason.OTHER_BROWSER
+        words = WORDS[reason]
+        return self.pages.error(
+            request,
+            title=words.title,
+            text=words.text,
+            remedy=words.remedy,
+            audience=words.audience,
+            status=words.status,
+            path="/launch/provider",
+        )
+
+
+def _back(session: str, notice: str) -> Response:
+    return RedirectResponse(f"{PREFIX}/{session}?notice={notice}", HTTPStatus.SEE_OTHER)
+
+
+def _ancestors(site: Site) -> list[str]:
+    visits = site.organization.visits
+    return list(visits.frame_ancestors) if visits else []
+
+
+def _is_test(site: Site) -> bool:
+    return site.endpoint.environment.value == "Test"
