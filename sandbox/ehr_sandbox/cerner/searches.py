@@ -175,16 +175,16 @@ def _encounters(population: Population, tenant: str, query: Query) -> Iterable[s
     if wanted is None:
         raise missing("One of the parameters _id, patient, subject must be provided")
     span, statuses = query.time_range("date"), query.listed("status")
-    for booking in sorted(population.schedule.all(tenant), key=lambda booking: booking.requested[0], reverse=True):
-        if booking.patient_id not in wanted or (id_ := encounter_id(booking)) is None:
-            continue
-        encounter = population.resource(tenant, "Encounter", id_)
-        if (
-            encounter is not None
-            and (statuses is None or encounter["status"] in statuses)
-            and (span is None or span.holds(booking.requested[0]))
-        ):
-            yield id_
+    bookings = [
+        booking
+        for booking in population.schedule.all(tenant)
+        if booking.patient_id in wanted and (span is None or span.holds(booking.requested[0]))
+    ]
+    for booking in sorted(bookings, key=lambda booking: booking.requested[0], reverse=True):
+        id_ = encounter_id(booking)
+        encounter = None if id_ is None else population.resource(tenant, "Encounter", id_)
+        if encounter is not None and (statuses is None or encounter["status"] in statuses):
+            yield encounter["id"]
 
 
 def _matching(

@@ -1,4 +1,4 @@
-"""How the simulator behaves."""
+"""How the simulator behaves. The options of `python -m ehr_sandbox cerner` set the same, but for the lives."""
 
 from __future__ import annotations
 
@@ -44,14 +44,19 @@ class CernerSettings:
     throttle_refresh: bool = False
     """A refresh token that is used more than once a minute is answered with 429."""
     launch_life_s: int = 600
+    """How long a launch is good, however often it is used."""
     code_life_s: int = 60
+    """How long an authorization code is good, once."""
     latency_s: float = 0.0
     """Every answer takes that much longer."""
     seed: int = 1
+    """The same seed gives the same people and, on a day, the same appointments."""
     token_life_s: int = 570
+    """How long access tokens and id_tokens are good."""
     page_life_s: int = 300
     """How long the links to further pages of a search are good."""
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    """The clock; the day on which the program begins says which appointments there are."""
 
     def __post_init__(self) -> None:
         """Raises ValueError when a tenant is not a GUID, or a time is negative."""
