@@ -29,6 +29,7 @@ from ehr_sandbox.graph.notify.courier import Courier
 from ehr_sandbox.graph.notify.notifications import Notifications
 from ehr_sandbox.graph.notify.subscriptions import Subscriptions
 from ehr_sandbox.graph.platform import Platform
+from ehr_sandbox.graph.records.call_records import CallRecords
 from ehr_sandbox.graph.rest.gate import Gate
 from ehr_sandbox.graph.rest.meetings import Meetings
 from ehr_sandbox.graph.rest.users import Users
@@ -61,13 +62,14 @@ def create_app(settings: GraphSettings | None = None, world: World | None = None
     courier = Courier(platform)
     notifications = Notifications(platform, courier)
     meetings = Meetings(platform)
-    rooms = Rooms(platform, notifications.tell_meeting, lambda _meeting, _call: None)
+    records = CallRecords(platform, courier, notifications.tell_call_record)
+    rooms = Rooms(platform, notifications.tell_meeting, records.write)
     gate = Gate(platform)
     identity = identity_route("Entra ID, Microsoft Graph and Teams meetings", {**CONTROLS, **FAULT_CONTROLS})
     controls = [
         identity,
         *fault_routes(faults),
-        *Controls(platform, meetings, rooms, notifications, courier).routes(),
+        *Controls(platform, meetings, rooms, notifications, courier, records).routes(),
     ]
 
     @asynccontextmanager
@@ -84,6 +86,7 @@ def create_app(settings: GraphSettings | None = None, world: World | None = None
             *Users().routes(gate),
             *meetings.routes(gate),
             *Subscriptions(platform, notifications, courier, meetings).routes(gate),
+            *records.routes(gate),
             *TeamsPages(platform, grants, meetings, rooms).routes(),
             *Discovery(platform).routes(),
             *TokenEndpoint(platform, grants).routes(),

@@ -15,6 +15,8 @@ from ehr_sandbox.graph.meeting import Meeting, Participant
 from ehr_sandbox.graph.notify.courier import Courier
 from ehr_sandbox.graph.notify.notifications import Lifecycle, Notifications
 from ehr_sandbox.graph.platform import Platform
+from ehr_sandbox.graph.records.call_records import CallRecords
+from ehr_sandbox.graph.records.record import Quality
 from ehr_sandbox.graph.rest.meetings import Meetings
 from ehr_sandbox.graph.settings import Behaviour
 from ehr_sandbox.graph.teams.rooms import Rooms, find
@@ -36,6 +38,7 @@ CONTROLS = {
     "GET /_sandbox/subscriptions": "The subscriptions that are alive.",
     "POST /_sandbox/subscriptions/{id}/lifecycle": "Send {event, pause?}; pause withholds notifications until renewed.",
     "GET /_sandbox/notifications": "Every notification, what became of it, and each attempt.",
+    "POST /_sandbox/callRecords/{id}/revise": "The record's next version: {quality?} is good or poor.",
     "POST /_sandbox/notifications/release": "Send those that are held to be reordered, last one first.",
 }
 
@@ -57,17 +60,28 @@ class _LifecycleRequest(_Body):
     pause: bool = False
 
 
+class _Revision(_Body):
+    quality: Quality | None = None
+
+
 class Controls:
     """The handlers of the controls."""
 
     def __init__(
-        self, platform: Platform, meetings: Meetings, rooms: Rooms, notifications: Notifications, courier: Courier
+        self,
+        platform: Platform,
+        meetings: Meetings,
+        rooms: Rooms,
+        notifications: Notifications,
+        courier: Courier,
+        records: CallRecords,
     ) -> None:
         self._platform = platform
         self._meetings = meetings
         self._rooms = rooms
         self._notifications = notifications
         self._courier = courier
+        self._records = records
 
     def routes(self) -> list[Route]:
         """Return the routes, to be mounted at `/_sandbox`."""
@@ -89,6 +103,7 @@ class Controls:
             Route("/meetings/{meeting}/end", self._end, methods=["POST"]),
             Route("/subscriptions", self._get_subscriptions, methods=["GET"]),
             Route("/subscriptions/{id}/lifecycle", self._lifecycle, methods=["POST"]),
+            Route("/callRecords/{id}/revise", self._revise, methods=["POST"]),
             Route("/notifications", self._get_notifications, methods=["GET"]),
             Route("/notifications/release", self._release, methods=["POST"]),
         ]
@@ -202,6 +217,16 @@ class Controls:
 
     async def _get_notifications(self, _request: Request) -> Response:
         return JSONResponse([delivery.truth() for delivery in self._courier.deliveries])
+
+    async def _revise(self, request: Request) -> Response:
+        try:
+            asked = _Revision.model_validate_json(await request.body() or b"{}")
+        except ValidationError as exc:
+            raise _refused(exc) from exc
+        record = self._records.revise(request.path_params["id"], asked.quality)
+        if record is None:
+            raise GraphError(404, "NotFound", "There is no such call record.")
+        return JSONResponse({"id": record.id, "version": record.version})
 
     async def _release(self, _request: Request) -> Response:
         self._courier.release()

@@ -45,6 +45,7 @@ class Behaviour(BaseModel):
     duplicate: int = Field(default=0, ge=0, description="That many of the next notifications are sent twice.")
     reorder: int = Field(default=0, ge=0, description="That many of the next are held, then sent last one first.")
     delay_s: float = Field(default=0.0, ge=0, description="Every notification waits that long first.")
+    call_quality: Literal["good", "poor"] = Field(default="good", description="The figures of the next call records.")
     call_record_after_s: float = Field(default=0.0, ge=0, description="From a call's end until its record is there.")
 
 

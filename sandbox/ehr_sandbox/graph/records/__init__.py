@@ -1,0 +1,1 @@
+"""Call records: what is known about a call once it has ended."""
