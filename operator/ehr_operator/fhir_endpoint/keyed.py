@@ -6,7 +6,7 @@ from ehr_api.conditions import Finding, Type, false, true, unknown
 from ehr_api.control import ProbeOutcome, ProbeReport, ProbeResult
 from ehr_api.profile import system_scopes
 from ehr_api.v1alpha1.fhir_endpoint import FhirEndpointSpec
-from ehr_operator.fhir_endpoint.words import shown
+from ehr_operator.fhir_endpoint.words import interval_text, shown
 
 _NO_ANSWER = {
     "no_address": "found no address for its name. Platform team: check the DNS where the connector runs",
@@ -86,7 +86,8 @@ def _token(spec: FhirEndpointSpec, result: ProbeResult) -> Finding:
             return unknown(
                 Type.TOKEN_GRANTED,
                 "NotReached",
-                "the connector has no key to sign with yet. Platform team: look into its folder EHR_CONNECTOR_KEYS_DIR",
+                "the connector has no key to sign with yet. Platform team: look into its folder EHR_CONNECTOR_KEYS_DIR. Looked"
+                f" at again every {interval_text(spec)}",
             )
         case ProbeOutcome.NOT_RUN:
             return unknown(Type.TOKEN_GRANTED, "NotReached", "could not be looked at, since an earlier check failed")
