@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic.alias_generators import to_camel
 
@@ -41,6 +43,14 @@ class App(_Model):
     @classmethod
     def _is_guid(cls, value: str) -> str:
         return _guid(value)
+
+    @field_validator("certificates")
+    @classmethod
+    def _are_certificates(cls, value: list[str]) -> list[str]:
+        for pem in value:
+            if not isinstance(x509.load_pem_x509_certificate(pem.encode()).public_key(), RSAPublicKey):
+                raise ValueError("must have an RSA key")  # noqa: TRY004  # pydantic wants a ValueError
+        return value
 
 
 class User(_Model):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack
 
+import httpx
 import pytest
 from contract.graph_stand_in.running import Clock, GraphStandIn, Starter
 from contract.graph_stand_in.subscriber import Subscriber, subscribing
@@ -39,3 +40,8 @@ async def start_graph(clock: Clock, graph_ca: LocalCA, subscriber: Subscriber) -
 @pytest.fixture
 async def graph(start_graph: Starter) -> GraphStandIn:
     return await start_graph()
+
+
+@pytest.fixture
+def graph_http(graph: GraphStandIn) -> httpx.AsyncClient:
+    return graph.http

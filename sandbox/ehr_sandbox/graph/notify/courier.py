@@ -61,6 +61,7 @@ class Courier:
 
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
+        self._trust = ssl.create_default_context(cafile=platform.settings.ca_file)
         self._tasks: set[asyncio.Task[None]] = set()
         self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._held: list[Delivery] = []
@@ -70,8 +71,7 @@ class Courier:
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
         """Deliver while the context is open; what is still under way at its end is given up."""
-        trust = ssl.create_default_context(cafile=self._platform.settings.ca_file)
-        async with httpx.AsyncClient(verify=trust, trust_env=False, follow_redirects=False) as http:
+        async with httpx.AsyncClient(verify=self._trust, trust_env=False, follow_redirects=False) as http:
             self._http = http
             try:
                 yield
