@@ -9,10 +9,10 @@ from typing import Literal
 
 from ehr_api.v1alpha1.sms_number import Purchase, PurchaseState, SmsNumberSpec, SmsNumberStatus
 from ehr_clients.acs_numbers import AvailableNumber, PhoneNumbers, PurchasedNumber, Reservation
-from ehr_clients.errors import RefusedError
+from ehr_clients.errors import RefusedError, TemporaryError
 from ehr_operator.runtime.model import FREE, PAID, Api, Clock, Note, Object
 from ehr_operator.sms_number import report
-from ehr_operator.sms_number.budget import WaitToBuy
+from ehr_operator.sms_number.budget import Purchases, Spent, WaitToBuy
 from ehr_operator.sms_number.claims import Claims
 from ehr_operator.sms_number.pauses import poll_pause_s
 from ehr_operator.sms_number.plan import (
@@ -62,6 +62,7 @@ class Acquisition:
         *,
         claimed: Callable[[], Mapping[str, str]],
         claims: Claims,
+        purchases: Purchases,
         purchasing_enabled: bool,
         wait_to_buy: Callable[[], WaitToBuy | None],
         may_spend: Callable[[], None],
@@ -73,6 +74,7 @@ class Acquisition:
         self._clock = clock
         self._claimed = claimed
         self._claims = claims
+        self._purchases = purchases
         self._purchasing_enabled = purchasing_enabled
         self._wait_to_buy = wait_to_buy
         self._may_spend = may_spend
@@ -212,9 +214,21 @@ class Acquisition:
         )
         self._claims.of[self._obj.key] = phone_number
         self._may_spend()
-        operation_id = await self._numbers.purchase(reservation_id)
+        self._purchases.submitted(self._obj.uid, Spent(self._obj.key, self._endpoint, now, under_way=True))
+        try:
+            operation_id = await self._numbers.purchase(reservation_id)
+        except (RefusedError, TemporaryError) as exc:
+            if _bought_nothing(exc):
+                self._not_bought()
+            raise
         purchase = self._purchase.model_copy(update={"operation_id": operation_id})
         self._obj = self._obj.with_status(self._obj.status.model_copy(update={"purchase": purchase}))
+
+    def _not_bought(self) -> None:
+        """Take back the word that a purchase is under way: it counts for no budget, and nobody has to wait for it."""
+        purchase = self._purchase.model_copy(update={"state": PurchaseState.RESERVED})
+        self._obj = self._obj.with_status(self._obj.status.model_copy(update={"purchase": purchase}))
+        self._purchases.refused(self._obj.uid)
 
     async def _operation(self) -> Situation | None:
         """Return the situation when the purchase operation is known to have failed."""
@@ -222,6 +236,7 @@ class Acquisition:
         operation = await self._numbers.operation(operation_id) if operation_id else None
         if operation is None or operation.status.lower() != "failed":
             return None
+        self._not_bought()
         code = operation.error.code if operation.error else "no reason given"
         return Situation(
             "PurchaseFailed",
@@ -242,6 +257,13 @@ class Acquisition:
             update={"purchase": purchase, "communication_services_endpoint": self._endpoint}
         )
         self._obj = await self._api.write_intent(self._obj, status)
+
+
+def _bought_nothing(error: RefusedError | TemporaryError) -> bool:
+    """Return whether the answer leaves no doubt. A conflict does: an earlier call, whose answer was lost, may have bought."""
+    if isinstance(error, RefusedError):
+        return error.status != HTTPStatus.CONFLICT
+    return not error.ambiguous
 
 
 def situation_of(error: RefusedError) -> Situation:

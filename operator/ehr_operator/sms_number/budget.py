@@ -1,12 +1,11 @@
 """How much may be spent: one purchase at a time in a resource, so many a day in a namespace and an hour in all.
 
-What was spent is read from the status of the objects, so it is known after a restart and to a new leader; a number whose
-object was deleted is not counted any more.
+What was spent is read from the status of the objects, so it is known after a restart and to a new leader.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from ehr_api.v1alpha1.sms_number import PurchaseState, SmsNumberStatus
@@ -49,18 +48,40 @@ class WaitToBuy:
     """Whether it is over in a moment."""
 
 
-def spent(objects: Objects, own: Body) -> list[Spent]:
-    """Return the purchases of all other SmsNumbers."""
-    found: list[Spent] = []
-    for body in objects.list(NUMBER, ""):
-        key = key_of(NUMBER, body)
-        status = SmsNumberStatus.model_validate(body.get("status", {}))
-        if key == key_of(NUMBER, own) or status.purchase is None or status.purchase.state not in _SPENT:
-            continue
-        endpoint = status.communication_services_endpoint or ""
-        under_way = status.phone_number is None
-        found.append(Spent(key, endpoint, status.purchase.started_at, under_way))
-    return found
+class Purchases:
+    """Every purchase that counts: those that the objects tell of, and those that this process made for objects that are gone.
+
+    The latter keep an object that is deleted with its number and created again, time after time, from spending without
+    end. A restart forgets them, and only them.
+    """
+
+    def __init__(self) -> None:
+        self._submitted: dict[str, Spent] = {}
+
+    def submitted(self, uid: str, purchase: Spent) -> None:
+        """Remember what is being bought for the object of this uid."""
+        self._submitted[uid] = purchase
+
+    def refused(self, uid: str) -> None:
+        """Forget it: the provider has bought nothing."""
+        self._submitted.pop(uid, None)
+
+    def besides(self, objects: Objects, own: Body, now: datetime) -> list[Spent]:
+        """Return all purchases but those for this very object."""
+        bodies = objects.list(NUMBER, "")
+        self._submitted = {uid: one for uid, one in self._submitted.items() if now - one.started_at < timedelta(days=1)}
+        alive = {body["metadata"]["uid"] for body in (*bodies, own)}
+        gone = [replace(one, under_way=False) for uid, one in self._submitted.items() if uid not in alive]
+        others = (_spent(body) for body in bodies if key_of(NUMBER, body) != key_of(NUMBER, own))
+        return [*(one for one in others if one is not None), *gone]
+
+
+def _spent(body: Body) -> Spent | None:
+    status = SmsNumberStatus.model_validate(body.get("status", {}))
+    if status.purchase is None or status.purchase.state not in _SPENT:
+        return None
+    endpoint = status.communication_services_endpoint or ""
+    return Spent(key_of(NUMBER, body), endpoint, status.purchase.started_at, status.phone_number is None)
 
 
 def reason_to_wait(purchases: list[Spent], own: Key, endpoint: str, budget: Budget, now: datetime) -> WaitToBuy | None:

@@ -29,7 +29,7 @@ from ehr_operator.runtime.model import (
 )
 from ehr_operator.sms_number import report
 from ehr_operator.sms_number.acquisition import Acquisition, Number, situation_of
-from ehr_operator.sms_number.budget import Budget, reason_to_wait, spent
+from ehr_operator.sms_number.budget import Budget, Purchases, reason_to_wait
 from ehr_operator.sms_number.claims import Claims, claimed_by_others, waiting_for
 from ehr_operator.sms_number.pauses import outage_pause_s
 from ehr_operator.sms_number.release import is_settled, let_go, never_owned
@@ -92,6 +92,7 @@ class SmsNumberKind:
         self._jitter = jitter
         self._may_spend = may_spend
         self._claims: dict[str, Claims] = {}
+        self._purchases = Purchases()
         self._unanswered: dict[str, int] = {}
         """Looks in a row without an answer, by the uid of each object whose number is held."""
 
@@ -207,9 +208,14 @@ class SmsNumberKind:
             self._clock,
             claimed=lambda: claimed_by_others(self._objects, obj.body, claims),
             claims=claims,
+            purchases=self._purchases,
             purchasing_enabled=self._purchasing_enabled,
             wait_to_buy=lambda: reason_to_wait(
-                spent(self._objects, obj.body), obj.key, endpoint, self._budget, self._clock()
+                self._purchases.besides(self._objects, obj.body, self._clock()),
+                obj.key,
+                endpoint,
+                self._budget,
+                self._clock(),
             ),
             may_spend=self._may_spend,
         )

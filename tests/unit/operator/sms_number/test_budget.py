@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from unit.operator.sms_number.world import World
 
-from ehr_operator.runtime.model import Key, State
+from ehr_api.v1alpha1.sms_number import PurchaseState
+from ehr_operator.runtime.model import Finalized, Key, State
 from ehr_operator.sms_number.budget import Budget, Spent, reason_to_wait
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -86,3 +87,58 @@ async def test_a_day_later_the_budget_is_there_again() -> None:
     world.clock.advance(24 * 3600.0)
 
     assert await world.until_held(second)
+
+
+async def test_an_object_that_is_released_and_created_again_and_again_spends_no_more_than_the_budget() -> None:
+    world = World(budget=Budget(namespace_a_day=2))
+    for _ in range(2):
+        key = world.add(spec={"deletionPolicy": "Release"}, uid=f"uid-{world.clock().timestamp()}")
+        await world.until_held(key)
+        for _ in range(3):
+            if isinstance(await world.finalize(key), Finalized):
+                break
+            world.clock.advance(5)
+
+    refused = await world.reconcile(world.add(uid="the-third"))
+
+    assert refused is not None
+    assert refused.reason == "BudgetReached"
+    assert len(await world.purchases()) == 2
+
+
+@pytest.mark.parametrize("status", [400, 403, 429])
+async def test_a_purchase_that_was_refused_counts_for_no_budget_and_keeps_nobody_waiting(status: int) -> None:
+    world = World(budget=Budget(namespace_a_day=1))
+    first, second = world.add("first"), world.add("second")
+    await world.control("PUT", "faults", [{"action": "status", "status": status, "path": ":purchase"}])
+    refused = await world.reconcile(first)
+    assert refused is not None
+    assert refused.failure is not None
+
+    assert await world.until_held(second)
+    assert len(await world.purchases()) == 1
+
+
+async def test_a_purchase_that_the_provider_failed_keeps_nobody_waiting() -> None:
+    world = World()
+    first, second = world.add("first"), world.add("second")
+    await world.control("POST", "state", {"fail_operations": [{"operation_type": "reservationPurchase"}]})
+    failed = await world.reconcile(first)
+    assert failed is not None
+    assert failed.reason == "PurchaseFailed"
+
+    await world.until_held(second)
+    await world.until_held(first)
+    assert len(await world.purchases()) == 2
+
+
+@pytest.mark.parametrize("status", [409, 500, 503])
+async def test_a_purchase_in_doubt_stands_as_submitted(status: int) -> None:
+    world = World()
+    key = world.add()
+    await world.control("PUT", "faults", [{"action": "status", "status": status, "path": ":purchase"}])
+    await world.reconcile(key)
+    purchase = world.status(key).purchase
+    assert purchase is not None
+    assert purchase.state is PurchaseState.SUBMITTED
+    await world.ends_with_one(key)
