@@ -57,8 +57,8 @@ def promotion(
         return true(
             Type.PROMOTED,
             "SettingsChanged",
-            "promoted with other settings of the organisation for visits or messages; they were changed since and are in"
-            f" effect. To prove them too: {obstacle.message}",
+            "promoted with other settings for visits and messages; they were changed since and are in effect. To prove them"
+            f" too: {obstacle.message}",
         )
     return true(
         Type.PROMOTED,

@@ -15,7 +15,7 @@ from unit.api.full_documents import (
     changes,
 )
 
-from ehr_api.profile import clinician_scopes, profile_digest, system_scopes
+from ehr_api.profile import clinician_scopes, profile_digest, promoted_profile, served_spec, system_scopes
 from ehr_api.v1alpha1.ehr_connector_config import EHRConnectorConfigSpec
 from ehr_api.v1alpha1.fhir_endpoint import FhirEndpointSpec
 
@@ -178,3 +178,31 @@ def test_scopes_are_sorted_and_name_each_resource_since_cerner_knows_no_wildcard
 def test_a_launch_asks_for_its_context_and_the_clinicians_identity() -> None:
     assert {"launch", "openid", "fhirUser"} <= set(clinician_scopes(ENDPOINT))
     assert all(scope.startswith("system/") for scope in system_scopes(ENDPOINT))
+
+
+PROMOTED = promoted_profile(ENDPOINT, ORGANIZATION)
+
+
+@pytest.mark.parametrize("path", ENDPOINT_CHANGES)
+def test_a_promoted_endpoint_is_served_with_its_profile_and_with_everything_else_as_desired(path: str) -> None:
+    desired = ENDPOINT_CHANGES[path]
+    served = served_spec(desired, PROMOTED)
+
+    assert profile_digest(served, ORGANIZATION) == PROMOTED.digest
+    if profile_digest(desired, ORGANIZATION) == PROMOTED.digest:
+        assert served is desired
+    else:
+        assert served.appointments.locations == desired.appointments.locations
+        assert served.smart == desired.smart
+
+
+def test_the_organisations_part_of_a_profile_holds_nothing_back() -> None:
+    for changed in ORGANIZATION_CHANGES.values():
+        assert served_spec(ENDPOINT, promoted_profile(ENDPOINT, changed)) is ENDPOINT
+
+
+def test_a_number_that_is_unlinked_is_silent_at_once_and_one_that_is_linked_waits() -> None:
+    silent = ENDPOINT.model_copy(update={"sms_number_ref": None})
+
+    assert served_spec(silent, PROMOTED) is silent
+    assert served_spec(ENDPOINT, promoted_profile(silent, ORGANIZATION)).sms_number_ref is None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -85,6 +87,7 @@ class System:
     api: ApiServer = field(default_factory=ApiServer)
     connector: HeldByConnector = field(default_factory=HeldByConnector)
     trusted: bool = True
+    monotonic: Callable[[], float] = time.monotonic
 
     def __post_init__(self) -> None:
         self.sightings = Sightings()
@@ -98,7 +101,9 @@ class System:
             control_http=self.http,
             communication_http=self.http,
         )
-        self.kind = EHRConnectorConfigKind(self.api, self.api.cache, remotes, lambda pause: pause, self.sightings)
+        self.kind = EHRConnectorConfigKind(
+            self.api, self.api.cache, remotes, lambda pause: pause, self.sightings, self.monotonic
+        )
 
     def add(self, **parts: Any) -> Key:
         """Apply the organisation."""
