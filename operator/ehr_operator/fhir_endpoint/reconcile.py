@@ -117,7 +117,7 @@ class FhirEndpointKind:
             status=_status(obj, organization, validated, promoted, self._clock()),
             requeue_after_s=min(validated.next_s, _EVIDENCE_S) if waits else validated.next_s or None,
             failure=Failure(FREE) if unwritten else None,
-            notes=_notes(obj, promoted),
+            notes=_notes(obj, findings),
         )
 
     async def finalize(self, obj: Endpoint) -> Outcome[FhirEndpointStatus] | Finalized:
@@ -284,11 +284,17 @@ def _unchanged(obj: Endpoint, findings: tuple[Finding, ...]) -> bool:
     )
 
 
-def _notes(obj: Endpoint, promoted: Finding) -> tuple[Note, ...]:
-    standing = find(obj.status.conditions, Type.PROMOTED)
-    if promoted.reason == "Forced" and (standing is None or standing.reason != "Forced"):
-        return (Note("PromotionForced", promoted.message, warning=True),)
-    return ()
+def _notes(obj: Endpoint, findings: tuple[Finding, ...]) -> tuple[Note, ...]:
+    """Return the Events that `Ready` does not speak for."""
+    notes: list[Note] = []
+    for finding in findings:
+        standing = find(obj.status.conditions, finding.type)
+        if finding.reason == "Forced" and (standing is None or standing.reason != "Forced"):
+            notes.append(Note("PromotionForced", finding.message, warning=True))
+        # The endpoint stays ready until the last day: somebody has to hear of it before. The message changes twice.
+        if finding.reason == "CertificateExpiresSoon" and (standing is None or standing.message != finding.message):
+            notes.append(Note("CertificateExpiresSoon", finding.message, warning=True))
+    return tuple(notes)
 
 
 def _suspended(obj: Endpoint) -> Outcome[FhirEndpointStatus]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -89,6 +90,20 @@ async def test_a_renewed_certificate_stands_in_status_at_once_and_a_warning_ends
     outcome = await system.reconcile(KEY)
     assert finding(outcome, Type.TLS_TRUSTED).reason == "Trusted"
     assert outcome.status.certificate_expiry == later
+
+
+async def test_a_certificate_that_nears_its_end_is_told_by_one_event_at_each_of_three_marks(system: System) -> None:
+    end = START + timedelta(days=23)
+    system.probes.sees = Observation(answered(CAPABILITIES, certificate_expiry=end), answered(SMART))
+    system.api.put(endpoint_body(spec={"validation": {"interval": "1h"}}))
+    told: list[str] = []
+    writes: set[str] = set()
+    for outcome in [await system.reconcile(KEY), *await system.run(KEY, 22.9 * 86400)]:
+        told += [note.message for note in outcome.notes if note.reason == "CertificateExpiresSoon"]
+        writes.add(finding(outcome, Type.TLS_TRUSTED).message)
+        assert outcome.state is State.READY
+    assert [re.findall(r"in less than (\d+) day", message) for message in told] == [["21"], ["7"], ["1"]]
+    assert len(writes) == 4, "as many messages as there are marks, and the one before them"
 
 
 async def test_what_was_seen_of_a_server_stays_in_status_while_it_is_down(system: System) -> None:
