@@ -185,7 +185,7 @@ def _certificate(der: bytes) -> Certificate | None:
 def _names(certificate: x509.Certificate) -> tuple[str, ...]:
     try:
         alternatives = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except (x509.ExtensionNotFound, ValueError):
+    except (x509.ExtensionNotFound, x509.DuplicateExtension, x509.UnsupportedGeneralNameType, ValueError):
         name = _common_name(certificate.subject)
         return (name,) if name else ()
     return tuple(alternatives.get_values_for_type(x509.DNSName))

@@ -184,6 +184,7 @@ async def test_the_certificate_is_checked_against_the_name_not_the_address(
 
     assert answer.status == 200
     assert answer.certificate_expiry == expires
+    assert answer.tls_version == "TLSv1.3"
 
 
 async def test_a_connection_that_was_verified_for_one_name_serves_no_other(
@@ -222,6 +223,47 @@ async def test_an_expired_certificate_is_told_as_such(
     ):
         with pytest.raises(TemporaryError, match="TLS certificate not trusted: certificate has expired"):
             await get(http, f"https://hospital.example:{port}/hello")
+
+
+async def test_a_certificate_that_is_not_trusted_can_be_read_without_sending_anything(
+    authority: trustme.CA, tmp_path: Path
+) -> None:
+    span = {"not_before": datetime(2020, 1, 1, tzinfo=UTC), "not_after": datetime(2020, 2, 1, tzinfo=UTC)}
+    transport = GuardedTransport(tls=tls_context(), allowed=LOOPBACK, resolve=Resolver(["127.0.0.1"]))
+
+    async with tls_server(authority, tmp_path, "hospital.example", **span) as port, client(transport=transport):
+        shown = await transport.presented_certificate("other.example", port)
+
+    assert shown is not None
+    assert (shown.names, shown.not_before, shown.not_after) == (("hospital.example",), *span.values())
+    assert shown.issuer.startswith("Testing CA #")
+
+
+async def test_a_server_that_shows_no_certificate_gives_none(server: Server) -> None:
+    transport = GuardedTransport(tls=tls_context(), allowed=LOOPBACK, resolve=Resolver(["127.0.0.1"]))
+
+    assert await transport.presented_certificate("hospital.example", port_of(server)) is None
+    assert await transport.presented_certificate("hospital.example", 1) is None
+    assert server.seen == []
+
+
+async def test_a_certificate_is_read_at_no_address_that_is_refused() -> None:
+    transport = GuardedTransport(tls=tls_context(), resolve=Resolver(["169.254.169.254"]))
+
+    with pytest.raises(AddressRefusedError):
+        await transport.presented_certificate("hospital.example", 443)
+
+
+async def test_a_certificate_is_read_where_the_first_request_went(authority: trustme.CA, tmp_path: Path) -> None:
+    resolver = Resolver(["127.0.0.1"], ["169.254.169.254"])
+    transport = GuardedTransport(tls=tls_context(), allowed=LOOPBACK, resolve=resolver)
+
+    async with tls_server(authority, tmp_path, "hospital.example") as port, client(transport=transport) as http:
+        with pytest.raises(TemporaryError):
+            await get(http, f"https://hospital.example:{port}/hello")
+        assert await transport.presented_certificate("hospital.example", port) is not None
+
+    assert len(resolver.asked) == 1
 
 
 async def test_plain_http_on_a_tls_address_is_a_tls_error_in_few_words(server: Server) -> None:

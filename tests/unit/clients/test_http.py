@@ -17,7 +17,7 @@ from unit.clients.conftest import CANARY, Server
 
 from ehr_clients import limits
 from ehr_clients.errors import ContractError, RefusedError, RemoteError, TemporaryError
-from ehr_clients.http import Answer, check, exchange, parse, retry_after_s
+from ehr_clients.http import Answer, CompressedError, TooLargeError, check, exchange, parse, retry_after_s
 from ehr_sandbox.fault_rules import FaultRule
 
 NOW = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
@@ -54,7 +54,7 @@ async def test_compressed_answers_are_not_asked_for(server: Server, http: httpx.
 
 
 async def test_an_answer_that_is_compressed_all_the_same_is_refused(server: Server, http: httpx.AsyncClient) -> None:
-    with pytest.raises(ContractError, match="compressed although that was not asked for"):
+    with pytest.raises(CompressedError, match="compressed although that was not asked for"):
         await exchange(http, server.request("/compressed"), **NAMES)
 
 
@@ -64,7 +64,7 @@ async def test_an_answer_up_to_the_limit_is_read(server: Server, http: httpx.Asy
 
 @pytest.mark.parametrize("path", ["/big", "/endless"])
 async def test_reading_ends_where_an_answer_gets_too_long(path: str, server: Server, http: httpx.AsyncClient) -> None:
-    with pytest.raises(ContractError, match="longer than 1999 bytes"):
+    with pytest.raises(TooLargeError, match="longer than 1999 bytes"):
         await exchange(http, server.request(path), **NAMES, max_bytes=1999)
 
 
