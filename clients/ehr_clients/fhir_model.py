@@ -133,6 +133,14 @@ class Appointment(FhirModel):
                 return next((point.value for point in service.telecom if point.system == "url" and point.value), None)
         return None
 
+    def link_period(self) -> tuple[datetime | None, datetime | None]:
+        """Return the time for which the provider's link holds, as far as it is said."""
+        for service in self.contained:
+            if any(concept.text == PROVIDER_ROOM for concept in service.type):
+                period = next((point.period for point in service.telecom if point.period is not None), None)
+                return (period.start, period.end) if period else (None, None)
+        return None, None
+
     def has_rooms(self) -> bool:
         """Return whether both rooms stand in it already, so that links are replaced and not added."""
         return self.link(PATIENT_ROOM) is not None and self.link(PROVIDER_ROOM) is not None

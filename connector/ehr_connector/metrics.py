@@ -40,3 +40,23 @@ class Metrics:
             ["outcome"],
             registry=self.registry,
         )
+        self.endpoints_worked_for = Gauge(
+            "ehr_connector_endpoints_worked_for",
+            "Endpoints whose coming visits this process reads.",
+            registry=self.registry,
+        )
+        self.coming_visits = Gauge(
+            "ehr_connector_coming_visits", "Coming visits that this process knows of.", registry=self.registry
+        )
+        self.appointment_reads = Counter(
+            "ehr_connector_appointment_reads",
+            "Readings of an endpoint's coming visits, by outcome.",
+            ["outcome"],
+            registry=self.registry,
+        )
+        self.appointment_writes = Counter(
+            "ehr_connector_appointment_writes",
+            "Changes of appointments in the EHR, by what was written and how it ended.",
+            ["what", "outcome"],
+            registry=self.registry,
+        )
