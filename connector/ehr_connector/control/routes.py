@@ -25,6 +25,7 @@ from ehr_connector.store.organizations import (
     PreconditionFailedError,
     canonical,
 )
+from ehr_connector.teams.preflight import Preflight
 from ehr_connector.web.problems import ProblemError
 
 _MAX_BYTES = 32 * 1024 * 1024
@@ -42,6 +43,7 @@ class ControlApi:
     organizations: Organizations
     engine: AsyncEngine
     probes: Probes
+    preflight: Preflight
     geography: DataGeography
 
     def router(self) -> APIRouter:
@@ -53,6 +55,7 @@ class ControlApi:
         router.add_api_route("/configuration", self.put_configuration, methods=["PUT"])
         router.add_api_route("/configuration", self.delete_configuration, methods=["DELETE"])
         router.add_api_route("/evidence", self.get_evidence, methods=["GET"])
+        router.add_api_route("/graph", self.get_graph, methods=["GET"])
         router.add_api_route("/endpoints/{endpoint}/probes", self.run_probes, methods=["POST"])
         return router
 
@@ -111,6 +114,11 @@ class ControlApi:
         """Tell what was seen of the organisation's visits."""
         await self._current(namespace, name)
         return JSONResponse((await evidence_of(self.engine, namespace, name)).to_api())
+
+    async def get_graph(self, namespace: Name, name: Name) -> Response:
+        """Tell what stands in the way of online meetings."""
+        held = await self._current(namespace, name)
+        return JSONResponse((await self.preflight.report(held.configuration)).to_api())
 
     async def run_probes(
         self, namespace: Name, name: Name, endpoint: Name, if_match: Annotated[str | None, Header()] = None
