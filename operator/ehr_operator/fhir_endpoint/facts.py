@@ -25,10 +25,15 @@ def facts_of(seen: Observation) -> dict[str, Any]:
             issuer=_text(smart.get("issuer"), 512),
             authorization_endpoint=_text(smart.get("authorization_endpoint"), 512),
             token_endpoint=_text(smart.get("token_endpoint"), 512),
-            capabilities=sorted({name[:128] for name in strings(smart.get("capabilities"))})[:100],
+            capabilities=sorted({_storable(name[:128]) for name in strings(smart.get("capabilities"))})[:100],
         )
     return facts
 
 
 def _text(value: Any, limit: int) -> str | None:
-    return value[:limit] if isinstance(value, str) and value else None
+    return _storable(value[:limit]) if isinstance(value, str) and value else None
+
+
+def _storable(text: str) -> str:
+    """Return a text that the API server gives back as it got it: JSON may hold half characters, which are no Unicode."""
+    return text.encode(errors="replace").decode()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from ehr_api.conditions import Finding, Type, false, true, unknown
 from ehr_api.duration import seconds
@@ -48,9 +48,9 @@ _NAMES_SHOWN = 3
 
 def url_verdict(spec: FhirEndpointSpec, *, claimed_by: str | None) -> Finding:
     """Judge the address itself; `claimed_by` names an older endpoint of this organisation with the same address."""
-    url = urlsplit(spec.base_url)
+    url = _split(spec.base_url)
     problem = None
-    if url.scheme != "https" or not url.hostname or url.username or url.query or url.fragment:
+    if url is None or url.scheme != "https" or not url.hostname or url.username or url.query or url.fragment:
         problem = (
             "NotAnHttpsUrl",
             (
@@ -84,6 +84,15 @@ def url_verdict(spec: FhirEndpointSpec, *, claimed_by: str | None) -> Finding:
             f"baseURL is an https URL, but {suspect}. Author: compare it with what the EHR team gave you",
         )
     return true(Type.URL_WELL_FORMED, "WellFormed", "baseURL is an https URL")
+
+
+def _split(address: str) -> SplitResult | None:
+    try:
+        url = urlsplit(address)
+        port = url.port
+    except ValueError:  # brackets that do not match, a port that is none
+        return None
+    return None if port == 0 else url
 
 
 def network_verdicts(

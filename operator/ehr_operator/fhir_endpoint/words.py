@@ -51,5 +51,6 @@ def with_next_look(finding: Finding, spec: FhirEndpointSpec) -> Finding:
 
 def shown(text: object, limit: int = _SHOWN) -> str:
     """Return a server's own text, fit for a message: one line of printable ASCII, cut."""
-    clean = "".join(letter if " " <= letter <= "~" else "?" for letter in str(text))
+    start = str(text)[: limit + 1]
+    clean = "".join(letter if " " <= letter <= "~" else "?" for letter in start)
     return clean if len(clean) <= limit else f"{clean[:limit]}..."
