@@ -16,6 +16,7 @@ from ehr_sandbox.demo.system import System
 INSTANCE = "app.kubernetes.io/instance"
 KINDS = ("ehrconnectorconfig", "fhirendpoint", "smsnumber", "integrationrecord")
 WRITTEN_BY_PEOPLE = KINDS[:3]
+RECORD = "irec/lamna-test-provider"
 MANAGERS = {
     "kubectl": (),
     "Argo CD": ("--server-side", "--field-manager=argocd-controller"),
@@ -58,6 +59,18 @@ async def fields_of_operator(system: System, kind: str) -> set[str]:
     return owned
 
 
+async def acknowledge(system: System, record: str) -> None:
+    """Say to have copied a record, as a person does it."""
+    kubectl = system.kubectl
+    name = await kubectl("auth", "whoami", "-o", "jsonpath={.status.userInfo.username}")
+    digest = await kubectl("get", record, "-n", NAMESPACE, "-o", "jsonpath={.spec.digest}")
+    await kubectl(
+        "annotate", record, "-n", NAMESPACE,
+        f"ehrconnector.io/acknowledged-digest={digest}", f"ehrconnector.io/acknowledged-by={name}",
+    )  # fmt: skip
+    await kubectl("wait", record, "-n", NAMESPACE, "--for=condition=Acknowledged", "--timeout=30s")
+
+
 @pytest.mark.parametrize("manager", MANAGERS)
 async def test_what_git_says_is_applied_waited_for_compared_changed_and_pruned(manager: str, system: System) -> None:
     kubectl, how = system.kubectl, MANAGERS[manager]
@@ -94,6 +107,18 @@ async def test_what_git_says_is_applied_waited_for_compared_changed_and_pruned(m
     config["spec"]["displayName"] = "Lamna Health"
     await sync()
     await kubectl("wait", "ehrcfg/lamna", "-n", NAMESPACE, "--for=jsonpath={.status.observedGeneration}=2")
+    await ready(system)
+    assert await difference() == ""
+
+    # A record that people have copied asks to be copied again, and what it said before stays known; Git sees nothing of it.
+    await acknowledge(system, RECORD)
+    endpoint = next(one for one in documents if one["metadata"]["name"] == "lamna-test")
+    endpoint["spec"]["smart"]["clinicianClientID"] = "another"
+    await sync()
+    await kubectl("wait", RECORD, "-n", NAMESPACE, "--for=jsonpath={.status.revision}=2", "--timeout=30s")
+    await kubectl("wait", RECORD, "-n", NAMESPACE, "--for=condition=Acknowledged=False", "--timeout=30s")
+    former = json.loads(await kubectl("get", RECORD, "-n", NAMESPACE, "-o", "jsonpath={.status.former}"))
+    assert [(one["revision"], one["record"]["clientID"]) for one in former] == [(1, "lamna-clinician")]
     await ready(system)
     assert await difference() == ""
 
