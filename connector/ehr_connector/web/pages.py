@@ -73,6 +73,7 @@ class Pages:
         common = {
             "_": language.text,
             "asset": self._assets.url,
+            "tel": phone_url,
             "language": language,
             "languages": self._choices(request, path or request.url.path),
             "lang_query": f"?lang={language.tag}" if asked == language.tag else "",
@@ -143,6 +144,11 @@ class Pages:
         """Return each language with the address of this page in it."""
         kept = [(key, value) for key, value in request.query_params.multi_items() if key != "lang"]
         return [(one, f"{path}?{urlencode([*kept, ('lang', one.tag)])}") for one in self.locales.languages]
+
+
+def phone_url(number: str) -> str:
+    """Return the address that dials `number`, however it is written."""
+    return "tel:" + "".join(sign for sign in number if sign.isdigit() or sign in "+*#")
 
 
 def content_security_policy(frame_ancestors: Sequence[str] = (), form_targets: Sequence[str] = ()) -> str:
