@@ -1,0 +1,370 @@
+"""Meetings of visits through Graph, and what happens in them told back, against the simulator."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from contract.connector.teams_running import SECOND_ORGANIZER, TeamsUnderTest, moved, running_teams, until
+from contract.graph_stand_in.running import CLIENT, CLINICIAN, ORGANIZER, TENANT, Clock, GraphStandIn
+from contract.graph_stand_in.running import Starter as GraphStarter
+
+from ehr_api.control import GraphReason
+from ehr_clients.graph import call_events_of
+from ehr_connector.store.visits import VisitRow
+from ehr_connector.teams.meetings import organizers_of
+from ehr_connector.teams.refusals import TeamsError
+from ehr_connector.visits.events import Kind, Side
+from ehr_sandbox.local_ca import LocalCA
+
+PATIENT = "Zebediah Quillfeather"
+
+
+@pytest.fixture
+async def resources() -> AsyncGenerator[AsyncExitStack]:
+    async with AsyncExitStack() as resources:
+        yield resources
+
+
+@pytest.fixture
+async def graph(ca: LocalCA, resources: AsyncExitStack) -> GraphStandIn:
+    return await GraphStarter(Clock(), ca, resources)()
+
+
+@pytest.fixture
+async def teams(
+    graph: GraphStandIn, ca: LocalCA, keys_dir: Path, database_url: str, resources: AsyncExitStack
+) -> TeamsUnderTest:
+    return await resources.enter_async_context(running_teams(graph, ca, keys_dir, database_url))
+
+
+@pytest.fixture
+async def small_teams(
+    graph: GraphStandIn, ca: LocalCA, keys_dir: Path, sqlite_url: str, resources: AsyncExitStack
+) -> TeamsUnderTest:
+    return await resources.enter_async_context(running_teams(graph, ca, keys_dir, sqlite_url))
+
+
+async def meetings(graph: GraphStandIn) -> list[dict[str, Any]]:
+    answer = (await graph.http.get("/_sandbox/meetings")).json()
+    return answer["meetings"] if isinstance(answer, dict) else answer
+
+
+async def control(graph: GraphStandIn, method: str, path: str, body: Any = None) -> Any:
+    answer = await graph.http.request(method, f"/_sandbox/{path}", json=body)
+    assert answer.is_success, answer.text
+    return answer.json() if answer.content else None
+
+
+async def calls(graph: GraphStandIn, path: str, method: str) -> int:
+    answer = await graph.http.get("/_sandbox/requests", params={"path": path, "method": method})
+    return answer.json()["count"]
+
+
+async def stored(graph: GraphStandIn, meeting_id: str) -> dict[str, Any]:
+    """Return a meeting as Graph shows it, with all members of its enumerations."""
+    answer = await graph.call(
+        "GET",
+        f"/v1.0/users/{ORGANIZER}/onlineMeetings/{meeting_id}",
+        headers={"Prefer": "include-unknown-enum-members"},
+    )
+    assert answer.is_success, answer.text
+    return answer.json()
+
+
+def co_organizers(meeting: dict[str, Any]) -> set[str]:
+    return {
+        one["identity"]["user"]["id"] for one in meeting["participants"]["attendees"] if one["role"] == "coorganizer"
+    }
+
+
+async def subscribed(teams: TeamsUnderTest, row: VisitRow) -> str:
+    """Wait until a visit's meeting is listened to, and return the subscription's id."""
+
+    async def is_there() -> bool:
+        found = await teams.rows.get(row.visit)
+        return found is not None and found.subscription_id is not None
+
+    await until(is_there)
+    found = await teams.rows.get(row.visit)
+    assert found is not None
+    assert found.subscription_id is not None
+    return found.subscription_id
+
+
+async def test_a_visit_has_one_meeting_however_often_and_by_however_many_it_is_asked_for(
+    graph: GraphStandIn, teams: TeamsUnderTest
+) -> None:
+    row = await teams.visit()
+
+    found = await asyncio.gather(*(teams.ensured(row) for _ in range(5)))
+
+    assert len(set(found)) == 1
+    assert (await teams.again(row)).meeting == found[0]
+    assert len(await meetings(graph)) == 1
+
+
+async def test_a_meeting_lets_only_the_organisation_pass_the_lobby_and_restricts_nothing(
+    graph: GraphStandIn, small_teams: TeamsUnderTest
+) -> None:
+    row = await small_teams.visit()
+
+    meeting = await small_teams.ensured(row, CLINICIAN)
+
+    shown = await stored(graph, meeting.meeting_id)
+    assert shown["lobbyBypassSettings"] == {"scope": "organization", "isDialInBypassEnabled": False}
+    assert co_organizers(shown) == {CLINICIAN}
+    assert (shown["allowRecording"], shown["allowMeetingChat"], shown["allowedPresenters"]) == (
+        True,
+        "enabled",
+        "everyone",
+    )
+    assert shown["subject"] == "Virtual visit"
+
+
+async def test_a_second_clinician_is_added_and_the_first_one_stays(
+    graph: GraphStandIn, small_teams: TeamsUnderTest
+) -> None:
+    row = await small_teams.visit()
+    await small_teams.ensured(row, CLINICIAN)
+
+    meeting = await small_teams.ensured(await small_teams.again(row), SECOND_ORGANIZER)
+
+    assert co_organizers(await stored(graph, meeting.meeting_id)) == {CLINICIAN, SECOND_ORGANIZER}
+
+
+async def test_a_meeting_that_is_as_it_should_be_is_not_written_again(
+    graph: GraphStandIn, small_teams: TeamsUnderTest
+) -> None:
+    row = await small_teams.visit()
+    await small_teams.ensured(row, CLINICIAN)
+    before = await calls(graph, "/onlineMeetings", "PATCH")
+
+    for _ in range(3):
+        await small_teams.ensured(await small_teams.again(row), CLINICIAN)
+
+    assert await calls(graph, "/onlineMeetings", "PATCH") == before
+
+
+async def test_a_visit_that_is_moved_keeps_its_meeting_at_the_new_time(
+    graph: GraphStandIn, small_teams: TeamsUnderTest
+) -> None:
+    row = await small_teams.visit()
+    meeting = await small_teams.ensured(row)
+    later = await small_teams.visits.put(moved(row, days=1))
+
+    assert await small_teams.ensured(later) == meeting
+    shown = await stored(graph, meeting.meeting_id)
+    assert shown["startDateTime"].startswith(later.starts_at.strftime("%Y-%m-%dT%H:%M:%S"))
+
+    back = await small_teams.visits.put(moved(later, days=-1))
+    await small_teams.ensured(back)
+    shown = await stored(graph, meeting.meeting_id)
+    assert shown["startDateTime"].startswith(row.starts_at.strftime("%Y-%m-%dT%H:%M:%S"))
+
+
+async def test_a_visit_keeps_its_organiser_when_another_one_would_be_chosen_now(
+    small_teams: TeamsUnderTest,
+) -> None:
+    row = await small_teams.visit()
+    meeting = await small_teams.ensured(row)
+    await small_teams.configure(meetingOrganizers=[SECOND_ORGANIZER])
+
+    again = await small_teams.ensured(await small_teams.again(moved(row, hours=0)), CLINICIAN)
+
+    assert again == meeting
+    assert again.organizer == ORGANIZER
+
+
+async def test_a_meeting_that_somebody_deleted_is_made_anew(graph: GraphStandIn, small_teams: TeamsUnderTest) -> None:
+    row = await small_teams.visit()
+    first = await small_teams.ensured(row)
+    gone = await graph.call("DELETE", f"/v1.0/users/{ORGANIZER}/onlineMeetings/{first.meeting_id}")
+    assert gone.status_code == 204
+
+    second = await small_teams.ensured(await small_teams.again(row), CLINICIAN)
+
+    assert second.meeting_id != first.meeting_id
+    assert (await small_teams.again(row)).meeting == second
+
+
+async def test_an_organiser_who_reached_the_limit_is_passed_over(
+    graph: GraphStandIn, small_teams: TeamsUnderTest
+) -> None:
+    await small_teams.configure(meetingOrganizers=[ORGANIZER, SECOND_ORGANIZER])
+    await graph.settings(meetings_a_month=1)
+    rows = [await small_teams.visit(str(number)) for number in range(3)]
+
+    first, second = [await small_teams.ensured(row) for row in rows[:2]]
+    with pytest.raises(TeamsError) as refused:
+        await small_teams.ensured(rows[2])
+
+    assert {first.organizer, second.organizer} == {ORGANIZER, SECOND_ORGANIZER}
+    assert refused.value.reason is GraphReason.MEETING_LIMIT_REACHED
+    assert "meetingOrganizers" in refused.value.remedy
+
+
+async def test_a_missing_access_policy_names_the_command_that_mends_it(
+    graph: GraphStandIn, small_teams: TeamsUnderTest
+) -> None:
+    await control(graph, "PATCH", f"users/{ORGANIZER}", {"inApplicationAccessPolicy": False})
+
+    with pytest.raises(TeamsError) as refused:
+        await small_teams.ensured(await small_teams.visit())
+
+    assert refused.value.reason is GraphReason.ACCESS_POLICY_MISSING
+    assert f'-AppIds "{CLIENT}"' in refused.value.remedy
+    assert f'Grant-CsApplicationAccessPolicy -PolicyName ehr-connector -Identity "{ORGANIZER}"' in refused.value.remedy
+
+
+async def test_patients_join_in_the_browser_by_the_meetings_own_address(small_teams: TeamsUnderTest) -> None:
+    meeting = await small_teams.ensured(await small_teams.visit())
+
+    address = await small_teams.teams.meetings.patient_address(small_teams.organization, meeting)
+
+    assert address == f"{meeting.join_web_url}&anon=true"
+    assert len(address) <= 2048
+
+
+async def test_patients_join_a_virtual_appointment_where_the_application_may_ask(
+    small_teams: TeamsUnderTest,
+) -> None:
+    await small_teams.configure(patientJoin="VirtualAppointment")
+    meeting = await small_teams.ensured(await small_teams.visit())
+
+    address = await small_teams.teams.meetings.patient_address(small_teams.organization, meeting)
+
+    assert f"/teams/visit/webrtc-svc/api/route?tid={TENANT}" in address
+
+
+async def test_patients_join_in_the_browser_where_the_application_may_not_ask(
+    graph: GraphStandIn, small_teams: TeamsUnderTest
+) -> None:
+    await small_teams.configure(patientJoin="VirtualAppointment")
+    await graph.settings(virtual_appointment_for_applications=False)
+    meeting = await small_teams.ensured(await small_teams.visit())
+
+    address = await small_teams.teams.meetings.patient_address(small_teams.organization, meeting)
+
+    assert address.startswith(meeting.join_web_url)
+
+
+async def test_what_happens_in_a_meeting_becomes_events_of_its_visit(
+    graph: GraphStandIn, teams: TeamsUnderTest, caplog: pytest.LogCaptureFixture
+) -> None:
+    row = await teams.visit()
+    meeting = await teams.ensured(row, CLINICIAN)
+    await subscribed(teams, row)
+    people = f"meetings/{meeting.meeting_id}/participants"
+
+    patient = await control(graph, "POST", people, {"displayName": PATIENT})
+    await control(graph, "POST", people, {"displayName": "Ada Okafor", "userId": CLINICIAN})
+    await control(graph, "POST", f"{people}/{patient['id']}/admit")
+    await control(graph, "POST", f"meetings/{meeting.meeting_id}/end")
+
+    async def has_ended() -> bool:
+        return Kind.CALL_ENDED in {event.kind for event in await teams.events.of(row.visit)}
+
+    async def all_told() -> bool:
+        return len(teams.told) == len(await teams.events.of(row.visit)) == 7
+
+    await until(has_ended)
+    await until(all_told)
+    events = sorted(await teams.events.of(row.visit), key=lambda event: event.happened_at)
+    mine = teams.secret_keys.name("participant", row.visit, patient["id"])
+    assert [(e.kind, e.code) for e in events if e.participant == mine] == [
+        (Kind.IN_LOBBY, None),
+        (Kind.IN_VISIT, Side.PATIENT),
+        (Kind.LEFT, None),
+    ]
+    assert [(e.kind, e.code) for e in events if e.participant not in {mine, None}] == [
+        (Kind.IN_VISIT, Side.PROVIDER),
+        (Kind.LEFT, None),
+    ]
+    assert "Zebediah" not in caplog.text
+    assert "Zebediah" not in f"{events}"
+
+
+async def test_a_notification_that_comes_twice_is_told_once(graph: GraphStandIn, small_teams: TeamsUnderTest) -> None:
+    row = await small_teams.visit()
+    meeting = await small_teams.ensured(row)
+    await subscribed(small_teams, row)
+    await graph.settings(duplicate=2)
+
+    await control(graph, "POST", f"meetings/{meeting.meeting_id}/participants", {"displayName": PATIENT})
+
+    async def repeated() -> bool:
+        return small_teams.count("ehr_connector_graph_notifications_total", outcome="repeated") == 2
+
+    await until(repeated)
+    assert len(await small_teams.events.of(row.visit)) == 2
+    assert len(small_teams.told) == 2
+
+
+async def test_a_subscription_made_by_a_worker_that_died_is_found_and_taken_over(
+    small_teams: TeamsUnderTest,
+) -> None:
+    row = await small_teams.visit()
+    await small_teams.ensured(row)
+    first = await subscribed(small_teams, row)
+    await small_teams.rows.remove(row.visit)
+
+    await small_teams.teams.subscriptions.ask(await small_teams.again(row))
+
+    assert await subscribed(small_teams, row) == first
+
+
+async def test_a_subscription_that_leads_elsewhere_is_replaced(
+    graph: GraphStandIn, small_teams: TeamsUnderTest
+) -> None:
+    row = await small_teams.visit()
+    meeting = await small_teams.ensured(row)
+    first = await subscribed(small_teams, row)
+    await small_teams.rows.remove(row.visit)
+    local = small_teams.url.replace("127.0.0.1", "localhost")
+    assert local != small_teams.url
+    small_teams.url = local
+    await small_teams.configure()
+    await asyncio.sleep(0.6)  # the directory looks at the database twice a second
+
+    await small_teams.teams.subscriptions.ask(await small_teams.again(row))
+
+    assert await subscribed(small_teams, row) != first
+    listed = await graph.call("GET", "/beta/subscriptions")
+    resource = call_events_of(meeting.join_web_url)
+    assert [one["resource"] for one in listed.json()["value"]] == [resource]
+
+
+@pytest.mark.parametrize("event", ["reauthorizationRequired", "subscriptionRemoved"])
+async def test_a_subscription_lives_on_when_graph_asks_or_takes_it_away(
+    graph: GraphStandIn, small_teams: TeamsUnderTest, event: str
+) -> None:
+    row = await small_teams.visit()
+    await small_teams.ensured(row)
+    first = await subscribed(small_teams, row)
+
+    await control(graph, "POST", f"subscriptions/{first}/lifecycle", {"event": event})
+
+    action = "renew" if event == "reauthorizationRequired" else "create"
+    expected = 1 if action == "renew" else 2
+
+    async def is_done() -> bool:
+        counted = small_teams.count("ehr_connector_graph_subscriptions_total", action=action, outcome="ok")
+        return counted == expected
+
+    await until(is_done)
+    assert (await subscribed(small_teams, row) == first) is (action == "renew")
+
+
+async def test_the_order_of_organisers_is_the_same_for_a_visit_and_moves_few_when_one_is_added() -> None:
+    before = ["a", "b", "c"]
+    visits = [f"visit {number}" for number in range(400)]
+
+    stayed = [organizers_of(one, before)[0] == organizers_of(one, [*before, "d"])[0] for one in visits]
+
+    assert organizers_of("v", ["B", "a"]) == organizers_of("v", ["a", "b", "b"])
+    assert 0.65 < sum(stayed) / len(visits) < 0.85
