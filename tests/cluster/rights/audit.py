@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
 from typing import NamedTuple
 
@@ -123,6 +124,9 @@ class _Handler:
         ) as answer:
             if right is not None:
                 self.audit.asked.setdefault(right, set()).add(answer.status)
+                if right.verb == "patch" and answer.status == HTTPStatus.CREATED:
+                    # An apply that makes the object: the API server asks RBAC about both verbs.
+                    self.audit.asked.setdefault(right._replace(verb="create"), set()).add(answer.status)
             response = web.StreamResponse(status=answer.status)
             response.headers["Content-Type"] = answer.headers.get("Content-Type", "application/json")
             await response.prepare(request)
