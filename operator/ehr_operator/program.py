@@ -17,10 +17,12 @@ from importlib.util import find_spec
 from uuid import uuid4
 
 from ehr_clients.limits import SPENDING_TIMEOUT_S
-from ehr_operator.kinds import INDEXES, PLURALS, build_kinds, host_of
+from ehr_operator.kinds import INDEXES, PLURALS, Looks, build_kinds, host_of
 from ehr_operator.runtime.cache import Cache
+from ehr_operator.runtime.census import count_states
 from ehr_operator.runtime.controller import Controller
 from ehr_operator.runtime.events import Recorder
+from ehr_operator.runtime.external import Calls
 from ehr_operator.runtime.intake import Intake
 from ehr_operator.runtime.kube import Kube, KubeError, NotFoundError
 from ehr_operator.runtime.lease import Elector, Identity, elapsed_s
@@ -29,6 +31,7 @@ from ehr_operator.runtime.metrics import Metrics
 from ehr_operator.runtime.server import serve
 from ehr_operator.runtime.watch import Watch
 from ehr_operator.settings import Settings
+from ehr_operator.views import ENDPOINT
 
 _log = logging.getLogger(__name__)
 
@@ -69,15 +72,29 @@ async def run(settings: Settings) -> None:
     _spare_searches()
     metrics = Metrics()
     health = Health()
+    cache, looks = Cache(INDEXES), Looks()
+
+    def refresh() -> None:
+        count_states(cache, metrics)
+        looks.report(cache.bodies(ENDPOINT), metrics)
+
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(
-            serve(settings.host, settings.port, live=health.live, ready=health.ready, registry=metrics.registry)
+            serve(
+                settings.host,
+                settings.port,
+                live=health.live,
+                ready=health.ready,
+                registry=metrics.registry,
+                refresh=refresh,
+            )
         )
-        cache = Cache(INDEXES)
         kube = Kube(PLURALS, metrics)
         stack.push_async_callback(kube.close)
         elector = health.elector = _elector(settings, kube, metrics)
-        kinds = await stack.enter_async_context(build_kinds(settings, kube, cache, _now, _may_spend(elector)))
+        kinds = await stack.enter_async_context(
+            build_kinds(settings, kube, cache, _now, _may_spend(elector), Calls(metrics), looks)
+        )
         recorder = Recorder(kube, metrics, _now, time.monotonic)
         intake = Intake(kinds, cache, metrics, host_of=host_of)
         controller = Controller(intake, kube, cache, recorder, metrics, _now, random=random.random)

@@ -7,12 +7,15 @@ Azure's own domains.
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, TypeVar
 from urllib.parse import urlsplit
 
 from ehr_clients.acs_numbers import PhoneNumbers
 from ehr_clients.control import Control
 from ehr_clients.http import Http
+from ehr_operator.runtime.external import Calls
+
+T = TypeVar("T")
 
 _AZURE_DOMAINS = (".communication.azure.com", ".communication.azure.us")
 
@@ -56,22 +59,27 @@ class HttpRemotes:
         trusted_urls: tuple[str, ...],
         control_http: Http,
         communication_http: Http,
+        calls: Calls | None = None,
     ) -> None:
         self._trusted = frozenset(origin(url) for url in trusted_urls)
         self._control_http = control_http
         self._communication_http = communication_http
+        self._calls = calls
 
     def control(self, control_url: str) -> Control:
         """Return the client of a connector."""
         if origin(control_url) not in self._trusted:
             raise UntrustedUrlError(control_url)
-        return Control(self._control_http, control_url)
+        return self._counted(Control(self._control_http, control_url), "connector")
 
     def phone_numbers(self, endpoint: str) -> PhoneNumbers:
         """Return the client of a Communication Services resource."""
         if origin(endpoint) not in self._trusted and not _is_azure(endpoint):
             raise UntrustedUrlError(endpoint)
-        return PhoneNumbers(self._communication_http, endpoint)
+        return self._counted(PhoneNumbers(self._communication_http, endpoint), "communication-services")
+
+    def _counted(self, client: T, system: str) -> T:
+        return client if self._calls is None else self._calls.of(client, system)
 
 
 def _is_azure(url: str) -> bool:

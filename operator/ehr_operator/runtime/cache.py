@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ehr_operator.runtime.model import Body, Key
@@ -29,6 +29,15 @@ class Cache:
         """Return all bodies of a kind in a namespace (empty: in all), sorted by namespace and name."""
         bodies = self._bodies[kind]
         return [bodies[key] for key in sorted(bodies) if not namespace or key.namespace == namespace]
+
+    @property
+    def kinds(self) -> Iterable[str]:
+        """Return the kinds that are kept."""
+        return self._bodies
+
+    def bodies(self, kind: str) -> Iterable[Body]:
+        """Return all bodies of a kind, in no order."""
+        return self._bodies[kind].values()
 
     def find(self, kind: str, namespace: str, index: str, value: str) -> list[Body]:
         """Return the bodies whose field `index` has this value, sorted by name."""

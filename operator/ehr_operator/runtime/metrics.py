@@ -40,7 +40,6 @@ class Metrics:
         self._api_requests = Counter(
             "rest_client_requests", "Requests to the API server.", ["method", "code"], registry=self.registry
         )
-
         self.leading = Gauge(
             "leader_election_master_status",
             "1 in the process that leads, 0 in one that stands by.",
@@ -52,6 +51,32 @@ class Metrics:
             "Kubernetes Events that were not posted: too many, or refused.",
             registry=self.registry,
         )
+
+        self._external_calls = Counter(
+            "ehr_operator_external_calls",
+            "Calls to systems outside the cluster.",
+            ["system", "operation", "outcome"],
+            registry=self.registry,
+        )
+        self._external_seconds = Histogram(
+            "ehr_operator_external_call_duration_seconds",
+            "Time of one call to a system outside the cluster.",
+            ["system", "operation"],
+            buckets=_BUCKETS,
+            registry=self.registry,
+        )
+        self.objects = Gauge("ehr_operator_objects", "Objects by state.", ["kind", "state"], registry=self.registry)
+        self.validation_age = Gauge(
+            "ehr_operator_validation_age_seconds",
+            "Time since the EHR of a FhirEndpoint was last looked at.",
+            ["endpoint"],
+            registry=self.registry,
+        )
+
+    def external_call(self, system: str, operation: str, outcome: str, seconds: float) -> None:
+        """Count one call to a system outside the cluster."""
+        self._external_calls.labels(system, operation, outcome).inc()
+        self._external_seconds.labels(system, operation).observe(seconds)
 
     def reconciled(self, controller: str, result: str, seconds: float) -> None:
         """Count one reconcile."""

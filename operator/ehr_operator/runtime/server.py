@@ -14,9 +14,9 @@ Check = Callable[[], str | None]
 
 @asynccontextmanager
 async def serve(
-    host: str, port: int, *, live: Check, ready: Check, registry: CollectorRegistry
+    host: str, port: int, *, live: Check, ready: Check, registry: CollectorRegistry, refresh: Callable[[], None]
 ) -> AsyncGenerator[None]:
-    """Serve /livez, /readyz and /metrics while the block runs.
+    """Serve /livez, /readyz and /metrics while the block runs; `refresh` sets what is counted only when it is asked for.
 
     Raises:
         OSError: The address cannot be had.
@@ -26,7 +26,7 @@ async def serve(
         [
             web.get("/livez", _answer(live)),
             web.get("/readyz", _answer(ready)),
-            web.get("/metrics", _metrics(registry)),
+            web.get("/metrics", _metrics(registry, refresh)),
         ]
     )
     runner = web.AppRunner(app, access_log=None)
@@ -46,8 +46,11 @@ def _answer(check: Check) -> Callable[[web.Request], Awaitable[web.StreamRespons
     return handle
 
 
-def _metrics(registry: CollectorRegistry) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+def _metrics(
+    registry: CollectorRegistry, refresh: Callable[[], None]
+) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     async def handle(_request: web.Request) -> web.Response:
+        refresh()
         return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     return handle
