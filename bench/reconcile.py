@@ -5,7 +5,7 @@ for each FhirEndpoint: one new TLS connection to the EHR, CapabilityStatement an
 stand-in takes 20 ms for each), a condition for each check, and the status written when it differs. The endpoints belong to
 no organisation, since only ours knows connectors and records; what a whole organisation costs is measured of ours alone.
 
-- create: N at once, until the last was looked at; update: a changed spec of each; restart: a new process finds all N.
+- burst: create N at once, until the last was looked at; update a changed spec of each; restart: a new process finds all N.
 - open loop: 50 creations a second, from the API server's answer until the status is there.
 - slowed by dead tenth: one more endpoint for each nine, at a server of its own that accepts and never answers; the time
   until the nine tenths were looked at, beside the time without.
@@ -32,7 +32,7 @@ import httpx
 import organization
 from api_server import ApiServer
 from contestants import GO, KOPF, OURS, build_go_peer, running
-from scenarios import Bench, Figures
+from scenarios import SCENARIOS, Bench, Figures
 
 from ehr_sandbox.control_plane.cluster import ControlPlane
 from ehr_sandbox.control_plane.progress import PlainProgress
@@ -69,16 +69,17 @@ async def _system() -> AsyncGenerator[tuple[System, ApiServer]]:
         yield system, ApiServer(await stack.enter_async_context(http))
 
 
-async def _measure(size: int, open_loop_s: float, peers: list[str]) -> dict[str, Figures]:
+async def _measure(size: int, open_loop_s: float, peers: list[str], scenarios: list[str]) -> dict[str, Figures]:
     found: dict[str, Figures] = {}
     async with _system() as (system, api):
         go_peer = build_go_peer(system.layout.work) if "go" in peers else None
         for name in (OURS, *((GO,) if go_peer else ()), *((KOPF,) if "kopf" in peers else ())):
             async with running(name, system, go_peer) as contestant:
-                found[name] = await Bench(api, system, contestant, size, open_loop_s).run()
-                if name == OURS:
+                found[name] = await Bench(api, system, contestant, size, open_loop_s).run(scenarios)
+                if name == OURS and "organization" in scenarios:
                     most = min(size, _MOST_IN_ORGANIZATION)
                     found[name] |= await organization.measure(api, system, contestant, most, min(open_loop_s, 10.0))
+                if name == OURS and "propagation" in scenarios:
                     found[name] |= await organization.propagation(api, system)
     return found
 
@@ -102,8 +103,8 @@ def _rows(size: int, found: dict[str, Figures]) -> list[dict[str, Any]]:
     return rows
 
 
-def _main(size: int, open_loop_s: float, peers: list[str]) -> None:
-    rows = _rows(size, asyncio.run(_measure(size, open_loop_s, peers)))
+def _main(size: int, open_loop_s: float, peers: list[str], scenarios: list[str]) -> None:
+    rows = _rows(size, asyncio.run(_measure(size, open_loop_s, peers, scenarios)))
     print(f"{'figure':<32}{'ours':>10}{'peer':>10}{'ratio':>8}  unit, peer")
     for row in rows:
         peer_value, ratio = ("-" if row[key] is None else row[key] for key in ("peer_value", "ratio"))
@@ -118,8 +119,7 @@ if __name__ == "__main__":
     parser.add_argument("--size", type=int, default=2000, help="FhirEndpoints of each run (default 2000)")
     parser.add_argument("--quick", action="store_true", help=f"{_QUICK_SIZE} endpoints: everything, in two minutes")
     parser.add_argument("--peers", nargs="*", choices=["go", "kopf"], default=["go", "kopf"], help="beside whom")
+    parser.add_argument("--scenarios", nargs="+", choices=SCENARIOS, default=SCENARIOS, help="which of them")
     arguments = parser.parse_args()
-    if arguments.quick:
-        _main(_QUICK_SIZE, _QUICK_OPEN_LOOP_S, arguments.peers)
-    else:
-        _main(arguments.size, _OPEN_LOOP_S, arguments.peers)
+    extent = (_QUICK_SIZE, _QUICK_OPEN_LOOP_S) if arguments.quick else (arguments.size, _OPEN_LOOP_S)
+    _main(*extent, arguments.peers, arguments.scenarios)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,7 @@ from endpoints import dead_server, endpoint
 
 from ehr_sandbox.demo.system import System
 
+SCENARIOS = ("burst", "open-loop", "dead-tenth", "organization", "propagation")
 RATE = 50.0
 _LIMIT_S = 1800.0
 _SETTLE_S = 3.0
@@ -37,11 +38,15 @@ class Bench:
     open_loop_s: float
     figures: Figures = field(default_factory=Figures)
 
-    async def run(self) -> Figures:
+    async def run(self, scenarios: Collection[str]) -> Figures:
         """Return what was measured."""
-        await self._burst_update_restart()
-        await self._open_loop()
-        await self._dead_tenth()
+        for name, scenario in (
+            ("burst", self._burst_update_restart),
+            ("open-loop", self._open_loop),
+            ("dead-tenth", self._dead_tenth),
+        ):
+            if name in scenarios:
+                await scenario()
         return self.figures
 
     def note(self, name: str, value: float, unit: str) -> None:

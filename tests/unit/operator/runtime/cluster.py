@@ -58,7 +58,7 @@ class MemoryKube(Kube):
             body["metadata"]["generation"] += 1
         self._store(key, body, "MODIFIED")
 
-    def delete(self, key: Key) -> None:
+    def begin_deletion(self, key: Key) -> None:
         """Delete an object; finalizers hold it."""
         body = copy.deepcopy(self.bodies[key])
         body["metadata"] |= {"deletionTimestamp": "2026-03-02T09:00:00Z"}

@@ -249,7 +249,7 @@ async def test_an_end_whose_last_write_fails_is_repeated(kube: MemoryKube, kind:
     kube.put(widget_body("a"))
     await settled()
     kube.fail = unavailable("finalizers")
-    kube.delete(A)
+    kube.begin_deletion(A)
     await asyncio.sleep(1.0)
     assert kind.ends == ["a"]
 
@@ -384,7 +384,7 @@ async def test_an_object_that_cannot_be_read_goes_only_when_nothing_outside_belo
 ) -> None:
     kind.finalizer = FINALIZER
     kube.put(widget_body("a", spec={"size": "huge"}, status=status, finalizers=[FINALIZER]))
-    kube.delete(A)
+    kube.begin_deletion(A)
     await settled()
 
     assert (A not in kube.bodies) is gone

@@ -178,7 +178,7 @@ async def test_a_deleted_object_is_finalized_and_then_loses_our_finalizer_alone(
     await settled()
     kind.names()
 
-    kube.delete(A)
+    kube.begin_deletion(A)
     await settled()
 
     assert (kind.ends, kind.names()) == (["a"], [])
@@ -195,7 +195,7 @@ async def test_an_object_held_by_nobody_else_is_gone_after_its_end(
     kube.put(widget_body("a"))
     await settled()
 
-    kube.delete(A)
+    kube.begin_deletion(A)
     await settled()
 
     assert (kube.bodies, process.cache.get(A)) == ({}, None)
@@ -212,7 +212,7 @@ async def test_an_end_that_must_wait_keeps_the_finalizer_and_says_why(kube: Memo
     kube.put(widget_body("a"))
     await settled()
 
-    kube.delete(A)
+    kube.begin_deletion(A)
     await settled()
     assert kube.bodies[A]["metadata"]["finalizers"] == [FINALIZER]
     assert kube.conditions(A) == {"Ready": ("False", "InUse"), "Reconciling": ("True", "InUse")}
@@ -251,7 +251,7 @@ async def test_a_deletion_goes_before_the_changes_that_wait(kube: MemoryKube, ki
         kube.put(widget_body(name))
     await asyncio.sleep(0.1)
 
-    kube.delete(A)
+    kube.begin_deletion(A)
     await settled()
 
     assert order[:2] == ["b", "the end of a"]
@@ -291,7 +291,7 @@ async def test_related_objects_are_woken_when_the_object_appears_and_when_it_van
     await settled()
     assert sorted(set(kind.names())) == ["a", "b"]
 
-    kube.delete(A)
+    kube.begin_deletion(A)
     await settled()
     kind.names()
     kube.change(A, finalizers=[])

@@ -36,7 +36,7 @@ async def test_who_stands_by_keeps_all_and_reconciles_nothing(
     kube.put(widget_body("c"))
     await settled()
     kube.change(A, spec={"size": 2})
-    kube.delete(widget_key("c"))
+    kube.begin_deletion(widget_key("c"))
     await settled()
 
     assert kind.names() == []
