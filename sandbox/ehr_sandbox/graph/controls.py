@@ -208,12 +208,12 @@ class Controls:
             asked = _LifecycleRequest.model_validate_json(await request.body())
         except ValidationError as exc:
             raise _refused(exc) from exc
-        for subscription in self._notifications.alive:
-            if subscription.id == request.path_params["id"]:
-                self._notifications.tell_lifecycle(subscription, asked.event)
-                subscription.paused = asked.pause
-                return Response(status_code=202)
-        raise GraphError(404, "NotFound", "There is no such subscription.")
+        subscription = self._notifications.by_id(request.path_params["id"])
+        if subscription is None:
+            raise GraphError(404, "NotFound", "There is no such subscription.")
+        self._notifications.tell_lifecycle(subscription, asked.event)
+        subscription.paused = asked.pause
+        return Response(status_code=202)
 
     async def _get_notifications(self, _request: Request) -> Response:
         return JSONResponse([delivery.truth() for delivery in self._courier.deliveries])

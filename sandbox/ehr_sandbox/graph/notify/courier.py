@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -17,6 +17,13 @@ import httpx
 from ehr_sandbox.graph.notify.subscription import Subscription
 from ehr_sandbox.graph.platform import Platform
 from ehr_sandbox.graph.times import wire_time
+
+_CONNECTION_TIMEOUT_S = 30.0
+_LAST_ANSWERS_S = 1.0
+"""What is under way when the app stops gets that long."""
+
+_REMEMBERED = 20_000
+"""Notifications whose fate is kept, as many as requests are."""
 
 
 @dataclass
@@ -63,15 +70,18 @@ class Courier:
         self._platform = platform
         self._trust = ssl.create_default_context(cafile=platform.settings.ca_file)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._posts: set[asyncio.Task[httpx.Response]] = set()
         self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._held: list[Delivery] = []
-        self.deliveries: list[Delivery] = []
+        self.deliveries: deque[Delivery] = deque(maxlen=_REMEMBERED)
         self._http: httpx.AsyncClient | None = None
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
         """Deliver while the context is open; what is still under way at its end is given up."""
-        async with httpx.AsyncClient(verify=self._trust, trust_env=False, follow_redirects=False) as http:
+        async with httpx.AsyncClient(
+            verify=self._trust, trust_env=False, follow_redirects=False, timeout=_CONNECTION_TIMEOUT_S
+        ) as http:
             self._http = http
             try:
                 yield
@@ -79,13 +89,36 @@ class Courier:
                 for task in self._tasks:
                     task.cancel()
                 await asyncio.gather(*self._tasks, return_exceptions=True)
+                if self._posts:
+                    await asyncio.wait(self._posts, timeout=_LAST_ANSWERS_S)
+                for post in self._posts:
+                    post.cancel()
+                await asyncio.gather(*self._posts, return_exceptions=True)
 
-    @property
-    def http(self) -> httpx.AsyncClient:
-        """The client to the outside, for handshakes too."""
+    async def post(self, url: str, within_s: float, **request: Any) -> httpx.Response:
+        """Post something to the outside.
+
+        An answer that comes too late is left to come: a connection that is cancelled in its TLS handshake stays open.
+
+        Raises:
+            TimeoutError: No answer within the time.
+            httpx.HTTPError: No answer at all.
+        """
         if self._http is None:
             raise RuntimeError("the app is not running")
-        return self._http
+        post = asyncio.create_task(self._http.post(url, **request))
+        self._posts.add(post)
+        post.add_done_callback(self._forget)
+        done, _ = await asyncio.wait({post}, timeout=within_s)
+        if not done:
+            raise TimeoutError
+        return post.result()
+
+    def _forget(self, post: asyncio.Task[httpx.Response]) -> None:
+        self._posts.discard(post)
+        if not post.cancelled():
+            # Nobody may be left to look at it.
+            post.exception()
 
     def later(self, work: Coroutine[Any, Any, None]) -> None:
         """Do something beside the request, as long as the app runs."""
@@ -148,8 +181,8 @@ class Courier:
         started, started_s = self._platform.now(), asyncio.get_running_loop().time()
         status = None
         try:
-            async with asyncio.timeout(self._platform.behaviour.answer_within_s):
-                status = (await self.http.post(delivery.url, json=delivery.body(), timeout=None)).status_code
+            within_s = self._platform.behaviour.answer_within_s
+            status = (await self.post(delivery.url, within_s, json=delivery.body())).status_code
         except (TimeoutError, httpx.HTTPError):
             pass
         delivery.attempts.append(Attempt(started, asyncio.get_running_loop().time() - started_s, status))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, Literal
 from uuid import uuid4
@@ -30,40 +32,57 @@ class Notifications:
         self._platform = platform
         self._courier = courier
         self._all: dict[str, Subscription] = {}
+        self._of_meeting: defaultdict[str | None, dict[str, Subscription]] = defaultdict(dict)
+        """The same by meeting; under None those to call records."""
 
     @property
     def alive(self) -> list[Subscription]:
         """The subscriptions that have not expired; the others are forgotten."""
-        now = self._platform.now()
-        self._all = {name: one for name, one in self._all.items() if one.expires > now}
-        return list(self._all.values())
+        return self._alive_of(self._all)
+
+    def of(self, meeting_id: str | None) -> list[Subscription]:
+        """Return those to a meeting, or to call records, that have not expired."""
+        return self._alive_of(self._of_meeting[meeting_id])
+
+    def by_id(self, subscription_id: str) -> Subscription | None:
+        """Return the subscription of that id, unless it has expired."""
+        found = self._all.get(subscription_id)
+        return next(iter(self._alive_of({found.id: found})), None) if found is not None else None
 
     def add(self, subscription: Subscription) -> None:
         """Begin to notify."""
         self._all[subscription.id] = subscription
+        self._of_meeting[subscription.meeting_id][subscription.id] = subscription
 
     def remove(self, subscription: Subscription) -> None:
         """Notify no more."""
         self._all.pop(subscription.id, None)
+        self._of_meeting[subscription.meeting_id].pop(subscription.id, None)
+
+    def _alive_of(self, some: Mapping[str, Subscription]) -> list[Subscription]:
+        now = self._platform.now()
+        everyone = list(some.values())
+        for subscription in everyone:
+            if subscription.expires <= now:
+                self.remove(subscription)
+        return [subscription for subscription in everyone if subscription.expires > now]
 
     def tell_meeting(self, meeting: Meeting, event: dict[str, Any]) -> None:
         """Tell who subscribed to a meeting of an event in it."""
-        for subscription in self.alive:
-            if subscription.meeting_id == meeting.id:
-                resource = subscription.resource.removeprefix("/")
-                data: dict[str, Any] = {
-                    "@odata.type": "#microsoft.graph.callevent",
-                    "@odata.id": f"{resource}/{event['id']}",
-                    "id": event["id"],
-                }
-                content = {**event, "@odata.id": data["@odata.id"]}
-                self._send(subscription, str(event["eventType"]), data, content)
+        for subscription in self.of(meeting.id):
+            resource = subscription.resource.removeprefix("/")
+            data: dict[str, Any] = {
+                "@odata.type": "#microsoft.graph.callevent",
+                "@odata.id": f"{resource}/{event['id']}",
+                "id": event["id"],
+            }
+            content = {**event, "@odata.id": data["@odata.id"]}
+            self._send(subscription, str(event["eventType"]), data, content)
 
     def tell_call_record(self, tenant: str, record_id: str, change: str) -> None:
         """Tell who subscribed to a tenant's call records."""
-        for subscription in self.alive:
-            wanted = subscription.change_type.split(",")
-            if subscription.tenant == tenant and subscription.meeting_id is None and change in wanted:
+        for subscription in self.of(None):
+            if subscription.tenant == tenant and change in subscription.change_type.split(","):
                 data: dict[str, Any] = {
                     "@odata.type": "#microsoft.graph.callrecord",
                     "@odata.id": f"{CALL_RECORDS}/{record_id}",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from datetime import datetime, timedelta
 from typing import Any
@@ -83,8 +82,7 @@ class Subscriptions:
         Source: Graph, "Get change notifications for Microsoft Teams meeting call updates". The status is not printed.
         """
         if subscription.meeting_id is not None and any(
-            (one.app, one.meeting_id) == (subscription.app, subscription.meeting_id)
-            for one in self._notifications.alive
+            one.app == subscription.app for one in self._notifications.of(subscription.meeting_id)
         ):
             raise GraphError(409, "Conflict", "The application has a subscription to this meeting already.")
 
@@ -160,8 +158,7 @@ class Subscriptions:
         target = f"{url}{joint}validationToken={quote(token, safe='')}"
         headers = {"Content-Type": "text/plain; charset=utf-8"}
         try:
-            async with asyncio.timeout(self._platform.behaviour.validate_within_s):
-                answer = await self._courier.http.post(target, headers=headers, timeout=None)
+            answer = await self._courier.post(target, self._platform.behaviour.validate_within_s, headers=headers)
         except TimeoutError as exc:
             raise _invalid("Subscription validation request timed out.") from exc
         except httpx.HTTPError as exc:
@@ -212,9 +209,9 @@ class Subscriptions:
 
     def _found(self, call: Call) -> Subscription:
         wanted = call.request.path_params["subscription"]
-        for subscription in self._notifications.alive:
-            if subscription.id == wanted and self._is_callers(call, subscription):
-                return subscription
+        subscription = self._notifications.by_id(wanted)
+        if subscription is not None and self._is_callers(call, subscription):
+            return subscription
         raise GraphError(404, "ResourceNotFound", f"The subscription '{wanted}' was not found.")
 
     def _is_callers(self, call: Call, subscription: Subscription) -> bool:

@@ -66,7 +66,10 @@ class Meetings:
 
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
-        self.all: list[Meeting] = []
+        self._by_id: dict[str, Meeting] = {}
+        self._by_join_web_url: dict[str, Meeting] = {}
+        self._by_thread: dict[str, Meeting] = {}
+        self._by_external_id: dict[tuple[str, str, str | None], Meeting] = {}
         self._made: Counter[tuple[str, str, str]] = Counter()
 
     def routes(self, gate: Gate) -> list[Route]:
@@ -87,17 +90,22 @@ class Meetings:
             *gate.routes("DELETE", meeting, self._delete, application=_WRITE),
         ]
 
+    @property
+    def all(self) -> list[Meeting]:
+        """Every meeting, oldest first."""
+        return list(self._by_id.values())
+
     def by_id(self, meeting_id: str) -> Meeting | None:
         """Return the meeting of that id."""
-        return next((meeting for meeting in self.all if meeting.id == meeting_id), None)
+        return self._by_id.get(meeting_id)
 
     def by_join_web_url(self, url: str) -> Meeting | None:
         """Return the meeting of that join URL."""
-        return next((meeting for meeting in self.all if meeting.join_web_url == url), None)
+        return self._by_join_web_url.get(url)
 
     def by_thread(self, thread_id: str) -> Meeting | None:
         """Return the meeting of that chat."""
-        return next((meeting for meeting in self.all if meeting.thread_id == thread_id), None)
+        return self._by_thread.get(thread_id)
 
     async def _create_or_get(self, call: Call) -> Response:
         user = self._organizer(call, "Create meeting")
@@ -107,14 +115,10 @@ class Meetings:
         if not isinstance(external_id, str) or not external_id:
             raise bad_request("'externalId' is a required parameter.")
         start, end = self._times(body)
-        for meeting in self.all:
-            if (meeting.tenant, meeting.organizer, meeting.external_id) == (
-                call.caller.tenant.id,
-                user.id,
-                external_id,
-            ):
-                # The body changes nothing: a meeting that is found keeps its times and its people.
-                return _shown(call, meeting)
+        found = self._by_external_id.get((call.caller.tenant.id, user.id, external_id))
+        if found is not None:
+            # The body changes nothing: a meeting that is found keeps its times and its people.
+            return _shown(call, found)
         return _shown(call, self._new(call, user, external_id, start, end, body), status=201)
 
     async def _create(self, call: Call) -> Response:
@@ -140,7 +144,11 @@ class Meetings:
                 headers={"Retry-After": "3600"},
             )
         self._made[month] += 1
-        self.all.append(meeting)
+        self._by_id[meeting.id] = meeting
+        self._by_join_web_url[meeting.join_web_url] = meeting
+        self._by_thread[meeting.thread_id] = meeting
+        if external_id is not None:
+            self._by_external_id[meeting.tenant, user.id, external_id] = meeting
         return meeting
 
     async def _find(self, call: Call) -> Response:
@@ -170,7 +178,9 @@ class Meetings:
         return _shown(call, meeting)
 
     async def _delete(self, call: Call) -> Response:
-        self.all.remove(self._meeting(call, "Delete meeting"))
+        meeting = self._meeting(call, "Delete meeting")
+        del self._by_id[meeting.id], self._by_join_web_url[meeting.join_web_url], self._by_thread[meeting.thread_id]
+        self._by_external_id.pop((meeting.tenant, meeting.organizer, meeting.external_id), None)
         return Response(status_code=204)
 
     async def _appointment_url(self, call: Call) -> Response:
