@@ -9,7 +9,7 @@ from unit.operator.conftest import endpoint_body, finding
 from unit.operator.sms_number.world import Blow, World
 
 from ehr_api.conditions import Type
-from ehr_operator.runtime.model import Finalized, Outcome, State
+from ehr_operator.runtime.model import PAID, Finalized, Outcome, State
 
 NEVER = {"operation_seconds": 10 * 24 * 3600}
 AWAY = [{"action": "status", "status": 503, "count": None}]
@@ -58,6 +58,20 @@ async def test_a_pause_that_the_provider_asks_for_is_kept_also_while_a_number_is
     outcome = await world.reconcile(key)
     assert outcome is not None
     assert (outcome.state, outcome.requeue_after_s) == (State.READY, 7200)
+
+
+async def test_a_quota_that_is_refused_for_hours_is_left_alone_for_hours(world: World) -> None:
+    key = world.add()
+    rule = {"action": "status", "status": 429, "retry_after_s": 4 * 3600, "path": ":purchase"}
+    await world.control("PUT", "faults", [rule])
+    outcome = await world.reconcile(key)
+    assert outcome is not None
+    assert (outcome.state, outcome.reason) == (State.RECONCILING, "QuotaReached")
+    assert outcome.failure is not None
+    assert (outcome.failure.backoff, outcome.failure.retry_after_s) == (PAID, 4 * 3600)
+    assert await world.requests("POST", ":purchase") == 1
+    world.clock.advance(4 * 3600)
+    await world.ends_with_one(key)
 
 
 async def test_a_purchase_that_never_ends_is_named_and_asked_for_less_and_less_and_nothing_else_is_bought(
