@@ -198,7 +198,13 @@ def _tls_problem(spec: FhirEndpointSpec, seen: Fetched) -> tuple[str, str]:
                 " what the EHR team gave you"
             ),
         )
-    return "HandshakeFailed", f"{seen.detail}. EHR team: offer TLS 1.2 or later with a valid certificate"
+    return (
+        "HandshakeFailed",
+        (
+            f"{seen.detail}. EHR team: offer TLS 1.2 or later with a valid certificate; platform team: check that nothing on"
+            " the way breaks the connection off (firewall, proxy)"
+        ),
+    )
 
 
 def _names(certificate: Certificate | None) -> str:

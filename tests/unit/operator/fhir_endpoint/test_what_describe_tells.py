@@ -128,7 +128,7 @@ FAILURES: dict[str, Mode] = {
     "other name": Mode(tls(62), T, "CertificateForOtherName", "but for 'other.example'", (AUTHOR, EHR_TEAM)),
     "old TLS": Mode(tls(None, "UNSUPPORTED_PROTOCOL"), T, "TlsVersionTooOld", "no TLS 1.2 or later", (EHR_TEAM,)),
     "no TLS": Mode(tls(None, "WRONG_VERSION_NUMBER"), T, "NoTls", "does not speak TLS", (AUTHOR,)),
-    "handshake": Mode(tls(None, "X"), T, "HandshakeFailed", "TLS failed", (EHR_TEAM,)),
+    "handshake": Mode(tls(None, "X"), T, "HandshakeFailed", "TLS failed", (EHR_TEAM, PLATFORM)),
     "down": Mode(
         ends(Fetch.UNREACHABLE, "connection refused"), M, "Unreachable", "connection refused", (EHR_TEAM, PLATFORM)
     ),
