@@ -44,6 +44,7 @@ def test_both_consents_with_who_and_when_are_needed_for_texts(notifications: Any
         ([], "False:NoEndpoints"),
         ([{"Ready": "True"}], "True:EndpointsReady"),
         ([{"Ready": "True"}, {"Ready": "False:AwaitingEvidence", "Validated": "True"}], "True:EndpointsReady"),
+        ([{"Ready": "False:FormerProfileServed", "Validated": "True"}], "True:EndpointsReady"),
         ([{"Ready": "False:AwaitingEvidence", "Validated": "False"}], "False:EndpointsNotReady"),
         ([{"Ready": "True"}, {"Ready": "False:Unreachable"}], "False:EndpointsNotReady"),
         ([{}], "False:EndpointsNotReady"),
