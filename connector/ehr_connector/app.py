@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
@@ -11,6 +11,9 @@ from fastapi import FastAPI
 
 from ehr_clients.guard import Resolve, system_resolve
 from ehr_clients.http import client, tls_context
+from ehr_connector.audit import Audit
+from ehr_connector.background import Work, going_on
+from ehr_connector.composition import PAGE_PREFIXES, Evidenced, Ground, VisitParts
 from ehr_connector.control.caller import Caller
 from ehr_connector.control.probes import Probes
 from ehr_connector.control.routes import ControlApi
@@ -19,15 +22,17 @@ from ehr_connector.health import Health
 from ehr_connector.keys.secret import SecretKeys
 from ehr_connector.keys.signing import SigningKeys
 from ehr_connector.metrics import Metrics
-from ehr_connector.settings import Settings
+from ehr_connector.settings import Role, Settings
 from ehr_connector.store.database import open_database
 from ehr_connector.store.events import Events
+from ehr_connector.store.evidence import EvidenceBook
 from ehr_connector.store.migrate import migrate
 from ehr_connector.store.organizations import Organizations
-from ehr_connector.store.visits import VisitRow, Visits
+from ehr_connector.store.single_use import SingleUse
+from ehr_connector.store.visits import Visits
 from ehr_connector.teams.composed import Teams
-from ehr_connector.visits.events import VisitEvent
 from ehr_connector.web.middleware import RequestMiddleware
+from ehr_connector.web.pages import answer_pages
 from ehr_connector.web.problems import answer_problems
 
 
@@ -48,27 +53,49 @@ def create_app(settings: Settings, *, resolve: Resolve = system_resolve) -> Fast
     )
     probes = Probes(tls_context(settings.ca_file), settings.allowed_networks, keys.signing_key, _now, metrics, resolve)
 
-    visits, events = Visits(engine, _now), Events(engine, _now)
+    ground = Ground(
+        settings=settings,
+        engine=engine,
+        directory=Directory(organizations, time.monotonic),
+        signing_keys=keys,
+        secret_keys=SecretKeys(settings.keys_dir, _now),
+        visits=Visits(engine, _now),
+        events=Events(engine, _now),
+        metrics=metrics,
+        now=_now,
+        resolve=resolve,
+    )
+    audit = Audit(engine, _now)
+    evidence = EvidenceBook(engine, SingleUse(engine, _now), ground.secret_keys, _now)
     teams = Teams(
         settings,
         engine,
-        visits=visits,
-        events=events,
-        directory=Directory(organizations, time.monotonic),
-        secret_keys=SecretKeys(settings.keys_dir, _now),
+        visits=ground.visits,
+        events=ground.events,
+        directory=ground.directory,
+        secret_keys=ground.secret_keys,
         metrics=metrics,
         now=_now,
-        on_new=_nothing_follows,
+        on_new=Evidenced(evidence),
     )
+    parts = VisitParts(ground, teams, evidence, audit)
+    works: dict[str, Work] = {}
+    if settings.role is not Role.WORKER:
+        works |= {**teams.web_works(), **parts.web_works()}
+    if settings.role is not Role.WEB:
+        works |= {**teams.worker_works(), **parts.worker_works()}
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncGenerator[None]:
         keys.signing_key()
+        ground.secret_keys.check()
         try:
             await migrate(engine)
-            async with teams.running():
+            async with going_on(works):
                 yield
         finally:
+            await parts.aclose()
+            await teams.aclose()
             await issuer_http.aclose()
             await engine.dispose()
 
@@ -81,15 +108,14 @@ def create_app(settings: Settings, *, resolve: Resolve = system_resolve) -> Fast
         redirect_slashes=False,
     )
     app.include_router(Health(engine, organizations, keys, metrics).router())
-    app.include_router(ControlApi(caller, organizations, engine, probes, teams.preflight, settings.geography).router())
-    app.include_router(teams.notifications.router())
+    if settings.role is not Role.WORKER:
+        control = ControlApi(caller, organizations, engine, probes, teams.preflight, settings.geography)
+        for router in (control.router(), teams.notifications.router(), *parts.routers()):
+            app.include_router(router)
     answer_problems(app)
+    answer_pages(app, parts.pages, PAGE_PREFIXES)
     app.add_middleware(RequestMiddleware, metrics=metrics)
     return app
-
-
-async def _nothing_follows(_visit: VisitRow, _events: Sequence[VisitEvent]) -> None:
-    """Do no more than record what Graph tells."""
 
 
 def _now() -> datetime:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated
 
@@ -23,6 +24,14 @@ _HttpsUrl = Annotated[str, StringConstraints(pattern="^https://[^/].*[^/]$")]
 def _is_credential(value: str) -> str:
     credential(value)
     return value
+
+
+class Role(StrEnum):
+    """What a process does."""
+
+    ALL = "all"
+    WEB = "web"
+    WORKER = "worker"
 
 
 class DatabaseSettings(BaseSettings):
@@ -102,6 +111,26 @@ class Settings(DatabaseSettings):
     notification_token_issuer: Annotated[str, StringConstraints(pattern="^https://.*[{]tenant[}]")] = Field(
         default="https://sts.windows.net/{tenant}/",
         description="Issuer of the tokens that come with Microsoft Graph's notifications; {tenant} is replaced.",
+    )
+    teams_origins: CommaSeparated[str] = Field(
+        default=(
+            "https://teams.microsoft.com",
+            "https://*.teams.microsoft.com",
+            "https://teams.cloud.microsoft",
+            "https://teams.live.com",
+        ),
+        description="Origins to which the buttons into a meeting may lead; sovereign clouds have others.",
+    )
+    appointment_interval: float = Field(
+        default=45.0,
+        ge=1,
+        le=3600,
+        description="Seconds between two readings of an endpoint's coming appointments.",
+    )
+    role: Role = Field(
+        default=Role.ALL,
+        description="What this process does: all; web (serves pages and the control API); worker (reads coming visits,"
+        " writes into the EHR, keeps subscriptions). Processes of both roles share one PostgreSQL database.",
     )
     host: str = Field(default="0.0.0.0", description="Address to serve on.")  # noqa: S104 (a pod's)
     port: int = Field(default=8443, ge=1, le=65535, description="Port to serve on.")

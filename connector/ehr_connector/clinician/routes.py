@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import json
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
@@ -31,8 +31,8 @@ from ehr_connector.visits.links import Role
 from ehr_connector.visits.live import Live
 from ehr_connector.web import cookies
 from ehr_connector.web.locales import N_, Language
+from ehr_connector.web.origin import same_origin
 from ehr_connector.web.pages import Pages
-from ehr_connector.web.same_origin import same_origin
 from ehr_connector.web.views import (
     BoardView,
     InvitationView,
@@ -49,8 +49,6 @@ _ACCOUNT_S = 1.0
 """How often a page that waits for the sign-in looks whether it is done."""
 _LIFE_OF_A_STREAM_S = 3600
 """A browser connects again by itself; this ends streams that nobody reads any more."""
-_TEAMS_ORIGINS = ("https:",)
-"""Where forms lead: Teams has several hosts, and which one Graph says."""
 _NOTICES = {
     "invited": N_("The new link is below. Give it to the person whom you invite."),
     "revoked": N_("The link does not work any more."),
@@ -68,6 +66,8 @@ class ClinicianPages:
     secret: SecretKeys
     pages: Pages
     metrics: Metrics
+    teams_origins: Sequence[str]
+    """Where the buttons into meetings lead."""
     now: Callable[[], datetime]
 
     def router(self) -> APIRouter:
@@ -104,7 +104,7 @@ class ClinicianPages:
             return self.pages.render(request, view.TEMPLATE, vars_of(view), frame_ancestors=ancestors)
         shown = await self._view(request, session, opened, board, notice)
         return self.pages.render(
-            request, shown.TEMPLATE, vars_of(shown), frame_ancestors=ancestors, form_targets=_TEAMS_ORIGINS
+            request, shown.TEMPLATE, vars_of(shown), frame_ancestors=ancestors, form_targets=self.teams_origins
         )
 
     async def stream(self, request: Request, session: str) -> Response:
@@ -268,8 +268,8 @@ class ClinicianPages:
             BoardError: The session's site is not served any more.
         """
         opened = self._opened(request, session)
-        site = await self.boards.site(opened)
-        ours = same_origin(request.headers, site.organization.public_url)
+        await self.boards.site(opened)
+        ours = same_origin(request)
         if not ours or not hmac.compare_digest(csrf.encode(), self._csrf(request, session).encode()):
             raise OtherBrowserError
         return opened

@@ -6,6 +6,7 @@ to a page that shows the same text and the account. Only the clinician's yes tie
 
 from __future__ import annotations
 
+import hmac
 import json
 from base64 import b32encode
 from collections.abc import Callable, Mapping
@@ -29,8 +30,8 @@ from ehr_connector.store.accounts import Accounts
 from ehr_connector.store.single_use import SingleUse
 from ehr_connector.web import cookies
 from ehr_connector.web.locales import N_
+from ehr_connector.web.origin import same_origin
 from ehr_connector.web.pages import Pages
-from ehr_connector.web.same_origin import same_origin
 from ehr_connector.web.views import ConfirmView, SignedInView, vars_of
 
 PATH = "/sign-in"
@@ -191,8 +192,7 @@ class SignIn:
         site = await self._site(opened)
         if opened is None or site is None:
             return self._ended(request)
-        ours = same_origin(request.headers, site.organization.public_url)
-        if not ours or csrf != self.secret.name("csrf", browser):
+        if not same_origin(request) or not hmac.compare_digest(csrf, self.secret.name("csrf", browser)):
             return self._ended(request)
         if answer != "yes":
             return self._declined(request)

@@ -36,6 +36,12 @@
   addEventListener("pagehide", stop);
   document.addEventListener("submit", stop);
 
+  // Not waited for: without a working speaker it never answers, and the microphone can be tested all the same.
+  const wake = () => {
+    audio = audio || new AudioContext();
+    audio.resume().catch(() => {});
+  };
+
   const open = async () => {
     // One question for both; when one of them is missing, the other is still tested.
     const media = navigator.mediaDevices;
@@ -121,8 +127,7 @@
   const check = async () => {
     if (!navigator.mediaDevices || !window.AudioContext) return "unsupported";
     stop();
-    audio = audio || new AudioContext();
-    await audio.resume();
+    wake();
     for (const device of ["camera", "microphone", "connection"]) verdict(device, "checking");
     const connecting = connection();
     const opened = await open();
@@ -162,9 +167,8 @@
 
   // -- Speaker: only the person can tell
 
-  find("[data-tone]").addEventListener("click", async () => {
-    audio = audio || new AudioContext();
-    await audio.resume();
+  find("[data-tone]").addEventListener("click", () => {
+    wake();
     const gain = audio.createGain();
     gain.connect(audio.destination);
     for (const [index, frequency] of [523.25, 659.25, 783.99].entries()) {

@@ -22,7 +22,7 @@
   const showLocal = () => {
     const local = document.querySelector("[data-local]");
     if (!local) return;
-    const start = new Date(local.dataset.start);
+    const start = new Date(local.dataset.moment);
     const form = { weekday: "long", hour: "numeric", minute: "2-digit" };
     const here = new Intl.DateTimeFormat(language, form).format(start);
     const there = new Intl.DateTimeFormat(language, { ...form, timeZone: local.dataset.zone }).format(start);

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from ehr_clients.entra import Entra, credential
 from ehr_clients.http import client, tls_context
+from ehr_connector.background import Work
 from ehr_connector.directory import Directory
 from ehr_connector.keys.notification import NotificationKeys
 from ehr_connector.keys.secret import SecretKeys
@@ -85,19 +84,16 @@ class Teams:
             wake_subscriptions=self.subscriptions.wake,
         )
 
-    @asynccontextmanager
-    async def running(self) -> AsyncGenerator[None]:
-        """Work in the background while the block lasts, then close every connection."""
-        work = [
-            asyncio.create_task(self.notifications.run(), name="graph notifications"),
-            asyncio.create_task(self.subscriptions.run(), name="graph subscriptions"),
-        ]
-        try:
-            yield
-        finally:
-            for task in work:
-                task.cancel()
-            await asyncio.gather(*work, return_exceptions=True)
-            await self._http.aclose()
-            if self.entra is not None:
-                await self.entra.close()
+    def web_works(self) -> Mapping[str, Work]:
+        """Return the work of a process that takes notifications."""
+        return {"graph notifications": self.notifications.run}
+
+    def worker_works(self) -> Mapping[str, Work]:
+        """Return the work of which some process must do each piece."""
+        return {"graph subscriptions": self.subscriptions.run}
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        await self._http.aclose()
+        if self.entra is not None:
+            await self.entra.close()

@@ -29,9 +29,9 @@ from ehr_connector.teams.refusals import (
     permissions_missing,
 )
 
-_AT_A_TIME = 4
-_LIMIT_S = 45.0
-"""The operator waits for a minute."""
+_AT_A_TIME = 8
+_LIMIT_S = 20.0
+"""The operator waits for the report."""
 _GOOD_S, _BAD_S = 300.0, 30.0
 """How long a report holds: one without findings longer, so that what was mended shows soon."""
 _TEAMS_PLANS = frozenset({"TEAMS1", "TEAMS_GOV", "TEAMS_GCCHIGH", "TEAMS_AR_DOD", "TEAMS_AR_GCCHIGH"})

@@ -1,0 +1,48 @@
+"""Work that goes on beside requests, for as long as the process lives."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+
+_log = logging.getLogger(__name__)
+_PAUSE_S = 1.0
+_PAUSE_MAX_S = 60.0
+
+Work = Callable[[], Awaitable[None]]
+
+
+@asynccontextmanager
+async def going_on(works: Mapping[str, Work]) -> AsyncGenerator[None]:
+    """Run each of `works` for the time of the block; one that fails is begun again, after a pause that grows."""
+    tasks = [asyncio.create_task(_kept_going(name, work), name=name) for name, work in works.items()]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def every(seconds: float, work: Work) -> None:
+    """Do `work` now and then."""
+    while True:
+        await work()
+        await asyncio.sleep(seconds)
+
+
+async def _kept_going(name: str, work: Work) -> None:
+    pause_s = _PAUSE_S
+    loop = asyncio.get_running_loop()
+    while True:
+        began_s = loop.time()
+        try:
+            await work()
+        except Exception:  # noqa: BLE001 (whatever it is, the rest of the process goes on)
+            _log.exception("%s failed and is begun again", name)
+        if loop.time() - began_s > _PAUSE_MAX_S:
+            pause_s = _PAUSE_S
+        await asyncio.sleep(pause_s)
+        pause_s = min(pause_s * 2, _PAUSE_MAX_S)

@@ -1,0 +1,206 @@
+"""The parts of visits, put together; built once by the app."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from uuid import uuid4
+
+from fastapi import APIRouter
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from ehr_clients.guard import Resolve
+from ehr_clients.http import tls_context
+from ehr_connector.audit import Audit
+from ehr_connector.background import Work, every
+from ehr_connector.clinician.board import Boards
+from ehr_connector.clinician.routes import ClinicianPages
+from ehr_connector.clinician.sign_in import SignIn
+from ehr_connector.coming.worker import ComingVisits
+from ehr_connector.directory import Directory
+from ehr_connector.ehr.access import EhrAccess
+from ehr_connector.keys.secret import SecretKeys
+from ehr_connector.keys.signing import SigningKeys
+from ehr_connector.launch.flow import LaunchFlow
+from ehr_connector.launch.identity import Identity
+from ehr_connector.launch.routes import LaunchPages
+from ehr_connector.launch.session import clinician_sessions
+from ehr_connector.metrics import Metrics
+from ehr_connector.settings import Settings
+from ehr_connector.store.accounts import Accounts
+from ehr_connector.store.events import Events
+from ehr_connector.store.evidence import EvidenceBook
+from ehr_connector.store.guests import Guests
+from ehr_connector.store.leases import Leases
+from ehr_connector.store.rates import Rates
+from ehr_connector.store.single_use import SingleUse
+from ehr_connector.store.visits import VisitRow, Visits
+from ehr_connector.teams.composed import Teams
+from ehr_connector.visits.events import Kind, Side, VisitEvent
+from ehr_connector.visits.links import Links
+from ehr_connector.visits.live import Live
+from ehr_connector.visits.patient_routes import PatientPages
+from ehr_connector.visits.service import VisitService
+from ehr_connector.web.assets import Assets
+from ehr_connector.web.locales import Locales
+from ehr_connector.web.pages import Pages
+
+_TIDY_S = 600.0
+PAGE_PREFIXES = ("/launch/", "/clinician/", "/sign-in/", "/v/", "/device-test")
+"""Paths whose refusals a browser gets as a page."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What visits stand on."""
+
+    settings: Settings
+    engine: AsyncEngine
+    directory: Directory
+    signing_keys: SigningKeys
+    secret_keys: SecretKeys
+    visits: Visits
+    events: Events
+    metrics: Metrics
+    now: Callable[[], datetime]
+    resolve: Resolve
+
+
+class Evidenced:
+    """Follows what Graph tells of a visit: a patient in the meeting is evidence for promotion."""
+
+    def __init__(self, evidence: EvidenceBook) -> None:
+        self._evidence = evidence
+
+    async def __call__(self, row: VisitRow, new: Sequence[VisitEvent]) -> None:
+        """Count a patient who joined."""
+        if any(event.kind is Kind.IN_VISIT and event.code == Side.PATIENT for event in new):
+            await self._evidence.patient_joined(row)
+
+
+class VisitParts:
+    """The pages of clinicians and patients, and the work behind them."""
+
+    def __init__(self, ground: Ground, teams: Teams, evidence: EvidenceBook, audit: Audit) -> None:
+        settings, engine, now = ground.settings, ground.engine, ground.now
+        secret, metrics, directory, events = ground.secret_keys, ground.metrics, ground.directory, ground.events
+        self._single_use = SingleUse(engine, now)
+        self._rates = Rates(engine, now)
+        self._live = Live(events)
+        self.ehr = EhrAccess(
+            tls_context(settings.ca_file),
+            settings.allowed_networks,
+            ground.signing_keys.signing_key,
+            time.monotonic,
+            ground.resolve,
+        )
+        guests, accounts = Guests(engine, now), Accounts(engine, now)
+        self.assets = Assets()
+        self.pages = Pages(Locales(), self.assets)
+        service = VisitService(
+            directory=directory,
+            ehr=self.ehr,
+            secret=secret,
+            links=Links(secret),
+            visits=ground.visits,
+            events=events,
+            guests=guests,
+            meetings=teams.meetings,
+            now=now,
+            monotonic=time.monotonic,
+        )
+        boards = Boards(
+            directory=directory,
+            ehr=self.ehr,
+            service=service,
+            meetings=teams.meetings,
+            accounts=accounts,
+            events=events,
+            guests=guests,
+            rates=self._rates,
+            evidence=evidence,
+            audit=audit,
+            secret=secret,
+            now=now,
+        )
+        sessions = clinician_sessions(secret, now)
+        sign_in = SignIn.create(
+            directory=directory,
+            entra=teams.entra,
+            accounts=accounts,
+            audit=audit,
+            single_use=self._single_use,
+            secret=secret,
+            pages=self.pages,
+            now=now,
+        )
+        flow = LaunchFlow(
+            directory=directory,
+            ehr=self.ehr,
+            identity=Identity(time.monotonic),
+            secret=secret,
+            single_use=self._single_use,
+            signing_key=ground.signing_keys.signing_key,
+            now=now,
+        )
+        self.coming = ComingVisits(
+            directory=directory,
+            ehr=self.ehr,
+            service=service,
+            events=events,
+            leases=Leases(engine, uuid4().hex, now),
+            metrics=metrics,
+            now=now,
+            monotonic=time.monotonic,
+            interval_s=settings.appointment_interval,
+        )
+        self._launch = LaunchPages(
+            flow=flow,
+            sessions=sessions,
+            directory=directory,
+            ehr=self.ehr,
+            service=service,
+            evidence=evidence,
+            audit=audit,
+            secret=secret,
+            pages=self.pages,
+            metrics=metrics,
+            now=now,
+        )
+        self._clinician = ClinicianPages(
+            boards=boards,
+            sessions=sessions,
+            sign_in=sign_in,
+            live=self._live,
+            secret=secret,
+            pages=self.pages,
+            metrics=metrics,
+            teams_origins=settings.teams_origins,
+            now=now,
+        )
+        self._sign_in = sign_in
+        self._patient = PatientPages(self.pages, service, now, teams_origins=settings.teams_origins)
+
+    def routers(self) -> Sequence[APIRouter]:
+        """Return the routes of every page."""
+        parts = (self._launch, self._clinician, self._sign_in, self._patient, self.assets)
+        return [part.router() for part in parts]
+
+    def web_works(self) -> Mapping[str, Work]:
+        """Return the work of a process that serves pages."""
+        return {"tell open pages": self._live.run}
+
+    def worker_works(self) -> Mapping[str, Work]:
+        """Return the work of which some process must do each piece."""
+        return {"coming visits": self.coming.run, "tidy": partial(every, _TIDY_S, self._tidy)}
+
+    async def aclose(self) -> None:
+        """Close the connections to EHRs."""
+        await self.ehr.aclose()
+
+    async def _tidy(self) -> None:
+        await self._single_use.forget_expired()
+        await self._rates.forget_expired()

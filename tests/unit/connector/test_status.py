@@ -1,0 +1,126 @@
+"""Live status: the same whatever the order and number in which events are told."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ehr_connector.visits.events import (
+    Channel,
+    DeviceTestResult,
+    Kind,
+    Side,
+    Stage,
+    Status,
+    VisitEvent,
+    status_of,
+)
+
+NOON = datetime(2026, 11, 18, 12, tzinfo=UTC)
+LATER = NOON + timedelta(hours=1)
+
+
+def event(kind: Kind, minute: float, code: str | None = None, who: str | None = None) -> VisitEvent:
+    return VisitEvent(f"{kind} {minute} {who}", kind, NOON + timedelta(minutes=minute), code, who)
+
+
+SENT = event(Kind.LINK_SENT, 0, Channel.SMS)
+OPENED = event(Kind.OPENED, 10)
+TESTED = event(Kind.DEVICE_TEST, 11, DeviceTestResult.PASSED)
+JOINING = event(Kind.JOINING, 12)
+STARTED = event(Kind.CALL_STARTED, 13)
+LOBBY = event(Kind.IN_LOBBY, 13, who="p")
+DOCTOR = event(Kind.IN_VISIT, 14, Side.PROVIDER, "d")
+ADMITTED = event(Kind.IN_VISIT, 15, Side.PATIENT, "p")
+LEFT = event(Kind.LEFT, 40, who="p")
+DOCTOR_LEFT = event(Kind.LEFT, 41, who="d")
+ENDED = event(Kind.CALL_ENDED, 42)
+WHOLE = [SENT, OPENED, TESTED, JOINING, STARTED, LOBBY, DOCTOR, ADMITTED, LEFT, DOCTOR_LEFT, ENDED]
+STAGES = [
+    Stage.LINK_SENT,
+    Stage.OPENED,
+    Stage.OPENED,
+    Stage.JOINING,
+    Stage.JOINING,
+    Stage.IN_LOBBY,
+    Stage.IN_LOBBY,
+    Stage.IN_VISIT,
+    Stage.LEFT,
+    Stage.LEFT,
+    Stage.LEFT,
+]
+
+
+def test_before_anything_happens_nothing_was_sent() -> None:
+    assert status_of([], NOON) == Status()
+
+
+@pytest.mark.parametrize("told", range(1, len(WHOLE) + 1))
+def test_each_step_of_a_visit_shows(told: int) -> None:
+    assert status_of(WHOLE[:told], LATER).stage is STAGES[told - 1]
+
+
+@given(told=st.integers(0, len(WHOLE)), data=st.data())
+def test_order_and_repetition_change_nothing(told: int, data: st.DataObject) -> None:
+    in_order = WHOLE[:told]
+    repeated = data.draw(st.permutations([*in_order, *in_order[::2]]))
+    assert status_of(repeated, LATER) == status_of(in_order, LATER)
+
+
+def test_since_is_when_the_patient_came_to_the_stage() -> None:
+    assert status_of(WHOLE[:6], LATER).since == LOBBY.happened_at
+    assert status_of(WHOLE[:8], LATER).since == ADMITTED.happened_at
+    assert status_of(WHOLE, LATER).since == ENDED.happened_at
+
+
+def test_a_visit_starts_when_both_sides_are_in() -> None:
+    assert status_of(WHOLE[:7], LATER).started_at is None
+    assert status_of(WHOLE, LATER).started_at == ADMITTED.happened_at
+
+
+def test_a_clinician_in_the_lobby_is_no_patient_once_known() -> None:
+    doctor_waits = event(Kind.IN_LOBBY, 12.5, who="d")
+    status = status_of([SENT, doctor_waits, DOCTOR], LATER)
+    assert status.stage is Stage.LINK_SENT
+    assert status.provider_present
+
+
+def test_a_patient_who_comes_back_waits_again() -> None:
+    again = event(Kind.IN_LOBBY, 45, who="p2")
+    status = status_of([*WHOLE[:10], again], LATER)
+    assert status.stage is Stage.IN_LOBBY
+    assert status.waiting == 1
+
+
+def test_a_patient_who_left_and_opens_the_page_again_is_on_the_way() -> None:
+    assert status_of([*WHOLE, event(Kind.JOINING, 50)], LATER).stage is Stage.JOINING
+
+
+def test_the_patient_is_in_the_visit_while_a_guest_waits() -> None:
+    status = status_of([*WHOLE[:8], event(Kind.IN_LOBBY, 20, who="g")], LATER)
+    assert status.stage is Stage.IN_VISIT
+    assert status.waiting == 1
+
+
+def test_a_lost_farewell_does_not_keep_a_patient_in_the_lobby_for_ever() -> None:
+    assert status_of(WHOLE[:6], NOON + timedelta(days=1)).stage is Stage.LEFT
+
+
+def test_when_the_call_ends_nobody_is_in_it() -> None:
+    status = status_of([*WHOLE[:8], ENDED], LATER)
+    assert status.stage is Stage.LEFT
+    assert not status.provider_present
+    assert status.ended_at == ENDED.happened_at
+
+
+def test_the_last_device_test_counts() -> None:
+    again = event(Kind.DEVICE_TEST, 11.5, DeviceTestResult.NO_MICROPHONE)
+    assert status_of([TESTED, again], LATER).device_test is DeviceTestResult.NO_MICROPHONE
+
+
+def test_each_channel_shows_once_in_order_of_use() -> None:
+    sends = [SENT, event(Kind.LINK_SENT, 1, Channel.COPY), event(Kind.LINK_SENT, 2, Channel.SMS)]
+    assert status_of(sends, LATER).channels == (Channel.SMS, Channel.COPY)
