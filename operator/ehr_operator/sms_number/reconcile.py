@@ -252,7 +252,15 @@ class SmsNumberKind:
         pause_s = max(self._jitter(outage_pause_s(looks)), error.retry_after_s or 0.0)
         # Once told, it stays told until an answer comes, also by a process that has just begun to count.
         told = condition_status(obj.body, Type.PROVISIONED) == "Unknown"
-        return report.outcome(obj.spec, status, None, requeue_after_s=pause_s, unanswered=told or looks >= _UNANSWERED)
+        unanswered = told or looks >= _UNANSWERED
+        return report.outcome(
+            obj.spec,
+            status,
+            None,
+            requeue_after_s=pause_s,
+            notes=(report.OUTAGE,) if unanswered and not told else (),
+            unanswered=unanswered,
+        )
 
     def _linked(self, obj: Number) -> list[str]:
         return [key.name for key in endpoints_with_number(self._objects, obj.key.namespace, obj.key.name)]

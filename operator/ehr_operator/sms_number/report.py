@@ -25,6 +25,13 @@ _UNCONFIRMED = unknown(
 )
 
 
+OUTAGE = Note(
+    "ProviderUnavailable",
+    "Communication Services has given no usable answer several times in a row; the number stays in use, and it is asked again",
+    warning=True,
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Situation:
     """Why there is no number yet (or none that can be confirmed), and what happens next."""

@@ -21,6 +21,7 @@ async def test_an_outage_of_hours_is_told_in_a_condition_while_the_number_serves
     await world.control("PUT", "faults", AWAY)
     told: list[tuple[str, str]] = []
     pauses: list[float] = []
+    events: list[str] = []
     for _ in range(6):
         outcome = await world.reconcile(key)
         assert outcome is not None
@@ -30,8 +31,10 @@ async def test_an_outage_of_hours_is_told_in_a_condition_while_the_number_serves
         told.append((provisioned.status.value, provisioned.reason))
         assert ("health in Azure" in provisioned.message) == (len(told) > 2)
         pauses.append(outcome.requeue_after_s)
+        events += [note.reason for note in outcome.notes]
         world.clock.advance(outcome.requeue_after_s)
     assert told == [("True", "NumberHeld")] * 2 + [("Unknown", "ProviderUnavailable")] * 4
+    assert events == ["ProviderUnavailable"], "once"
     assert pauses == [60.0, 120.0, 240.0, 480.0, 600.0, 600.0]
     await world.control("DELETE", "faults")
     outcome = await world.reconcile(key)
