@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import deque
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -16,7 +16,8 @@ WINDOW = 20
 class Latencies:
     """The times of the last looks that were answered. They live in memory alone, and start anew with the process."""
 
-    samples: deque[float] = field(default_factory=lambda: deque[float](maxlen=WINDOW))
+    samples: array[float] = field(default_factory=lambda: array("d"))
+    """Seconds, the latest last; an array, since there are ten thousand of these and a deque takes four times the memory."""
 
     def add(self, elapsed_s: float, *, limit_s: float, stands_slow: bool) -> None:
         """Take in a look; the first fast one of an endpoint that stands as slow starts the window anew.
@@ -24,8 +25,9 @@ class Latencies:
         The percentile is slow to judge, and would be as slow to forgive: a server that was mended counts as mended at once.
         """
         if stands_slow and elapsed_s <= limit_s:
-            self.samples.clear()
+            del self.samples[:]
         self.samples.append(elapsed_s)
+        del self.samples[:-WINDOW]
 
 
 def percentile(samples: Sequence[float]) -> float:
