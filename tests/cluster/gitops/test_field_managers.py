@@ -10,7 +10,8 @@ import pytest
 import yaml
 
 from ehr_sandbox.demo.layout import NAMESPACE
-from ehr_sandbox.demo.play import overlay
+from ehr_sandbox.demo.play import overlay, resources
+from ehr_sandbox.demo.report import StepFailedError
 from ehr_sandbox.demo.system import System
 
 INSTANCE = "app.kubernetes.io/instance"
@@ -35,8 +36,18 @@ async def from_git(system: System) -> list[dict[str, Any]]:
 
 
 async def ready(system: System) -> None:
-    for kind in KINDS:
-        await system.kubectl("wait", kind, "--all", "-n", NAMESPACE, "--for=condition=Ready", "--timeout=90s")
+    """Wait until everything is, and say what is in the way of what is not."""
+    try:
+        for kind in KINDS:
+            await system.kubectl("wait", kind, "--all", "-n", NAMESPACE, "--for=condition=Ready", "--timeout=60s")
+    except StepFailedError:
+        held_up = [
+            f"{one['kind']}/{one['name']}: {condition['type']} {condition['reason']}: {condition['message']}"
+            for one in await resources(system)
+            for condition in one["conditions"]
+            if condition["status"] != "True"
+        ]
+        pytest.fail("\n".join(held_up))
 
 
 async def versions(system: System) -> dict[str, str]:
