@@ -1,0 +1,1 @@
+"""The Azure footprint of the connector, as Pulumi components."""
