@@ -123,3 +123,4 @@ async def test_the_view_that_the_page_polls_changes_with_the_meeting(
 
     assert ('data-state="lobby"' in before, 'data-state="ended"' in after) == (True, True)
     assert (await graph.http.get("/teams/static/teams.js")).status_code == 200
+    assert (await graph.http.get("/favicon.ico")).status_code == 204

@@ -43,6 +43,8 @@ class TeamsPages:
         """Return the routes."""
         return [
             Mount("/teams/static", StaticFiles(packages=[("ehr_sandbox.graph", "static")])),
+            # Browsers ask for it; a 404 would be an error in their console.
+            Route("/favicon.ico", _no_icon, methods=["GET"]),
             Route("/teams/visit/webrtc-svc/api/route", self._visit, methods=["GET"]),
             Route(_JOIN, self._show, methods=["GET"]),
             Route(f"{_JOIN}/view", self._view, methods=["GET"]),
@@ -184,6 +186,10 @@ def _query(request: Request, **changes: str) -> str:
     """Return the query of the page again, for another participant or none."""
     kept = {name: value for name, value in request.query_params.items() if name in {"context", "anon", "as", "name"}}
     return urlencode({**kept, **changes})
+
+
+async def _no_icon(_request: Request) -> Response:
+    return Response(status_code=204)
 
 
 def _gone() -> Response:
