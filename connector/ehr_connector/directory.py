@@ -13,6 +13,8 @@ from ehr_connector.store.organizations import Organizations, canonical
 
 _FRESH_S = 0.5
 """How long the directory is used without a look at the database: a change reaches every replica in this time."""
+_MISSED_S = 0.05
+"""The same when something is missed; it keeps those who ask for what there is not from storming the database."""
 _TAG_BYTES = 8
 
 
@@ -69,11 +71,11 @@ class Directory:
             form = canonical(base_url)
         except ValueError:
             return None
-        return (await self._current()).by_base_url.get(form)
+        return (await self._current()).by_base_url.get(form) or (await self._newest()).by_base_url.get(form)
 
     async def by_tag(self, tag: bytes) -> Site | None:
         """Return the site that a link names."""
-        return (await self._current()).by_tag.get(tag)
+        return (await self._current()).by_tag.get(tag) or (await self._newest()).by_tag.get(tag)
 
     async def by_name(self, namespace: str, endpoint: str) -> Site | None:
         """Return the site of a FhirEndpoint."""
@@ -92,14 +94,21 @@ class Directory:
         return tuple((await self._current()).by_name.values())
 
     async def _current(self) -> _Snapshot:
-        if self._is_stale():
+        return await self._at_most(_FRESH_S)
+
+    async def _newest(self) -> _Snapshot:
+        """Look again for what is not there: it may have been configured this moment."""
+        return await self._at_most(_MISSED_S)
+
+    async def _at_most(self, age_s: float) -> _Snapshot:
+        if self._is_older(age_s):
             async with self._lock:
-                if self._is_stale():
+                if self._is_older(age_s):
                     await self._refresh()
         return self._snapshot
 
-    def _is_stale(self) -> bool:
-        return self._read_s is None or self._monotonic() - self._read_s >= _FRESH_S
+    def _is_older(self, age_s: float) -> bool:
+        return self._read_s is None or self._monotonic() - self._read_s >= age_s
 
     async def _refresh(self) -> None:
         started_s = self._monotonic()

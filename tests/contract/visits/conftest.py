@@ -1,0 +1,32 @@
+"""Fixtures: a hospital, once on each sort of database where that matters."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Iterator
+from pathlib import Path
+
+import pytest
+from contract.connector.postgresql import PostgreSql, running_postgresql
+from contract.visits.world import World, running_world
+
+from ehr_sandbox.local_ca import LocalCA
+
+
+@pytest.fixture(scope="session")
+def ca(tmp_path_factory: pytest.TempPathFactory) -> LocalCA:
+    """The authority of everything that speaks TLS here."""
+    return LocalCA.create(tmp_path_factory.mktemp("ca"))
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgreSql]:
+    """One server for all tests of a run."""
+    with running_postgresql() as server:
+        yield server
+
+
+@pytest.fixture
+async def world(tmp_path: Path, ca: LocalCA) -> AsyncGenerator[World]:
+    """A hospital whose connector keeps its data in SQLite."""
+    async with running_world(tmp_path, ca, f"sqlite+aiosqlite:///{tmp_path / 'connector.sqlite3'}") as running:
+        yield running
