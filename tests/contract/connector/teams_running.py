@@ -16,6 +16,7 @@ from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from ehr_api.control import OrganizationConfiguration
+from ehr_connector.background import going_on
 from ehr_connector.directory import Directory
 from ehr_connector.keys.secret import SecretKeys
 from ehr_connector.metrics import Metrics
@@ -177,10 +178,12 @@ async def running_teams(
     app.include_router(teams.notifications.router())
     chain, key = ca.server_certificate("teams", "localhost", "127.0.0.1")
     try:
-        async with serve(app, ssl_certfile=chain, ssl_keyfile=key) as under_test.url, teams.running():
+        async with serve(app, ssl_certfile=chain, ssl_keyfile=key) as under_test.url:
             await under_test.configure()
-            yield under_test
+            async with going_on({**teams.web_works(), **teams.worker_works()}):
+                yield under_test
     finally:
+        await teams.aclose()
         await engine.dispose()
 
 
