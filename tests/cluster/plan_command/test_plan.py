@@ -154,7 +154,7 @@ def test_what_a_change_of_the_yaml_would_do_is_told_and_nothing_is_written(hospi
         *(
             ("RecordChanged", f"lamna-{environment}-{by}")
             for environment in ("test", "production")
-            for by in ("patient", "provider")
+            for by in ("patient", "provider", "device-test")
         ),
     }
     assert hospital.versions() == before
