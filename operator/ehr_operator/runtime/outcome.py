@@ -142,7 +142,7 @@ def _ready_note(standing: Sequence[Condition], outcome: Outcome[StatusT]) -> tup
     is_ready = outcome.state is State.READY
     ready = find(standing, Type.READY)
     failed = outcome.failure is not None or any(finding.status == "False" for finding in outcome.findings)
-    if ready is None and not failed and outcome.state is not State.STALLED:
+    if ready is None and (is_ready or (not failed and outcome.state is not State.STALLED)):
         return ()  # at the first look all is well, or on its way: the conditions tell that
     if ready is not None and (ready.reason, ready.status == "True") == (outcome.reason, is_ready):
         return ()

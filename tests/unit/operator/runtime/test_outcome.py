@@ -283,6 +283,12 @@ def test_a_failure_and_a_dead_end_are_warnings_and_a_wait_is_none_and_told_only_
     assert notes(concluded(widget(), fits()), waiting) == (Note("Waiting", "wait"),)
 
 
+def test_being_ready_at_the_first_look_is_no_event_even_where_a_condition_awaits_somebody() -> None:
+    awaiting = Finding(Type.ACKNOWLEDGED, "False", "NotAcknowledged", "copy it")
+
+    assert notes(None, Outcome(State.READY, "Fits", "it fits", (awaiting,), WidgetStatus())) == ()
+
+
 def test_a_changed_message_alone_is_no_event() -> None:
     standing = concluded(widget(), failed())
     other_words = Outcome(State.RECONCILING, "Unreachable", "still no answer", (), WidgetStatus(), failure=Failure())
