@@ -284,7 +284,7 @@ def test_a_failure_and_a_dead_end_are_warnings_and_a_wait_is_none_and_told_only_
 
 
 def test_being_ready_at_the_first_look_is_no_event_even_where_a_condition_awaits_somebody() -> None:
-    awaiting = Finding(Type.ACKNOWLEDGED, "False", "NotAcknowledged", "copy it")
+    awaiting = false(Type.ACKNOWLEDGED, "NotAcknowledged", "copy it")
 
     assert notes(None, Outcome(State.READY, "Fits", "it fits", (awaiting,), WidgetStatus())) == ()
 
