@@ -74,6 +74,7 @@ def _serve(settings: Settings) -> int:
         port=settings.port,
         certificate=settings.tls_cert_file and str(settings.tls_cert_file),
         key=settings.tls_key_file and str(settings.tls_key_file),
+        trusted_proxies=settings.trusted_proxies,
     )
     web.run()
     return 0 if web.started else 1

@@ -31,6 +31,7 @@ from ehr_connector.store.organizations import Organizations
 from ehr_connector.store.single_use import SingleUse
 from ehr_connector.store.visits import Visits
 from ehr_connector.teams.composed import Teams
+from ehr_connector.web.guessing import GuessingLimit
 from ehr_connector.web.middleware import RequestMiddleware
 from ehr_connector.web.pages import answer_pages
 from ehr_connector.web.problems import answer_problems
@@ -114,6 +115,7 @@ def create_app(settings: Settings, *, resolve: Resolve = system_resolve) -> Fast
             app.include_router(router)
     answer_problems(app)
     answer_pages(app, parts.pages, PAGE_PREFIXES)
+    app.add_middleware(GuessingLimit, prefixes=PAGE_PREFIXES)
     app.add_middleware(RequestMiddleware, metrics=metrics)
     return app
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 
 import uvicorn
@@ -52,7 +52,15 @@ class Server(uvicorn.Server):
                 transport.abort()
 
 
-def server(app: object, *, host: str, port: int, certificate: str | None, key: str | None) -> Server:
+def server(
+    app: object,
+    *,
+    host: str,
+    port: int,
+    certificate: str | None,
+    key: str | None,
+    trusted_proxies: Sequence[str] = (),
+) -> Server:
     """Return the server of an app; with a certificate it speaks TLS."""
     return Server(
         uvicorn.Config(
@@ -64,6 +72,8 @@ def server(app: object, *, host: str, port: int, certificate: str | None, key: s
             log_config=None,
             access_log=False,
             server_header=False,
+            proxy_headers=True,
+            forwarded_allow_ips=list(trusted_proxies),
             ws="none",
             timeout_graceful_shutdown=_GRACE_S,
         )

@@ -134,6 +134,11 @@ class Settings(DatabaseSettings):
     )
     host: str = Field(default="0.0.0.0", description="Address to serve on.")  # noqa: S104 (a pod's)
     port: int = Field(default=8443, ge=1, le=65535, description="Port to serve on.")
+    trusted_proxies: CommaSeparated[str] = Field(
+        default=("127.0.0.1",),
+        description="Addresses or networks of the ingress, whose X-Forwarded-For says where a request comes from; refused"
+        " requests are limited by that address.",
+    )
     tls_cert_file: FilePath | None = Field(
         default=None,
         description="PEM certificate chain. Without it plain HTTP is served, for an ingress that ends TLS.",

@@ -1,0 +1,63 @@
+"""Slows down whoever tries links or launches that are none: refused requests are limited by address.
+
+Good requests are not counted, since a hospital's clinicians, and many phones, share one address. Each process counts for
+itself: a link has 128 bits, so the limit keeps load and logs small rather than links secret.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from http import HTTPStatus
+from ipaddress import IPv6Address, ip_address, ip_network
+
+from limits import parse
+from limits.aio.storage import MemoryStorage
+from limits.aio.strategies import FixedWindowRateLimiter
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+_LIMIT = parse("60/minute")
+_WAIT_S = 60
+_REFUSALS = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND})
+
+
+class GuessingLimit:
+    """Wraps the app: answers 429 to an address that was refused too often in this minute."""
+
+    def __init__(self, app: ASGIApp, prefixes: Sequence[str]) -> None:
+        self._app = app
+        self._prefixes = tuple(prefixes)
+        self._limiter = FixedWindowRateLimiter(MemoryStorage())
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        if scope["type"] != "http" or not scope["path"].startswith(self._prefixes):
+            await self._app(scope, receive, send)
+            return
+        address = network_of(scope["client"][0] if scope.get("client") else "")
+        if not await self._limiter.test(_LIMIT, address):
+            answer = PlainTextResponse(
+                "Too many requests that were refused. Wait a minute, then open the link in your message again.\n",
+                HTTPStatus.TOO_MANY_REQUESTS,
+                {"Retry-After": str(_WAIT_S)},
+            )
+            await answer(scope, receive, send)
+            return
+
+        async def counting(message: Message) -> None:
+            if message["type"] == "http.response.start" and message["status"] in _REFUSALS:
+                await self._limiter.hit(_LIMIT, address)
+            await send(message)
+
+        await self._app(scope, receive, counting)
+
+
+def network_of(address: str) -> str:
+    """Return what counts as one address: an IPv4 address, or the /64 of an IPv6 one, which one host may use whole."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(parsed, IPv6Address):
+        return str(parsed.ipv4_mapped or ip_network((parsed, 64), strict=False))
+    return str(parsed)

@@ -1,0 +1,47 @@
+"""Who tries links that are none is slowed down; who uses good ones never is."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from ehr_connector.web.guessing import GuessingLimit, network_of
+
+
+async def _answer(request: Request) -> Response:
+    return PlainTextResponse("", int(request.path_params["status"]))
+
+
+def phone(address: str = "192.0.2.7") -> httpx.AsyncClient:
+    app = GuessingLimit(Starlette(routes=[Route("/{kind}/{status}", _answer)]), ["/v/"])
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app, client=(address, 1)), base_url="https://visits.example")
+
+
+async def statuses(http: httpx.AsyncClient, path: str, times: int) -> list[int]:
+    return [(await http.get(path)).status_code for _ in range(times)]
+
+
+async def test_after_sixty_refusals_in_a_minute_an_address_has_to_wait() -> None:
+    async with phone() as http:
+        assert set(await statuses(http, "/v/404", 60)) == {404}
+        refused = await http.get("/v/404")
+        assert refused.status_code == 429
+        assert refused.headers["Retry-After"] == "60"
+        assert (await http.get("/v/200")).status_code == 429
+
+
+@pytest.mark.parametrize("path", ["/v/200", "/v/303", "/v/410", "/v/503", "/control/404"])
+async def test_everything_else_is_never_limited(path: str) -> None:
+    async with phone() as http:
+        assert 429 not in await statuses(http, path, 200)
+
+
+def test_a_network_of_one_host_counts_as_one_address() -> None:
+    assert network_of("2001:db8::1") == network_of("2001:db8::ffff:1")
+    assert network_of("2001:db8:0:1::1") != network_of("2001:db8::1")
+    assert network_of("::ffff:192.0.2.7") == network_of("192.0.2.7")
+    assert network_of("192.0.2.8") != network_of("192.0.2.7")
