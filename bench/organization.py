@@ -21,10 +21,10 @@ from ehr_sandbox.demo.system import System
 
 REPLICAS = 3
 RATE = 10.0
-_CHANGES = 15
+_CHANGES = 10
 _LIMIT_S = 1800.0
 _POLL_S = 0.02
-_SETTLE_S = 5.0
+_SETTLE_S = 3.0
 
 
 async def measure(api: ApiServer, system: System, ours: Contestant, size: int, open_loop_s: float) -> Figures:
@@ -75,7 +75,7 @@ async def propagation(api: ApiServer, system: System) -> Figures:
             await api.write("PATCH", f"{namespace}/ehrconnectorconfigs/{CONFIG}", change)
             await asyncio.gather(*(_serves(http, address, namespace, f"Bench {number}") for address in addresses))
             took_s.append(time.monotonic() - began_s)
-            await asyncio.sleep(1.0)
+            await asyncio.sleep(0.5)
     await api.http.delete(f"{ROOT}/{namespace}/ehrconnectorconfigs/{CONFIG}")
     figures = {
         "propagation_p50": (statistics.median(took_s), "s"),

@@ -42,7 +42,7 @@ from ehr_sandbox.local_ca import LocalCA
 
 _EHR_LATENCY_S = 0.02
 _MOST_IN_ORGANIZATION = 1000
-_QUICK_SIZE, _QUICK_OPEN_LOOP_S = 100, 3.0
+_QUICK_SIZE, _QUICK_OPEN_LOOP_S = 60, 2.0
 _OPEN_LOOP_S = 60.0
 
 
