@@ -68,7 +68,7 @@ class Teams:
             now=now,
         )
         self.meetings = Meetings(access, visits, self.subscriptions.ask)
-        self.preflight = Preflight(access, now, time.monotonic)
+        self.preflight = Preflight(access, self.meetings.is_at_limit, now, time.monotonic)
         self.notifications = Notifications(
             visits=visits,
             events=events,

@@ -32,6 +32,7 @@ _LONGEST_ADDRESS = 2048
 _FRESH_S = 60.0
 """A meeting that was looked at is not looked at again for this time, unless something else is wanted of it."""
 _REMEMBERED = 4096
+_LIMIT_REMEMBERED_S = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,8 @@ class Meetings:
         self._monotonic = monotonic
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._seen: OrderedDict[str, _Seen] = OrderedDict()
+        self._limit_s: dict[tuple[str, str], float] = {}
+        """When each organisation's organisers were last found to be all at their limit."""
         self._addresses: OrderedDict[tuple[str, str], tuple[float, str | None]] = OrderedDict()
 
     async def ensure(
@@ -101,6 +104,11 @@ class Meetings:
             )
             _shorten(self._seen)
             return ours
+
+    def is_at_limit(self, organization: OrganizationConfiguration) -> bool:
+        """Return whether this process found lately that no organiser may make another meeting."""
+        found_s = self._limit_s.get((organization.namespace, organization.name))
+        return found_s is not None and self._monotonic() - found_s < _LIMIT_REMEMBERED_S
 
     async def patient_address(self, organization: OrganizationConfiguration, meeting: Meeting) -> str:
         """Return the address at which a patient joins without an account.
@@ -154,13 +162,16 @@ class Meetings:
         """Create the meeting, by the first organiser in the visit's own order who may make another one."""
         for organizer in organizers_of(row.visit, organization.microsoft365.meeting_organizers):
             try:
-                return organizer, await graph.create_or_get_meeting(
+                made = await graph.create_or_get_meeting(
                     organizer, row.visit, start=row.starts_at, end=row.ends_at, subject=SUBJECT
                 )
             except (RemoteError, CredentialError) as exc:
                 if isinstance(exc, RemoteError) and is_limit(exc):
                     continue
                 raise error_of(exc, organization, organizer) from exc
+            self._limit_s.pop((organization.namespace, organization.name), None)
+            return organizer, made
+        self._limit_s[organization.namespace, organization.name] = self._monotonic()
         raise TeamsError(limit_reached(organization))
 
 

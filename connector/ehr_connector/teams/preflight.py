@@ -23,6 +23,7 @@ from ehr_connector.teams.refusals import (
     TeamsError,
     access_policy_missing,
     finding_of,
+    limit_reached,
     organizer_disabled,
     organizer_not_found,
     organizer_not_licensed,
@@ -48,8 +49,15 @@ class _Held:
 class Preflight:
     """Looks, and keeps what it saw for some minutes."""
 
-    def __init__(self, access: GraphAccess, now: Callable[[], datetime], monotonic: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        access: GraphAccess,
+        is_at_limit: Callable[[OrganizationConfiguration], bool],
+        now: Callable[[], datetime],
+        monotonic: Callable[[], float],
+    ) -> None:
         self._access = access
+        self._is_at_limit = is_at_limit
         self._now = now
         self._monotonic = monotonic
         self._held: dict[str, _Held] = {}
@@ -57,6 +65,13 @@ class Preflight:
 
     async def report(self, organization: OrganizationConfiguration) -> GraphReport:
         """Return what stands in the way; never raises for what Microsoft's services do."""
+        report = await self._recent(organization)
+        if self._is_at_limit(organization):
+            # Graph tells of no limit before a meeting is refused.
+            return report.model_copy(update={"findings": [*report.findings, limit_reached(organization)]})
+        return report
+
+    async def _recent(self, organization: OrganizationConfiguration) -> GraphReport:
         key = digest_of(organization.microsoft365.to_api())
         async with self._locks.setdefault(key, asyncio.Lock()):
             held = self._held.get(key)

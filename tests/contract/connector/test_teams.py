@@ -206,6 +206,8 @@ async def test_an_organiser_who_reached_the_limit_is_passed_over(
     assert {first.organizer, second.organizer} == {ORGANIZER, SECOND_ORGANIZER}
     assert refused.value.reason is GraphReason.MEETING_LIMIT_REACHED
     assert "meetingOrganizers" in refused.value.remedy
+    report = await small_teams.teams.preflight.report(small_teams.organization)
+    assert [one.reason for one in report.findings] == [GraphReason.MEETING_LIMIT_REACHED]
 
 
 async def test_a_missing_access_policy_names_the_command_that_mends_it(
