@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID, uuid5
 
 from ehr_sandbox.demo.layout import SYSTEM_CLIENT, Layout
+from ehr_sandbox.graph.world import EXAMPLE_CLIENT, EXAMPLE_ORGANIZER, EXAMPLE_TENANT
 
 CONFIG = "bench"
 _IDS = UUID("0b8e2a54-3c1d-4f6e-9a7b-112233445566")
@@ -24,7 +25,11 @@ def config(layout: Layout, namespace: str) -> dict[str, Any]:
             "displayName": "Bench",
             "ehr": {"system": "Cerner", "release": "2024.05"},
             "dataGeography": "Americas",
-            "microsoft365": {"tenantID": str(_IDS), "clientID": str(_IDS), "meetingOrganizers": [str(_IDS)]},
+            "microsoft365": {
+                "tenantID": EXAMPLE_TENANT,
+                "clientID": EXAMPLE_CLIENT,
+                "meetingOrganizers": [EXAMPLE_ORGANIZER],
+            },
             "connector": {"publicURL": layout.connector_url, "controlURL": layout.connector_url},
         },
     }

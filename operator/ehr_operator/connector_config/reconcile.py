@@ -6,12 +6,13 @@ import time
 from collections.abc import Callable, Hashable, Iterable
 from typing import Any
 
-from ehr_api.conditions import Type, false
+from ehr_api.conditions import Type, false, find
 from ehr_api.meta import GROUP
 from ehr_api.v1alpha1.ehr_connector_config import EHRConnectorConfigSpec, EHRConnectorConfigStatus
 from ehr_clients.errors import RemoteError
 from ehr_operator.connector_config import report
 from ehr_operator.connector_config.document import Memo, configuration
+from ehr_operator.connector_config.graph import GraphReports
 from ehr_operator.connector_config.push import DETACH, Config, Pusher
 from ehr_operator.integration_record_sightings import Sightings
 from ehr_operator.remotes import Remotes, UntrustedUrlError
@@ -76,6 +77,7 @@ class EHRConnectorConfigKind:
         self._jitter = jitter
         self._sightings = sightings
         self._monotonic = monotonic
+        self._graph = GraphReports(remotes, monotonic)
         self._memos: dict[str, Memo] = {}
         self._paces: dict[str, tuple[float, float]] = {}
         """When the last pass over an organisation ended, and how long it took, in seconds."""
@@ -115,7 +117,10 @@ class EHRConnectorConfigKind:
             pushed.push.configured,
             report.endpoints_ready(endpoints),
             report.sms_ready(obj.spec, endpoints, numbers),
-            report.graph_authorized(),
+            report.graph_authorized(
+                await self._graph.of(obj) if pushed.push.configured.status == "True" else None,
+                find(obj.status.conditions, Type.GRAPH_AUTHORIZED),
+            ),
             pushed.push.drifted,
         )
         state, reason, message = report.summary(findings)
@@ -139,6 +144,7 @@ class EHRConnectorConfigKind:
     async def finalize(self, obj: Config) -> Outcome[EHRConnectorConfigStatus] | Finalized:
         """Remove the configuration from the connector, which then serves the organisation no more."""
         self._memos.pop(obj.uid, None)
+        self._graph.forget(obj.uid)
         self._paces.pop(obj.uid, None)
         self._asked_s.pop(obj.uid, None)
         if obj.spec.suspend and obj.status.sent_configuration_digest is not None and not _detached(obj):

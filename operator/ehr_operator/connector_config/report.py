@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ehr_api.conditions import Finding, Type, false, true, unknown
+from ehr_api.control import GraphReason, GraphReport
+from ehr_api.meta import Condition
 from ehr_api.v1alpha1.ehr_connector_config import EHRConnectorConfigSpec
 from ehr_operator.fhir_endpoint.promotion import FORMER_PROFILE_SERVED
 from ehr_operator.runtime.model import Body, State
@@ -36,11 +38,47 @@ def consent(spec: EHRConnectorConfigSpec) -> Finding:
     )
 
 
-def graph_authorized() -> Finding:
-    """Say that the Graph permissions are not looked at: this version holds no meetings."""
-    return unknown(
-        Type.GRAPH_AUTHORIZED, "NotChecked", "permissions in Microsoft Graph are checked once visits are built"
-    )
+def graph_authorized(report: GraphReport | None, standing: Condition | None) -> Finding:
+    """Judge the connector's report on Microsoft Graph; None when it gave none. `standing` is the condition before.
+
+    What was found good stays out of the way while Microsoft's services do not answer; what never was is not called so.
+    """
+    if report is None:
+        message = "the connector gave no report on Microsoft Graph; it is asked again by itself"
+        return unknown(Type.GRAPH_AUTHORIZED, "NotChecked", message)
+    if not report.findings:
+        count = report.organizers
+        message = f"the application has its permissions, and may hold meetings of all {count} organisers"
+        return true(Type.GRAPH_AUTHORIZED, "Authorized", message)
+    lasting = [finding for finding in report.findings if finding.reason not in _PASSING]
+    shown = lasting or report.findings
+    reason = _GRAPH_REASONS[shown[0].reason]
+    more = f"; and {len(report.findings) - 1} more, shown once this is mended" if len(report.findings) > 1 else ""
+    message = f"{shown[0].message}: {shown[0].remedy}{more}"
+    if not lasting and standing is not None and (standing.status == "True" or _was_good_before(standing)):
+        return unknown(Type.GRAPH_AUTHORIZED, reason, message)
+    return false(Type.GRAPH_AUTHORIZED, reason, message)
+
+
+def _was_good_before(standing: Condition) -> bool:
+    return standing.status == "Unknown" and standing.reason in {_GRAPH_REASONS[one] for one in _PASSING}
+
+
+_PASSING = frozenset({GraphReason.THROTTLED, GraphReason.UNAVAILABLE})
+_GRAPH_REASONS = {
+    GraphReason.NOT_CONFIGURED: "GraphNotConfigured",
+    GraphReason.CREDENTIAL_REFUSED: "GraphCredentialRefused",
+    GraphReason.PERMISSIONS_MISSING: "GraphPermissionsMissing",
+    GraphReason.ACCESS_POLICY_MISSING: "AccessPolicyMissing",
+    GraphReason.ORGANIZER_NOT_FOUND: "OrganizerNotFound",
+    GraphReason.ORGANIZER_DISABLED: "OrganizerDisabled",
+    GraphReason.ORGANIZER_NOT_LICENSED: "OrganizerNotLicensed",
+    GraphReason.MEETING_LIMIT_REACHED: "MeetingLimitReached",
+    GraphReason.REFUSED: "GraphRefused",
+    GraphReason.THROTTLED: "GraphThrottled",
+    GraphReason.UNAVAILABLE: "GraphUnavailable",
+}
+"""The reasons of the control API, which are those of the condition."""
 
 
 def endpoints_ready(endpoints: Sequence[Body]) -> Finding:

@@ -27,7 +27,7 @@ def demo(
     *,
     once: Annotated[bool, typer.Option(help="Play everything once, check every step, and end.")] = False,
     report: Annotated[Path | None, typer.Option(help="Write steps and resources to this file, as JSON.")] = None,
-    first_port: Annotated[int, typer.Option(help="First of four free ports on loopback.")] = FIRST_PORT,
+    first_port: Annotated[int, typer.Option(help="First of five free ports on loopback.")] = FIRST_PORT,
 ) -> None:
     """Run control plane, stand-ins, operator and connector on loopback, and apply deploy/overlays/local.
 

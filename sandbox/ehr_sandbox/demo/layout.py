@@ -15,7 +15,7 @@ TEST_TENANT = "5f3c2a10-0000-4000-8000-000000000001"
 PRODUCTION_TENANT = "5f3c2a10-0000-4000-8000-000000000002"
 SYSTEM_CLIENT = "lamna-system"
 FIRST_PORT = 28443
-"""The overlay `local` is written for this port and the three after it."""
+"""The overlay `local` is written for this port and the four after it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,11 @@ class Layout:
         return self.first_port + 3
 
     @property
+    def graph_port(self) -> int:
+        """The stand-in for Entra ID, Microsoft Graph and Teams."""
+        return self.first_port + 4
+
+    @property
     def cerner_url(self) -> str:
         """Address of the stand-in for the EHR."""
         return f"https://127.0.0.1:{self.cerner_port}"
@@ -54,6 +59,11 @@ class Layout:
     def acs_url(self) -> str:
         """Address of the stand-in for Communication Services."""
         return f"https://127.0.0.1:{self.acs_port}"
+
+    @property
+    def graph_url(self) -> str:
+        """Address of the stand-in for Entra ID, Microsoft Graph and Teams."""
+        return f"https://127.0.0.1:{self.graph_port}"
 
     @property
     def connector_url(self) -> str:
@@ -69,6 +79,11 @@ class Layout:
     def access_key_file(self) -> Path:
         """The access key of the stand-in for Communication Services."""
         return self.work / "acs-access-key"
+
+    @property
+    def graph_secret_file(self) -> Path:
+        """The secret of the connector's application at the stand-in for Entra ID."""
+        return self.work / "graph-secret"
 
     @property
     def control_token_file(self) -> Path:

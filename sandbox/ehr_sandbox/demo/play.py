@@ -44,7 +44,10 @@ async def running_system(
         )
         async with report.step("stand-ins ready") as detail:
             await system.start_stand_ins()
-            detail.text = f"EHR {system.layout.cerner_url}, Communication Services {system.layout.acs_url}"
+            detail.text = (
+                f"EHR {system.layout.cerner_url}, Communication Services {system.layout.acs_url},"
+                f" Entra ID, Graph and Teams {system.layout.graph_url}"
+            )
         async with report.step("operator ready") as detail:
             await system.install()
             await system.start_operator()
@@ -91,6 +94,7 @@ async def overlay(system: System) -> str:
         str(written.cerner_port): mine.cerner_port,
         str(written.acs_port): mine.acs_port,
         str(written.connector_port): mine.connector_port,
+        str(written.graph_port): mine.graph_port,
     }
     text = await system.kubectl("kustomize", str(OVERLAY))
     return re.sub(rf":({'|'.join(ports)})\b", lambda match: f":{ports[match[1]]}", text)

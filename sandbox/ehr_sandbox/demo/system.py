@@ -18,6 +18,7 @@ from ehr_sandbox.demo.kubectl import Kubectl
 from ehr_sandbox.demo.layout import BASE, CRDS, PRODUCTION_TENANT, SYSTEM_CLIENT, TEST_TENANT, Layout
 from ehr_sandbox.demo.processes import Program, Supervised
 from ehr_sandbox.demo.report import StepFailedError
+from ehr_sandbox.graph.world import EXAMPLE_SECRET
 from ehr_sandbox.local_ca import LocalCA
 
 OPERATOR = "system:serviceaccount:ehr-system:ehr-operator"
@@ -51,7 +52,7 @@ class System:
         return Kubectl(self.control_plane.kubectl, self.control_plane.kubeconfig)
 
     async def start_stand_ins(self, *cerner_options: str) -> None:
-        """Start the stand-ins for the EHR (with further options) and for Communication Services."""
+        """Start the stand-ins for the EHR (with further options), Communication Services, and Entra ID with Graph."""
         layout = self.layout
         certificate, key = self.ca.server_certificate("stand-ins", "127.0.0.1", "localhost")
         tls = [f"--tls-cert={certificate}", f"--tls-key={key}"]
@@ -81,8 +82,22 @@ class System:
             ],
             {},
         )
+        layout.graph_secret_file.touch(mode=0o600)
+        layout.graph_secret_file.write_text(EXAMPLE_SECRET)
+        await self._start(
+            "graph",
+            [
+                *_sandbox("graph"),
+                f"--port={layout.graph_port}",
+                *tls,
+                f"--redirect-uri={layout.connector_url}/sign-in/callback",
+                f"--ca-file={self.ca.ca_file}",
+            ],
+            {},
+        )
         await self._answers("cerner", f"{layout.cerner_url}/_sandbox")
         await self._answers("acs", f"{layout.acs_url}/_sandbox")
+        await self._answers("graph", f"{layout.graph_url}/_sandbox")
 
     async def install(self) -> None:
         """Apply CRDs, admission policies and the operator's rights, and give the operator its tokens."""
@@ -145,6 +160,12 @@ class System:
                 "EHR_CONNECTOR_CONTROL_SUBJECT": OPERATOR,
                 "EHR_CONNECTOR_CONTROL_CA_FILE": str(self.control_plane.ca_file),
                 "EHR_CONNECTOR_CA_FILE": str(self.ca.ca_file),
+                "EHR_CONNECTOR_GRAPH_URL": layout.graph_url,
+                "EHR_CONNECTOR_GRAPH_CREDENTIAL": f"client-secret:{layout.graph_secret_file}",
+                "EHR_CONNECTOR_ENTRA_AUTHORITY": layout.graph_url,
+                "EHR_CONNECTOR_ENTRA_INSTANCE_DISCOVERY": "false",
+                "EHR_CONNECTOR_NOTIFICATION_TOKEN_ISSUER": f"{layout.graph_url}/{{tenant}}/",
+                "EHR_CONNECTOR_TEAMS_ORIGINS": layout.graph_url,
                 "EHR_CONNECTOR_ALLOWED_NETWORKS": "127.0.0.0/8",
             },
         )

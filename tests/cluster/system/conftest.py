@@ -14,11 +14,11 @@ from ehr_sandbox.demo.play import running_system
 from ehr_sandbox.demo.report import Report
 from ehr_sandbox.demo.system import System
 
-_PORTS = 4
+_PORTS = 5
 
 
-def four_free_ports() -> int:
-    """The first of four free ports in a row."""
+def free_ports_in_a_row() -> int:
+    """The first of five free ports in a row."""
     for first in range(31000, 32000, _PORTS):
         with ExitStack() as stack:
             try:
@@ -27,7 +27,7 @@ def four_free_ports() -> int:
             except OSError:
                 continue
             return first
-    raise OSError("no four free ports in a row")
+    raise OSError("no five free ports in a row")
 
 
 @pytest_asyncio.fixture(loop_scope="function")
@@ -35,5 +35,5 @@ async def system(assets: Assets) -> AsyncIterator[System]:
     """A system of the test's own: it kills and restarts parts of it. What dies is restarted quickly."""
     del assets  # fetched before the first test
     report = Report(PlainProgress())
-    async with running_system(report, first_port=four_free_ports(), restart_pause_max_s=0.3) as running:
+    async with running_system(report, first_port=free_ports_in_a_row(), restart_pause_max_s=0.3) as running:
         yield running

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 from unit.operator.conftest import CONTROL_URL, ApiServer, config_body
 
-from ehr_api.control import Evidence, OrganizationConfiguration
+from ehr_api.control import Evidence, GraphReport, OrganizationConfiguration
 from ehr_clients.http import client
 from ehr_operator.connector_config.reconcile import EHRConnectorConfigKind
 from ehr_operator.integration_record_sightings import Sightings
@@ -36,6 +36,9 @@ class HeldByConnector:
     """The methods of the requests about the configuration, in order."""
     evidence: Evidence = field(default_factory=Evidence)
     asked_for_evidence: int = 0
+    graph: GraphReport | None = None
+    """None: a connector that has no such report."""
+    asked_for_graph: int = 0
 
     @property
     def digest(self) -> str:
@@ -46,6 +49,9 @@ class HeldByConnector:
         if request.url.path.endswith("/evidence") and not self.down:
             self.asked_for_evidence += 1
             return _answer(200, self.evidence.to_api())
+        if request.url.path.endswith("/graph") and not self.down:
+            self.asked_for_graph += 1
+            return _answer(404, None) if self.graph is None else _answer(200, self.graph.to_api())
         self.requests.append(request.method)
         if self.down:
             raise httpx.ConnectError("down", request=request)
