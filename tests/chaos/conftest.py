@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 from chaos.wire import Wire, running_wire
-from cluster.system.conftest import four_free_ports
+from cluster.system.conftest import free_ports_in_a_row
 
 from ehr_sandbox.control_plane.assets import usual_finder
 from ehr_sandbox.control_plane.cluster import ControlPlane
@@ -50,7 +50,7 @@ def seed() -> int:
 async def system() -> AsyncGenerator[System]:
     """A system of the test's own. What dies in it is restarted quickly."""
     async with running_system(
-        Report(PlainProgress()), first_port=four_free_ports(), restart_pause_max_s=0.3
+        Report(PlainProgress()), first_port=free_ports_in_a_row(), restart_pause_max_s=0.3
     ) as running:
         yield running
 
