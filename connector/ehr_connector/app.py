@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
@@ -37,12 +37,21 @@ from ehr_connector.web.pages import answer_pages
 from ehr_connector.web.problems import answer_problems
 
 
-def create_app(settings: Settings, *, resolve: Resolve = system_resolve) -> FastAPI:
-    """Return the app; it opens and migrates the database when it starts, and closes everything when it ends."""
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def create_app(
+    settings: Settings, *, resolve: Resolve = system_resolve, now: Callable[[], datetime] = _utc_now
+) -> FastAPI:
+    """Return the app; it opens and migrates the database when it starts, and closes everything when it ends.
+
+    `now` is the clock by which sessions, tickets and join windows end.
+    """
     metrics = Metrics()
     engine = open_database(settings.database_url)
-    organizations = Organizations(engine, _now)
-    keys = SigningKeys(settings.keys_dir, _now)
+    organizations = Organizations(engine, now)
+    keys = SigningKeys(settings.keys_dir, now)
     issuer_http = client(tls=tls_context(settings.control_ca_file))
     caller = Caller(
         issuer_http,
@@ -52,22 +61,22 @@ def create_app(settings: Settings, *, resolve: Resolve = system_resolve) -> Fast
         subject=settings.control_subject,
         monotonic=time.monotonic,
     )
-    probes = Probes(tls_context(settings.ca_file), settings.allowed_networks, keys.signing_key, _now, metrics, resolve)
+    probes = Probes(tls_context(settings.ca_file), settings.allowed_networks, keys.signing_key, now, metrics, resolve)
 
     ground = Ground(
         settings=settings,
         engine=engine,
         directory=Directory(organizations, time.monotonic),
         signing_keys=keys,
-        secret_keys=SecretKeys(settings.keys_dir, _now),
-        visits=Visits(engine, _now),
-        events=Events(engine, _now),
+        secret_keys=SecretKeys(settings.keys_dir, now),
+        visits=Visits(engine, now),
+        events=Events(engine, now),
         metrics=metrics,
-        now=_now,
+        now=now,
         resolve=resolve,
     )
-    audit = Audit(engine, _now)
-    evidence = EvidenceBook(engine, SingleUse(engine, _now), ground.secret_keys, _now)
+    audit = Audit(engine, now)
+    evidence = EvidenceBook(engine, SingleUse(engine, now), ground.secret_keys, now)
     teams = Teams(
         settings,
         engine,
@@ -76,7 +85,7 @@ def create_app(settings: Settings, *, resolve: Resolve = system_resolve) -> Fast
         directory=ground.directory,
         secret_keys=ground.secret_keys,
         metrics=metrics,
-        now=_now,
+        now=now,
         on_new=Evidenced(evidence),
     )
     parts = VisitParts(ground, teams, evidence, audit)
@@ -118,7 +127,3 @@ def create_app(settings: Settings, *, resolve: Resolve = system_resolve) -> Fast
     app.add_middleware(GuessingLimit, prefixes=PAGE_PREFIXES)
     app.add_middleware(RequestMiddleware, metrics=metrics)
     return app
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)

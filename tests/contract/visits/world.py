@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import socket
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -49,6 +50,18 @@ Document = dict[str, Any]
 
 
 @dataclass
+class Clock:
+    """The connector's clock: the real one, ahead of it, or standing still."""
+
+    ahead: timedelta = timedelta()
+    at: datetime | None = None
+
+    def __call__(self) -> datetime:
+        """Return the time."""
+        return self.at or datetime.now(UTC) + self.ahead
+
+
+@dataclass
 class World:
     """Everything that runs, and ways to act in it."""
 
@@ -63,6 +76,28 @@ class World:
     connector: str = ""
     app: FastAPI | None = None
     document: Document = field(default_factory=dict[str, Any])
+    clock: Clock = field(default_factory=Clock)
+    settings: Document = field(default_factory=dict[str, Any])
+    tls: dict[str, Any] = field(default_factory=dict[str, Any])
+    running: AsyncExitStack = field(default_factory=AsyncExitStack)
+    """The connector itself, so that it can be stopped before the rest."""
+
+    async def start(self) -> None:
+        """Start the connector, again after `running` was closed."""
+        self.app = create_app(Settings.model_validate(self.settings), now=self.clock)
+        port = int(self.connector.rpartition(":")[2])
+        await self.running.enter_async_context(serve(self.app, port=port, **self.tls))
+
+    async def restart(self) -> None:
+        """Stop the connector and start it anew, on the same database."""
+        await self.running.aclose()
+        await self.start()
+
+    async def replica(self, **changes: Any) -> str:
+        """Start another connector on the same database, and return its address; it ends with the world."""
+        app = create_app(Settings.model_validate(self.settings | changes), now=self.clock)
+        address = await self.running.enter_async_context(serve(app, **self.tls))
+        return address.replace("127.0.0.1", "localhost")
 
     def base_url(self, tenant: str = TENANT) -> str:
         """The FHIR base URL of a tenant."""
@@ -138,9 +173,10 @@ class World:
 
     def browser(self) -> Browser:
         """A browser with cookies of its own; it ends with the world."""
-        http = httpx.AsyncClient(
-            verify=self.ca.client_context(), trust_env=False, headers={"User-Agent": EDGE}, timeout=30
-        )
+        # A machine of its own: refused requests are limited by address.
+        address = f"127.{secrets.randbelow(200) + 1}.{secrets.randbelow(256)}.{secrets.randbelow(254) + 1}"
+        transport = httpx.AsyncHTTPTransport(verify=self.ca.client_context(), trust_env=False, local_address=address)
+        http = httpx.AsyncClient(transport=transport, trust_env=False, headers={"User-Agent": EDGE}, timeout=30)
         self.stack.push_async_callback(http.aclose)
         return Browser(self, http)
 
@@ -181,14 +217,14 @@ class Browser:
 async def running_world(work: Path, ca: LocalCA, database_url: str, **settings: Any) -> AsyncGenerator[World]:
     """Run a hospital for the time of the block."""
     chain, key = ca.server_certificate("world", "127.0.0.1", "localhost")
-    tls = {"ssl_certfile": chain, "ssl_keyfile": key}
+    tls: dict[str, Any] = {"ssl_certfile": chain, "ssl_keyfile": key}
     async with AsyncExitStack() as stack:
         http = await stack.enter_async_context(
             httpx.AsyncClient(verify=ca.client_context(), trust_env=False, timeout=30)
         )
         issuer = Issuer()
         issuer.url = await stack.enter_async_context(serve(issuer.app, **tls))
-        world = World(ca, work, stack, issuer, http)
+        world = World(ca, work, stack, issuer, http, tls=tls)
         port = _free_port()
         # Two names of this machine are two sites to a browser.
         world.connector = f"https://localhost:{port}"
@@ -230,11 +266,16 @@ async def running_world(work: Path, ca: LocalCA, database_url: str, **settings: 
             "teams_origins": world.graph,
             "appointment_interval": 1,
         }
-        world.app = create_app(Settings.model_validate(usual | settings))
-        await stack.enter_async_context(serve(world.app, port=port, **tls))
+        world.settings = usual | settings
+        stack.push_async_callback(world.running.aclose)
+        await world.start()
         world.document = document(world)
         await world.configure()
-        yield world
+        try:
+            yield world
+        finally:
+            # Servers wait a second for the farewell of connections that lie idle in its pool.
+            await http.aclose()
 
 
 def document(world: World) -> Document:
@@ -261,7 +302,11 @@ def document(world: World) -> Document:
         "appointments": spec["appointments"],
         "profileDigest": "sha256:" + "ab" * 32,
     }
-    made = deepcopy(ORGANIZATION_CONFIGURATION) | {"namespace": "lamna", "name": "lamna", "publicURL": world.connector}
+    made: Document = deepcopy(ORGANIZATION_CONFIGURATION) | {
+        "namespace": "lamna",
+        "name": "lamna",
+        "publicURL": world.connector,
+    }
     made["microsoft365"] = {
         "tenantID": ENTRA_TENANT,
         "clientID": EXAMPLE_CLIENT,
