@@ -209,7 +209,7 @@ class FhirEndpointStatus(KindStatus):
     latency_milliseconds: int | None = Field(
         default=None,
         ge=0,
-        description="95th percentile of the time of the CapabilityStatement's last answers, when a condition last changed.",
+        description="The 95th percentile of the time of the CapabilityStatement's last answers, when a condition last changed.",
     )
     last_validated: Time | None = Field(
         default=None, description="When a validation last changed the result, or first confirmed it."
