@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Hashable
+from typing import Any, cast
 
 from ehr_api.meta import GROUP
 from ehr_operator.runtime.model import Body, Key
+
+_MOST_TEXTS = 20_000
+"""Texts that are known at a time: those of one object alone, such as its addresses, are not kept for ever."""
 
 
 def key_of(kind: str, body: Body) -> Key:
@@ -37,7 +42,42 @@ def is_fresh(body: Body) -> bool:
     return observed < 0
 
 
-def without_bookkeeping(body: Body) -> Body:
-    """Return the body without the API server's record of who wrote which field: half of its size, and nobody here reads it."""
-    metadata = {name: value for name, value in body["metadata"].items() if name != "managedFields"}
-    return {**body, "metadata": metadata}
+class Compactor:
+    """Makes bodies small enough to keep thousands.
+
+    The API server's record of who wrote which field is left out: half of the size, and nobody here reads it. Names of
+    fields, and what stands in many a status (types, reasons, messages, times), are kept once: a JSON parser makes them anew
+    for each document.
+    """
+
+    def __init__(self) -> None:
+        self._texts: dict[str, str] = {}
+
+    def compacted(self, body: Body) -> Body:
+        """Return an equal body but for `managedFields`."""
+        if len(self._texts) > _MOST_TEXTS:
+            self._texts.clear()
+        metadata = {name: value for name, value in body["metadata"].items() if name != "managedFields"}
+        small = {name: _with_known_names(value) for name, value in {**body, "metadata": metadata}.items()}
+        if "status" in small:
+            small["status"] = self._with_known_texts(small["status"])
+        return small
+
+    def _with_known_texts(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return self._texts.setdefault(value, value)
+        if isinstance(value, dict):
+            fields = cast("dict[str, Any]", value)
+            return {name: self._with_known_texts(one) for name, one in fields.items()}
+        if isinstance(value, list):
+            return [self._with_known_texts(one) for one in cast("list[Any]", value)]
+        return value
+
+
+def _with_known_names(value: Any) -> Any:
+    if isinstance(value, dict):
+        fields = cast("dict[str, Any]", value)
+        return {sys.intern(name): _with_known_names(one) for name, one in fields.items()}
+    if isinstance(value, list):
+        return [_with_known_names(one) for one in cast("list[Any]", value)]
+    return value

@@ -8,7 +8,7 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ehr_operator.runtime.bodies import addressed, finalizers, is_deleting, is_fresh, key_of, without_bookkeeping
+from ehr_operator.runtime.bodies import Compactor, addressed, finalizers, is_deleting, is_fresh, key_of
 from ehr_operator.runtime.cache import Cache
 from ehr_operator.runtime.metrics import Metrics
 from ehr_operator.runtime.model import Body, Key, Kind
@@ -55,6 +55,7 @@ class Intake:
         self._cache = cache
         self._metrics = metrics
         self._host_of = host_of
+        self._compactor = Compactor()
         self._monotonic = monotonic
         self.backlogs = {
             kind.kind: Backlog(kind, WorkQueue(kind.min_interval_s, self._host, most_at_host=kind.workers))
@@ -68,7 +69,7 @@ class Intake:
         backlog = self.backlogs[kind]
         key = key_of(kind, body)
         before = self._cache.get(key)
-        body = without_bookkeeping(body)
+        body = self._compactor.compacted(body)
         if not self._cache.put(key, body) or self.standing_by:
             return
         respecified = before is not None and addressed(before) != addressed(body)
