@@ -142,8 +142,8 @@ class Appointment(FhirModel):
         return None, None
 
     def has_rooms(self) -> bool:
-        """Return whether both rooms stand in it already, so that links are replaced and not added."""
-        return self.link(PATIENT_ROOM) is not None and self.link(PROVIDER_ROOM) is not None
+        """Return whether a room stands in it already, so that links are replaced and not added."""
+        return self.link(PATIENT_ROOM) is not None or self.link(PROVIDER_ROOM) is not None
 
 
 class Encounter(FhirModel):

@@ -19,6 +19,7 @@ from ehr_connector.background import Work, every
 from ehr_connector.clinician.board import Boards
 from ehr_connector.clinician.routes import ClinicianPages
 from ehr_connector.clinician.sign_in import SignIn
+from ehr_connector.coming.endpoint import Tools
 from ehr_connector.coming.worker import ComingVisits
 from ehr_connector.directory import Directory
 from ehr_connector.ehr.access import EhrAccess
@@ -146,17 +147,16 @@ class VisitParts:
             signing_key=ground.signing_keys.signing_key,
             now=now,
         )
-        self.coming = ComingVisits(
-            directory=directory,
+        tools = Tools(
             ehr=self.ehr,
             service=service,
             events=events,
-            leases=Leases(engine, uuid4().hex, now),
             metrics=metrics,
             now=now,
             monotonic=time.monotonic,
             interval_s=settings.appointment_interval,
         )
+        self.coming = ComingVisits(directory, Leases(engine, uuid4().hex, now), tools)
         self._launch = LaunchPages(
             flow=flow,
             sessions=sessions,

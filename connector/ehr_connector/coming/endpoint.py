@@ -1,0 +1,377 @@
+"""One endpoint's coming visits: read into memory on an interval, and each brought up to date in the EHR.
+
+Reading and writing go on side by side, so that a patient's arrival does not wait for a long list to be read. Two processes
+that write at once cannot do harm (`If-Match`), and do not: nothing is sent unless the lease outlives the longest answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from http import HTTPStatus
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from ehr_clients.errors import RefusedError, RemoteError
+from ehr_clients.fhir import Actor, Fhir
+from ehr_clients.fhir_model import Appointment
+from ehr_clients.limits import ANSWER_TIMEOUT_S
+from ehr_connector.coming.plan import LONGEST_LINK, Action, Desired, WriteArrived, WriteLinks, plan
+from ehr_connector.coming.ports import Ehr, EventLog, VisitBook
+from ehr_connector.coming.queue import Wanted, WantedVisits
+from ehr_connector.directory import Site
+from ehr_connector.keys.files import KeysError
+from ehr_connector.metrics import Metrics
+from ehr_connector.store.visits import VisitRow
+from ehr_connector.visits.booking import Booking, booking
+from ehr_connector.visits.events import Kind, Status, VisitEvent, status_of
+from ehr_connector.visits.links import Role
+
+_log = logging.getLogger(__name__)
+
+_BEHIND = timedelta(hours=12)
+_AHEAD = timedelta(days=14)
+_NEAR = timedelta(days=1)
+"""Nobody is in the lobby of a visit that is further away."""
+_IDS_A_SEARCH = 20
+_READING_MAX_S = 120.0
+"""A list that takes longer is given up, and read anew at the next interval."""
+_READINGS = 8
+_CHANGES = 32
+_AT_A_TIME = 4
+"""Appointments of one endpoint that are attended to at once: no rate limit is published, so little is asked."""
+_TRIES = 4
+_PAUSE_S = 2.0
+_LONGEST_PAUSE_S = 30.0
+_BREATH = 100
+"""After so many appointments others get their turn in this process."""
+_STALE = frozenset({HTTPStatus.CONFLICT, HTTPStatus.PRECONDITION_FAILED})
+_BUSY = frozenset({HTTPStatus.LOCKED, HTTPStatus.FAILED_DEPENDENCY})
+_GONE = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.GONE})
+_OF_THE_ENDPOINT = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
+"""The EHR refuses us, not this change: once it is mended there, the same change is welcome."""
+
+_NOTHING: tuple[str | None, frozenset[type[Action]]] = (None, frozenset())
+
+
+class Gates:
+    """How much a process does at once; endpoints that failed last wait for each other and not for the sound ones."""
+
+    def __init__(self) -> None:
+        self._reading = (asyncio.Semaphore(_READINGS), asyncio.Semaphore(_READINGS // 2))
+        self._changing = (asyncio.Semaphore(_CHANGES), asyncio.Semaphore(_CHANGES // 2))
+
+    def reading(self, *, doubtful: bool) -> AbstractAsyncContextManager[None]:
+        """Hold a place among the readings."""
+        return self._reading[doubtful]
+
+    def changing(self, *, doubtful: bool) -> AbstractAsyncContextManager[None]:
+        """Hold a place among those who look at an appointment."""
+        return self._changing[doubtful]
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What every endpoint's work needs."""
+
+    ehr: Ehr
+    service: VisitBook
+    events: EventLog
+    metrics: Metrics
+    now: Callable[[], datetime]
+    monotonic: Callable[[], float]
+    interval_s: float
+    gates: Gates = field(default_factory=Gates)
+
+
+class LeaseEndsError(Exception):
+    """The lease on the endpoint may end before the answer comes."""
+
+
+class EndpointWork:
+    """The work for one endpoint."""
+
+    def __init__(self, site: Site, tools: Tools) -> None:
+        self.site = site
+        self.lease_ends_s = 0.0
+        """Until when the lease is ours, for certain."""
+        self._tools = tools
+        self._bookings: dict[str, Booking] = {}
+        self._recorded: dict[str, VisitRow] = {}
+        self._refused: dict[str, tuple[str | None, frozenset[type[Action]]]] = {}
+        """Versions of appointments with the changes that the EHR will not have: they are left until they change."""
+        self._arrival_sent: set[str] = set()
+        """Visits whose arrival was sent; whether it was written, the next look tells."""
+        self._wanted = WantedVisits()
+        self._wake = asyncio.Event()
+        self._due_s = 0.0
+        self._unread = False
+        self._troubles = 0
+
+    def __len__(self) -> int:
+        return len(self._bookings)
+
+    def reconfigured(self, site: Site) -> None:
+        """Work with another configuration from now on."""
+        self.site, self._due_s = site, 0.0
+        self._refused.clear()
+        self._bookings = {
+            visit: moved for visit, one in self._bookings.items() if (moved := booking(site, one.appointment))
+        }
+        self._wake.set()
+
+    def happened(self, visit: str) -> None:
+        """Look at a visit at once: its patient is here."""
+        found = self._bookings.get(visit)
+        if found is not None:
+            self._wanted.add(visit, found.start, self._tools.monotonic(), urgent=True)
+            self._wake.set()
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._keep_reading(), name="read coming visits")
+            tasks.create_task(self._keep_attending(), name="attend to visits")
+
+    async def read(self) -> None:
+        """Read the coming visits, and note which of them lack something."""
+        self._due_s = self._tools.monotonic() + self._tools.interval_s
+        async with self._tools.gates.reading(doubtful=self._unread):
+            try:
+                async with asyncio.timeout(_READING_MAX_S):
+                    found = await self._coming(self.site)
+            except (RemoteError, KeysError, TimeoutError) as exc:
+                self._unread = True
+                why = f"not read in {_READING_MAX_S:g} s" if isinstance(exc, TimeoutError) else exc
+                _log.warning("coming visits of %s/%s are not read: %s", *_names(self.site), why)
+                self._tools.metrics.appointment_reads.labels("failed").inc()
+                return
+        self._unread = False
+        self._tools.metrics.appointment_reads.labels("read").inc()
+        self._bookings = {self._tools.service.name(one.site, one.appointment_id): one for one in found}
+        for known in (self._recorded, self._refused):
+            for visit in known.keys() - self._bookings.keys():
+                del known[visit]
+        self._arrival_sent &= self._bookings.keys()
+        self._wanted.forget(self._bookings.keys())
+        for number, (visit, one) in enumerate(self._bookings.items()):
+            if self._lacks(visit, one):
+                self._wanted.add(visit, one.start, self._tools.monotonic())
+            if number % _BREATH == _BREATH - 1:
+                await asyncio.sleep(0)
+        self._wake.set()
+
+    async def attend(self) -> bool:
+        """Look at some visits whose time has come; return whether the EHR gave no trouble."""
+        some = self._wanted.take(_AT_A_TIME, self._tools.monotonic())
+        async with self._tools.gates.changing(doubtful=self._troubles > 0):
+            well = await asyncio.gather(*(self._attend(one) for one in some))
+        self._troubles = 0 if any(well) or not some else self._troubles + 1
+        return self._troubles == 0
+
+    async def _keep_reading(self) -> None:
+        while True:
+            await asyncio.sleep(max(self._due_s - self._tools.monotonic(), 0))
+            await self.read()
+
+    async def _keep_attending(self) -> None:
+        while True:
+            self._wake.clear()
+            next_s = self._wanted.next_s()
+            pause_s = None if next_s is None else next_s - self._tools.monotonic()
+            if pause_s is None or pause_s > 0:
+                await _awakened(self._wake, pause_s)
+            elif not await self.attend():
+                await asyncio.sleep(min(_PAUSE_S * 2 ** min(self._troubles, 8), _LONGEST_PAUSE_S))
+
+    async def _coming(self, site: Site) -> list[Booking]:
+        appointments = site.endpoint.appointments
+        now = self._tools.now()
+        found: dict[str, Appointment] = {}
+        actors: list[tuple[Actor, Sequence[str]]] = [
+            ("location", appointments.locations),
+            ("practitioner", appointments.practitioners),
+        ]
+        for actor, ids in actors:
+            for first in range(0, len(ids), _IDS_A_SEARCH):
+                some = ids[first : first + _IDS_A_SEARCH]
+                page = await self._tools.ehr.call(site, _search(actor, some, now - _BEHIND, now + _AHEAD))
+                found |= {one.id: one for one in page}
+        bookings = [booking(site, one) for one in found.values()]
+        return [one for one in bookings if one is not None]
+
+    def _lacks(self, visit: str, found: Booking) -> bool:
+        """Return whether a visit is to be looked at, as far as can be said without a question to anybody."""
+        if self._recorded.get(visit) != self._tools.service.row(found):
+            return True
+        return self._may_arrive(found) or bool(self._allowed(visit, found, Status()))
+
+    def _may_arrive(self, found: Booking) -> bool:
+        asked_for = found.site.endpoint.appointments.write_back_arrival
+        return bool(asked_for) and found.appointment.status == "booked" and abs(found.start - self._tools.now()) < _NEAR
+
+    async def _attend(self, wanted: Wanted) -> bool:
+        """Bring one appointment up to date; what cannot be done now is tried again. Return False for trouble."""
+        try:
+            done = await self._brought_up_to_date(wanted)
+            well = True
+        except RefusedError as exc:
+            done, well = False, exc.status in _BUSY
+            if not well:
+                _log.warning("an appointment of %s/%s is not changed: %s", *_names(self.site), exc)
+        except (RemoteError, KeysError) as exc:
+            # Perhaps it was done: the appointment is read before the next try.
+            done, well = False, False
+            _log.warning("an appointment of %s/%s is not changed: %s", *_names(self.site), exc)
+        except (SQLAlchemyError, OSError) as exc:
+            done, well = False, False
+            _log.warning("coming visits: the database does not answer (%s)", type(exc).__name__)
+        except LeaseEndsError:
+            done, well = False, False
+        if not done:
+            self._wanted.again(wanted, self._tools.monotonic())
+        return well
+
+    async def _brought_up_to_date(self, wanted: Wanted) -> bool:
+        """Return whether nothing is left to do for now; others may change the appointment as fast as we do.
+
+        Raises:
+            RemoteError, KeysError, LeaseEndsError, SQLAlchemyError: It is to be tried again.
+        """
+        visit = wanted.visit
+        if wanted.failures and not await self._look_again(visit):
+            return True
+        for _ in range(_TRIES):
+            found = self._bookings.get(visit)
+            if found is None:
+                return True
+            await self._record(visit, found)
+            actions = self._allowed(visit, found, await self._status(visit, found))
+            if not actions:
+                return True
+            await self._write(visit, found, actions[0])
+            if not await self._look_again(visit):
+                return True
+        return False
+
+    async def _record(self, visit: str, found: Booking) -> None:
+        row = self._tools.service.row(found)
+        if self._recorded.get(visit) != row:
+            await self._tools.service.record(found)
+            self._recorded[visit] = row
+
+    async def _status(self, visit: str, found: Booking) -> Status:
+        if not self._may_arrive(found):
+            return Status()
+        return status_of(await self._tools.events.of(visit), self._tools.now())
+
+    def _allowed(self, visit: str, found: Booking, status: Status) -> list[Action]:
+        """Return what is to be written, without what the EHR refused to this version of the appointment."""
+        service = self._tools.service
+        desired = Desired(service.link(found, Role.PROVIDER), service.link(found, Role.PATIENT))
+        actions: list[Action] = plan(found, desired, status, self._tools.now())
+        if max(len(desired.provider), len(desired.patient)) > LONGEST_LINK:
+            _log.error("a link is longer than the EHR takes: shorten connector.publicURL of %s/%s", *_names(found.site))
+            actions = [action for action in actions if type(action) is not WriteLinks]
+        version, refused = self._refused.get(visit, _NOTHING)
+        if version == found.appointment.version:
+            actions = [action for action in actions if type(action) not in refused]
+        return actions
+
+    async def _write(self, visit: str, found: Booking, action: Action) -> None:
+        """Write one thing, or learn why it is not to be written; the next look tells what is left to do.
+
+        Raises:
+            RemoteError: Nobody knows whether it was written, or it is to be tried later.
+        """
+        outcome = "unavailable"
+        arrival = isinstance(action, WriteArrived)
+        try:
+            if arrival:
+                self._arrival_sent.add(visit)
+            await self._send(found, action)
+            outcome = "written"
+        except RefusedError as exc:
+            outcome = str(exc.status)
+            self._arrival_sent.discard(visit)
+            if exc.status in _BUSY | _OF_THE_ENDPOINT:
+                raise
+            if exc.status not in _STALE:
+                self._refuse(visit, found, action)
+                _log.warning("an appointment of %s/%s cannot be changed: %s", *_names(self.site), exc)
+        finally:
+            self._tools.metrics.appointment_writes.labels(_what(action), outcome).inc()
+
+    def _refuse(self, visit: str, found: Booking, action: Action) -> None:
+        version, refused = self._refused.get(visit, _NOTHING)
+        kept = refused if version == found.appointment.version else frozenset[type[Action]]()
+        self._refused[visit] = (found.appointment.version, kept | {type(action)})
+
+    async def _send(self, found: Booking, action: Action) -> None:
+        async def write(fhir: Fhir) -> None:
+            # Right before the request, when the token is there.
+            if self._tools.monotonic() + ANSWER_TIMEOUT_S > self.lease_ends_s:
+                raise LeaseEndsError
+            if isinstance(action, WriteLinks):
+                await fhir.write_links(
+                    found.appointment,
+                    provider=action.provider,
+                    patient=action.patient,
+                    start=action.start,
+                    end=action.end,
+                )
+            else:
+                await fhir.write_status(found.appointment, "arrived")
+
+        await self._tools.ehr.call(found.site, write)
+
+    async def _look_again(self, visit: str) -> bool:
+        """Read an appointment as the EHR has it now; return whether it is still a visit of ours."""
+        known = self._bookings.get(visit)
+        if known is None:
+            return False
+        try:
+            appointment = await self._tools.ehr.call(self.site, lambda fhir: fhir.appointment(known.appointment_id))
+        except RefusedError as exc:
+            if exc.status not in _GONE:
+                raise
+            appointment = None
+        found = booking(self.site, appointment) if appointment is not None else None
+        if found is None:
+            self._bookings.pop(visit, None)
+            return False
+        self._bookings[visit] = found
+        if visit in self._arrival_sent and found.appointment.status == "arrived":
+            event = VisitEvent(Kind.ARRIVED_WRITTEN, Kind.ARRIVED_WRITTEN, self._tools.now())
+            await self._tools.events.record(visit, [event])
+            self._arrival_sent.discard(visit)
+        return True
+
+
+def _search(
+    actor: Actor, ids: Sequence[str], start: datetime, end: datetime
+) -> Callable[[Fhir], Awaitable[list[Appointment]]]:
+    async def search(fhir: Fhir) -> list[Appointment]:
+        return await fhir.appointments(actor, ids, start, end)
+
+    return search
+
+
+async def _awakened(wake: asyncio.Event, within_s: float | None) -> None:
+    try:
+        async with asyncio.timeout(within_s):
+            await wake.wait()
+    except TimeoutError:
+        return
+
+
+def _what(action: Action) -> str:
+    return "links" if isinstance(action, WriteLinks) else "arrival"
+
+
+def _names(site: Site) -> tuple[str, str]:
+    return site.namespace, site.endpoint.name

@@ -1,0 +1,64 @@
+"""What the worker needs of others."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Protocol, TypeVar
+
+from ehr_clients.fhir import Fhir
+from ehr_connector.directory import Site
+from ehr_connector.store.events import Told
+from ehr_connector.store.visits import VisitRow
+from ehr_connector.visits.booking import Booking
+from ehr_connector.visits.events import VisitEvent
+from ehr_connector.visits.links import Role
+
+_Found = TypeVar("_Found")
+
+
+class Ehr(Protocol):
+    """EHRs (`ehr_connector.ehr.access`)."""
+
+    async def call(self, site: Site, ask: Callable[[Fhir], Awaitable[_Found]], /) -> _Found:
+        """Return what `ask` gives with a system token."""
+        ...
+
+
+class VisitBook(Protocol):
+    """Visits by name, and their links (`ehr_connector.visits.service`)."""
+
+    def name(self, site: Site, appointment_id: str, /) -> str:
+        """Return the name that a visit has everywhere outside memory."""
+        ...
+
+    def row(self, found: Booking, /) -> VisitRow:
+        """Return a booking as it is written down."""
+        ...
+
+    def link(self, found: Booking, role: Role, /) -> str:
+        """Return the address of a link of a visit."""
+        ...
+
+    async def record(self, found: Booking, /) -> VisitRow:
+        """Write down that there is this visit, and that it was moved when it was."""
+        ...
+
+
+class EventLog(Protocol):
+    """What happened in visits (`ehr_connector.store.events`)."""
+
+    async def record(self, visit: str, events: Iterable[VisitEvent], /) -> Sequence[VisitEvent]:
+        """Add those events that are not there yet, and return them."""
+        ...
+
+    async def of(self, visit: str, /) -> Sequence[VisitEvent]:
+        """Return the events of a visit."""
+        ...
+
+    async def newest(self) -> int:
+        """Return the number of the newest event."""
+        ...
+
+    async def since(self, number: int, /) -> Sequence[Told]:
+        """Return what was told after `number`, and shortly before."""
+        ...
