@@ -1,0 +1,130 @@
+"""A real browser with made-up camera and microphone, and the pages served over a service that a test sets."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+import uvicorn
+from browser.pages_app import VisitDouble, pages_app
+from fastapi import FastAPI
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_playwright
+
+_REMEDY = (
+    "No Chromium: tests/browser needs one. Install Debian's (`apt-get install chromium`), or Playwright's own"
+    " (`.venv/bin/playwright install chromium`), or name one in PLAYWRIGHT_CHROMIUM."
+)
+_FLAGS = [
+    "--use-fake-device-for-media-stream",
+    "--no-sandbox",
+    "--disable-dev-shm-usage",
+    "--mute-audio",
+]
+
+
+class OpenContext(Protocol):
+    """Makes a browser's window of its own: language, scheme, size; closed after the test."""
+
+    def __call__(self, *, camera: bool = ..., **options: Any) -> BrowserContext: ...
+
+
+@dataclass
+class Served:
+    """The pages at their address, with the service behind them."""
+
+    url: str
+    visits: VisitDouble
+    app: FastAPI = field(repr=False)
+
+
+def _executable(playwright: Playwright) -> str:
+    named = os.environ.get("PLAYWRIGHT_CHROMIUM")
+    own = playwright.chromium.executable_path
+    for path in (named, own, "/usr/bin/chromium", shutil.which("chromium"), shutil.which("google-chrome")):
+        if path and Path(path).is_file():
+            return path
+    pytest.fail(_REMEDY, pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def playwright() -> Iterator[Playwright]:
+    # Playwright's sync interface keeps a loop on its thread, so it gets one that no other test uses.
+    with sync_playwright() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def allowing(playwright: Playwright) -> Iterator[Browser]:
+    """A browser in which camera and microphone are allowed without a question."""
+    browser = playwright.chromium.launch(
+        executable_path=_executable(playwright), args=[*_FLAGS, "--use-fake-ui-for-media-stream"]
+    )
+    yield browser
+    browser.close()
+
+
+@pytest.fixture(scope="session")
+def refusing(playwright: Playwright) -> Iterator[Browser]:
+    """A browser in which nobody allows them: without a window the question counts as refused."""
+    browser = playwright.chromium.launch(executable_path=_executable(playwright), args=_FLAGS)
+    yield browser
+    browser.close()
+
+
+@pytest.fixture
+def context(request: pytest.FixtureRequest) -> Iterator[OpenContext]:
+    opened: list[BrowserContext] = []
+
+    def open_context(*, camera: bool = True, **options: Any) -> BrowserContext:
+        browser: Browser = request.getfixturevalue("allowing" if camera else "refusing")
+        context = browser.new_context(**options)
+        context.set_default_timeout(10_000)
+        opened.append(context)
+        return context
+
+    yield open_context
+    for one in opened:
+        one.close()
+
+
+@pytest.fixture
+def page(context: OpenContext) -> Page:
+    return context(locale="en-US").new_page()
+
+
+@contextmanager
+def _serving(app: FastAPI) -> Iterator[str]:
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off", timeout_graceful_shutdown=1))
+        thread = threading.Thread(target=lambda: asyncio.run(server.serve([listening])), daemon=True)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join(timeout=10)
+
+
+@pytest.fixture(scope="session")
+def _site() -> Iterator[Served]:
+    visits = VisitDouble()
+    app = pages_app(visits)
+    with _serving(app) as url:
+        yield Served(url, visits, app)
+
+
+@pytest.fixture
+def site(_site: Served) -> Served:
+    _site.visits.reset()
+    return _site
