@@ -176,7 +176,8 @@ class PatientPages:
         return page
 
     def _visit(self, request: Request, token: str, look: Look, status: HTTPStatus) -> Response:
-        title, text = _WORDS[look.access]
+        can_join = look.access is Access.OPEN or (look.role is Role.PROVIDER and look.access is Access.EARLY)
+        title, text = _WORDS[Access.OPEN if can_join else look.access]
         now = self._now()
         page = self._pages.render(
             request,
@@ -189,7 +190,7 @@ class PatientPages:
                 "text": text,
                 "now": now,
                 "opens_in": look.opens_at - now if look.opens_at else None,
-                "can_join": look.access is Access.OPEN or (look.role is Role.PROVIDER and look.access is Access.EARLY),
+                "can_join": can_join,
                 "result_url": f"/v/{token}/device-test",
             },
             status=status,

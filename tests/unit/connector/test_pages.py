@@ -1,13 +1,18 @@
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import httpx
 import pytest
+from browser.pages_app import VisitDouble, look, pages_app
 from fastapi import FastAPI, Request
 
+from ehr_clients.errors import RefusedError
+from ehr_connector.visits.booking import Access
+from ehr_connector.visits.links import Role
 from ehr_connector.web.assets import Assets
 from ehr_connector.web.correlation import correlation_id
 from ehr_connector.web.locales import Locales
+from ehr_connector.web.origin import same_origin
 from ehr_connector.web.pages import Pages, answer_pages, content_security_policy
 from ehr_connector.web.problems import answer_problems
 
@@ -125,3 +130,125 @@ async def test_browsers_get_pages_and_programs_get_problems(
 
     assert answer.status_code == 404
     assert answer.headers["content-type"].split(";")[0] == media_type
+
+
+@pytest.fixture
+def visits() -> VisitDouble:
+    return VisitDouble()
+
+
+@pytest.fixture
+async def patient(visits: VisitDouble) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(pages_app(visits))
+    async with httpx.AsyncClient(transport=transport, base_url="https://clinic.example") as http:
+        yield http
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_to_look_at_a_link_tells_the_service_nothing(
+    patient: httpx.AsyncClient, visits: VisitDouble, method: str
+) -> None:
+    answer = await patient.request(method, "/v/t")
+
+    assert answer.status_code == 200
+    assert visits.told == []
+
+
+async def test_a_link_is_neither_indexed_nor_kept_nor_told_to_others(patient: httpx.AsyncClient) -> None:
+    headers = (await patient.get("/v/t")).headers
+
+    assert headers["cache-control"] == "no-store"
+    assert "noindex" in headers["x-robots-tag"]
+    assert headers["referrer-policy"] == "same-origin"
+
+
+async def test_joining_redirects_to_teams(patient: httpx.AsyncClient, visits: VisitDouble) -> None:
+    visits.address = "https://teams.microsoft.com/l/meetup-join/x"
+
+    answer = await patient.post("/v/t/join", headers={"sec-fetch-site": "same-origin"})
+
+    assert answer.status_code == 303
+    assert answer.headers["location"] == visits.address
+    assert visits.told == ["join"]
+
+
+@pytest.mark.parametrize("path", ["join", "opened", "device-test"])
+async def test_what_another_site_posts_does_nothing(patient: httpx.AsyncClient, visits: VisitDouble, path: str) -> None:
+    answer = await patient.post(f"/v/t/{path}", headers={"sec-fetch-site": "cross-site"}, json={"result": "passed"})
+
+    assert answer.status_code == 403
+    assert visits.told == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b'{"result": "well"}',
+        b'{"result": ["passed"]}',
+        b"\xff",
+        b'{"result": "' + b"x" * 2000 + b'"}',
+    ],
+    ids=["nothing", "a list", "no result", "an unknown code", "no code", "no text", "too much"],
+)
+async def test_a_device_test_takes_its_own_codes_alone(
+    patient: httpx.AsyncClient, visits: VisitDouble, body: bytes
+) -> None:
+    refused = await patient.post("/v/t/device-test", content=body)
+    taken = await patient.post("/v/t/device-test", json={"result": "no_camera"})
+
+    assert (refused.status_code, taken.status_code) == (400, 204)
+    assert visits.told == ["device test no_camera"]
+
+
+async def test_a_visit_that_closed_meanwhile_shows_why_in_place_of_teams(
+    patient: httpx.AsyncClient, visits: VisitDouble
+) -> None:
+    visits.shown = look(Access.LATE)
+
+    answer = await patient.post("/v/t/join")
+
+    assert answer.status_code == 409
+    assert "The time to join has passed" in answer.text
+
+
+async def test_a_meeting_that_cannot_be_had_gets_a_page_with_the_phone_and_a_retry(
+    patient: httpx.AsyncClient, visits: VisitDouble
+) -> None:
+    visits.refusal = RefusedError("Microsoft Graph", "make a meeting", "no meeting", status=403)
+
+    answer = await patient.post("/v/t/join", headers={"accept": "text/html"})
+
+    assert answer.status_code == 503
+    assert 'href="tel:+15550100199"' in answer.text
+    assert 'href="/v/t">Try again' in answer.text
+
+
+async def test_a_clinician_may_join_before_the_patient(patient: httpx.AsyncClient, visits: VisitDouble) -> None:
+    visits.shown = look(Access.EARLY, Role.PROVIDER)
+
+    page = (await patient.get("/v/t")).text
+
+    assert "Join as the clinician" in page
+    assert "data-countdown" not in page
+
+
+@pytest.mark.parametrize(
+    ("headers", "same"),
+    [
+        ({"sec-fetch-site": "same-origin"}, True),
+        ({"sec-fetch-site": "none"}, True),
+        ({"sec-fetch-site": "cross-site"}, False),
+        ({"sec-fetch-site": "same-site"}, False),
+        ({"origin": "https://clinic.example"}, True),
+        ({"origin": "https://elsewhere.example"}, False),
+        ({"origin": "https://clinic.example.elsewhere.example"}, False),
+        ({"origin": "null"}, False),
+        ({"sec-fetch-site": "cross-site", "origin": "https://clinic.example"}, False),
+        ({}, True),
+    ],
+)
+def test_a_post_counts_only_from_our_own_pages(headers: dict[str, str], same: bool) -> None:
+    assert same_origin(request(headers={"host": "clinic.example", **headers})) is same
