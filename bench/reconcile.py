@@ -117,7 +117,7 @@ def _main(size: int, open_loop_s: float, peers: list[str], scenarios: list[str])
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", type=int, default=2000, help="FhirEndpoints of each run (default 2000)")
-    parser.add_argument("--quick", action="store_true", help=f"{_QUICK_SIZE} endpoints: everything, in two minutes")
+    parser.add_argument("--quick", action="store_true", help=f"{_QUICK_SIZE} endpoints, and short loops")
     parser.add_argument("--peers", nargs="*", choices=["go", "kopf"], default=["go", "kopf"], help="beside whom")
     parser.add_argument("--scenarios", nargs="+", choices=SCENARIOS, default=SCENARIOS, help="which of them")
     arguments = parser.parse_args()
