@@ -57,15 +57,16 @@ def etcd(assets: Assets, data_dir: Path) -> Component:
     return _component(assets, Binary.ETCD, flags)
 
 
-def etcd_restore(etcdutl: Path, snapshot: Path, into: Path) -> tuple[str, ...]:
+def etcd_restore(etcdutl: Path, snapshot: Path, into: Path, *, bump_revision: bool) -> tuple[str, ...]:
     """The command that makes a data folder of etcd from a snapshot.
 
-    Revisions go on above all that anybody may have seen, and older ones count as compacted: whoever watches has to list
-    again. Without that, a watch would be silent until the counter has caught up.
+    With `bump_revision` revisions go on above all that anybody may have seen, and older ones count as compacted: whoever
+    watches has to list again. Without it the cluster's clock goes back.
 
     Source: https://etcd.io/docs/v3.6/op-guide/recovery/#restoring-with-revision-bump
     """
-    flags = {**_MEMBER, "data-dir": str(into), "bump-revision": "1000000000", "mark-compacted": "true"}
+    flags = {**_MEMBER, "data-dir": str(into)}
+    flags |= {"bump-revision": "1000000", "mark-compacted": "true"} if bump_revision else {}
     return (str(etcdutl), "snapshot", "restore", str(snapshot), *(f"--{name}={value}" for name, value in flags.items()))
 
 

@@ -69,15 +69,17 @@ def save_snapshot(control_plane: ControlPlane, into: Path) -> None:
         connection.close()
 
 
-def restore_snapshot(control_plane: ControlPlane, snapshot: Path, etcdutl: Path) -> None:
+def restore_snapshot(control_plane: ControlPlane, snapshot: Path, etcdutl: Path, *, bump_revision: bool = True) -> None:
     """Put the cluster back to a snapshot, as an administrator does: API server down, etcd's data replaced, both up.
+
+    Without `bump_revision` resource versions that were given out before are given out again.
 
     Raises:
         ControlPlaneError: The snapshot is none, or the cluster did not come back.
     """
     fresh = control_plane.data_dir / "etcd.restored"
     shutil.rmtree(fresh, ignore_errors=True)
-    command = etcd_restore(etcdutl, snapshot, fresh)
+    command = etcd_restore(etcdutl, snapshot, fresh, bump_revision=bump_revision)
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=control_plane.data_dir)
     if done.returncode != 0:
         raise ControlPlaneError(f"etcdutl could not restore '{snapshot}': {done.stderr[-1000:]}")

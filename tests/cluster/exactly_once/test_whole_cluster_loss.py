@@ -14,8 +14,9 @@ from cluster.runtime.conftest import apply_crds
 
 from ehr_sandbox.control_plane.assets import Assets
 from ehr_sandbox.control_plane.cluster import ControlPlane, running_control_plane
+from ehr_sandbox.control_plane.etcdutl import find_etcdutl
 from ehr_sandbox.control_plane.progress import PlainProgress
-from ehr_sandbox.control_plane.recovery import lose_everything
+from ehr_sandbox.control_plane.recovery import lose_everything, restore_snapshot, save_snapshot
 
 NAMES = ("front-desk", "reminders", "surgery")
 OLD = ("+18335550101", "+18445550102")
@@ -96,6 +97,42 @@ async def test_an_operator_that_lives_through_the_loss_adopts_too(doomed_house: 
         after = await _held(stage)
 
         assert sorted(after.values()) == sorted(before.values())
+        assert len((await stage.truth())["purchases"]) == 1
+
+
+@pytest.mark.parametrize(("lives_on", "bump_revision"), [(True, True), (False, True), (False, False), (True, False)])
+@pytest.mark.timeout(900)  # etcdutl may have to be built
+async def test_a_restore_from_a_backup_of_before_the_purchase_buys_nothing_again(
+    lives_on: bool, bump_revision: bool, doomed_house: House, tmp_path: Path
+) -> None:
+    etcdutl, backup = find_etcdutl(PlainProgress(sys.stderr)), tmp_path / "backup.db"
+    async with staged(doomed_house) as stage:
+        await stage.organization()
+        await stage.number()
+        await asyncio.to_thread(save_snapshot, doomed_house.control_plane, backup)
+        stage.start()
+        await stage.ready()
+        before = await stage.look()
+        for _ in range(100):
+            await stage.nudge()  # resource versions move on
+        assert stage.operator is not None
+        if not lives_on:
+            stage.kill()
+            await stage.operator.gone()
+
+        await asyncio.to_thread(
+            restore_snapshot, doomed_house.control_plane, backup, etcdutl, bump_revision=bump_revision
+        )
+        if not stage.operator.alive:
+            assert not await stage.is_ready(), "the backup knows of no purchase"
+            stage.start()
+        await stage.ready()
+
+        after = await stage.look()
+        assert before is not None
+        assert after is not None
+        assert after["metadata"]["uid"] == before["metadata"]["uid"]
+        assert after["status"]["phoneNumber"] == before["status"]["phoneNumber"]
         assert len((await stage.truth())["purchases"]) == 1
 
 
