@@ -5,6 +5,7 @@
   if (!root) return;
 
   const LISTEN_MS = 6000;
+  const PICTURE_MS = 5000;
   const LOUD = 0.02;
   const PROBES = 4;
   const SLOW_MS = 1000;
@@ -64,12 +65,9 @@
     if (!stream.getVideoTracks().length) return false;
     picture.srcObject = stream;
     picture.hidden = false;
-    try {
-      await picture.play();
-    } catch {
-      return false;
-    }
-    return true;
+    // A camera that another program holds opens and gives no picture: it plays never, and does not fail either.
+    const tooLate = new Promise((resolve) => setTimeout(() => resolve(false), PICTURE_MS));
+    return Promise.race([picture.play().then(() => true, () => false), tooLate]);
   };
 
   const microphone = async () => {
