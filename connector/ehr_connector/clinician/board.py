@@ -129,6 +129,10 @@ class Boards:
             raise BoardError(BoardReason.NOT_SERVED)
         return site
 
+    async def site_of(self, tag: str) -> Site | None:
+        """Return the site of a tag (hexadecimal), active or not; None where there is none."""
+        return await self._directory.by_tag(bytes.fromhex(tag)) if tag else None
+
     async def board(self, session: ClinicianSession) -> Board:
         """Return the board of a session.
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 
 from fastapi import Request
 from fastapi.responses import Response
 
 from ehr_connector.clinician.board import BoardError, BoardReason
-from ehr_connector.launch.problems import Words
+from ehr_connector.directory import Site
+from ehr_connector.launch.problems import WORDS, LaunchReason, Words
+from ehr_connector.launch.sealed import ExpiredError, OtherBrowserError, SealedError
 from ehr_connector.teams.refusals import TeamsError
 from ehr_connector.web.locales import N_
 from ehr_connector.web.pages import Pages
@@ -69,22 +72,24 @@ _WORDS = {
 }
 
 
-def board_page(pages: Pages, request: Request, error: BoardError) -> Response:
+_SEALED_REASONS: Mapping[type[SealedError], LaunchReason] = {
+    ExpiredError: LaunchReason.EXPIRED_SESSION,
+    OtherBrowserError: LaunchReason.OTHER_BROWSER,
+}
+
+
+def sealed_page(pages: Pages, request: Request, error: SealedError, site: Site | None) -> Response:
+    """Return the page for a session that opens nothing."""
+    words = WORDS[_SEALED_REASONS.get(type(error), LaunchReason.INVALID_STATE)]
+    return _page(pages, request, words, {}, site)
+
+
+def board_page(pages: Pages, request: Request, error: BoardError, site: Site | None) -> Response:
     """Return the page for a board's refusal."""
-    words = _WORDS[error.reason]
-    return pages.error(
-        request,
-        title=words.title,
-        text=words.text,
-        remedy=words.remedy,
-        audience=words.audience,
-        status=words.status,
-        values=error.values,
-        path="/launch/provider",
-    )
+    return _page(pages, request, _WORDS[error.reason], error.values, site)
 
 
-def teams_page(pages: Pages, request: Request, error: TeamsError) -> Response:
+def teams_page(pages: Pages, request: Request, error: TeamsError, site: Site | None) -> Response:
     """Return the page for a meeting that is not to be had; it offers the phone."""
     return pages.error(
         request,
@@ -94,5 +99,33 @@ def teams_page(pages: Pages, request: Request, error: TeamsError) -> Response:
         audience=N_("Platform team: the condition GraphAuthorized says what to do."),
         status=HTTPStatus.BAD_GATEWAY,
         values={"reason": str(error.reason)},
+        help_phone=_help_phone(site),
+        frame_ancestors=ancestors(site),
+        path="/launch/provider",
+    )
+
+
+def ancestors(site: Site | None) -> Sequence[str]:
+    """Return the origins that may embed a site's pages."""
+    visits = site.organization.visits if site else None
+    return visits.frame_ancestors if visits else ()
+
+
+def _help_phone(site: Site | None) -> str | None:
+    visits = site.organization.visits if site else None
+    return visits.help_phone if visits else None
+
+
+def _page(pages: Pages, request: Request, words: Words, values: Mapping[str, str], site: Site | None) -> Response:
+    return pages.error(
+        request,
+        title=words.title,
+        text=words.text,
+        remedy=words.remedy,
+        audience=words.audience,
+        status=words.status,
+        values=values,
+        help_phone=_help_phone(site),
+        frame_ancestors=ancestors(site),
         path="/launch/provider",
     )

@@ -17,12 +17,11 @@ from fastapi.responses import RedirectResponse, Response
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from ehr_connector.clinician.board import Board, BoardError, BoardReason, Boards, BoardVisit
-from ehr_connector.clinician.problems import board_page, teams_page
+from ehr_connector.clinician.problems import ancestors, board_page, sealed_page, teams_page
 from ehr_connector.clinician.sign_in import SignIn
 from ehr_connector.directory import Site
 from ehr_connector.keys.secret import SecretKeys
-from ehr_connector.launch.problems import WORDS, LaunchReason
-from ehr_connector.launch.sealed import ExpiredError, OtherBrowserError, SealedError, Sealer
+from ehr_connector.launch.sealed import OtherBrowserError, SealedError, Sealer
 from ehr_connector.launch.session import ClinicianSession
 from ehr_connector.metrics import Metrics
 from ehr_connector.teams.refusals import TeamsError
@@ -87,9 +86,10 @@ class ClinicianPages:
         try:
             opened = self._opened(request, session)
             board = await self.boards.board(opened)
+            banner = await self.boards.patient_banner(board.site, opened)
         except (SealedError, BoardError) as exc:
-            return self._refused(request, exc)
-        ancestors = _ancestors(board.site)
+            return await self._refused(request, session, exc)
+        framed_by = ancestors(board.site)
         visits = board.site.organization.visits
         if board.account is None:
             address, matching = self.sign_in.ticket(opened, cookies.new_browser())
@@ -101,10 +101,10 @@ class ClinicianPages:
                 stream_url=f"{PREFIX}/{session}/stream?await=account",
                 help_phone=visits.help_phone if visits else None,
             )
-            return self.pages.render(request, view.TEMPLATE, vars_of(view), frame_ancestors=ancestors)
-        shown = await self._view(request, session, opened, board, notice)
+            return self.pages.render(request, view.TEMPLATE, vars_of(view), frame_ancestors=framed_by)
+        shown = self._view(request, session, board, banner, notice)
         return self.pages.render(
-            request, shown.TEMPLATE, vars_of(shown), frame_ancestors=ancestors, form_targets=self.teams_origins
+            request, shown.TEMPLATE, vars_of(shown), frame_ancestors=framed_by, form_targets=self.teams_origins
         )
 
     async def stream(self, request: Request, session: str) -> Response:
@@ -156,7 +156,7 @@ class ClinicianPages:
             opened = await self._posted(request, session, csrf)
             await self.boards.add_guest(opened, visit, wanted)
         except (SealedError, BoardError) as exc:
-            return self._refused(request, exc)
+            return await self._refused(request, session, exc)
         return _back(session, "invited")
 
     async def revoke(
@@ -172,7 +172,7 @@ class ClinicianPages:
             opened = await self._posted(request, session, csrf)
             await self.boards.revoke_guest(opened, visit, number)
         except (SealedError, BoardError) as exc:
-            return self._refused(request, exc)
+            return await self._refused(request, session, exc)
         return _back(session, "revoked")
 
     async def _to_teams(
@@ -182,9 +182,9 @@ class ClinicianPages:
             opened = await self._posted(request, session, csrf)
             address = await address_of(opened)
         except (SealedError, BoardError) as exc:
-            return self._refused(request, exc)
+            return await self._refused(request, session, exc)
         except TeamsError as exc:
-            return teams_page(self.pages, request, exc)
+            return teams_page(self.pages, request, exc, await self._site(session, cookies.browser_of(request)))
         return RedirectResponse(address, HTTPStatus.SEE_OTHER)
 
     async def _statuses(self, board: Board, language: Language) -> AsyncGenerator[ServerSentEvent]:
@@ -206,9 +206,7 @@ class ClinicianPages:
                 return
             await asyncio.sleep(_ACCOUNT_S)
 
-    async def _view(
-        self, request: Request, session: str, opened: ClinicianSession, board: Board, notice: str
-    ) -> BoardView:
+    def _view(self, request: Request, session: str, board: Board, banner: str | None, notice: str) -> BoardView:
         language = self.pages.language(request)
         zone = ZoneInfo(board.site.endpoint.appointments.time_zone)
         today = self.now().astimezone(zone).date()
@@ -221,7 +219,7 @@ class ClinicianPages:
         return BoardView(
             organization_name=board.site.organization.display_name,
             is_test=_is_test(board.site),
-            patient_banner=await self.boards.patient_banner(board.site, opened),
+            patient_banner=banner,
             today=[view for is_today, view in shown if is_today],
             upcoming=[view for is_today, view in shown if not is_today],
             stream_url=f"{PREFIX}/{session}/stream",
@@ -271,39 +269,27 @@ class ClinicianPages:
         await self.boards.site(opened)
         ours = same_origin(request)
         if not ours or not hmac.compare_digest(csrf.encode(), self._csrf(request, session).encode()):
-            raise OtherBrowserError
+            raise OtherBrowserError(opened.site)
         return opened
 
     def _csrf(self, request: Request, session: str) -> str:
         return self.secret.name("csrf", session, cookies.browser_of(request) or "")
 
-    def _refused(self, request: Request, error: SealedError | BoardError) -> Response:
-        if isinstance(error, BoardError):
-            return board_page(self.pages, request, error)
-        reason = LaunchReason.INVALID_STATE
-        if isinstance(error, ExpiredError):
-            reason = LaunchReason.EXPIRED_SESSION
-        elif isinstance(error, OtherBrowserError):
-            reason = LaunchReason.OTHER_BROWSER
-        words = WORDS[reason]
-        return self.pages.error(
-            request,
-            title=words.title,
-            text=words.text,
-            remedy=words.remedy,
-            audience=words.audience,
-            status=words.status,
-            path="/launch/provider",
-        )
+    async def _refused(self, request: Request, session: str, error: SealedError | BoardError) -> Response:
+        if isinstance(error, SealedError):
+            return sealed_page(self.pages, request, error, await self.boards.site_of(error.site))
+        return board_page(self.pages, request, error, await self._site(session, cookies.browser_of(request)))
+
+    async def _site(self, session: str, browser: str | None) -> Site | None:
+        """Return the site of a session that may have ended: its pages stand in the frame of the site's EHR."""
+        try:
+            return await self.boards.site_of(self.sessions.open(session, browser).site)
+        except SealedError as exc:
+            return await self.boards.site_of(exc.site)
 
 
 def _back(session: str, notice: str) -> Response:
     return RedirectResponse(f"{PREFIX}/{session}?notice={notice}", HTTPStatus.SEE_OTHER)
-
-
-def _ancestors(site: Site) -> list[str]:
-    visits = site.organization.visits
-    return list(visits.frame_ancestors) if visits else []
 
 
 def _is_test(site: Site) -> bool:

@@ -45,7 +45,6 @@ _ANYWHERE = "ticket"
 class Ticket(Sealed):
     """What the frame gives the window."""
 
-    site: str
     user: str
     person: str
     number: str
@@ -192,7 +191,9 @@ class SignIn:
         site = await self._site(opened)
         if opened is None or site is None:
             return self._ended(request)
-        if not same_origin(request) or not hmac.compare_digest(csrf, self.secret.name("csrf", browser)):
+        if not same_origin(request) or not hmac.compare_digest(
+            csrf.encode(), self.secret.name("csrf", browser).encode()
+        ):
             return self._ended(request)
         if answer != "yes":
             return self._declined(request)

@@ -7,7 +7,7 @@ configured before anything is fetched from it, PKCE S256 always, `state` bound t
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -30,6 +30,10 @@ _SHOWN = 200
 _PARAMETER_MAX = 2048
 _USER_CONTEXT = frozenset({"launch", "openid", "fhirUser", "online_access"})
 """Scopes that some servers do not repeat in `scope`: what they give is checked itself."""
+_REASONS: Mapping[type[SealedError], LaunchReason] = {
+    ExpiredError: LaunchReason.EXPIRED_STATE,
+    OtherBrowserError: LaunchReason.OTHER_BROWSER,
+}
 
 
 class Initiator(StrEnum):
@@ -43,8 +47,6 @@ class LaunchState(Sealed):
     """What goes through the EHR as `state`."""
 
     initiator: Initiator
-    site: str
-    """The FHIR base URL's tag, hexadecimal."""
     verifier: str
     record: str | None = None
 
@@ -94,11 +96,12 @@ class LaunchFlow:
         Raises:
             LaunchError: The launch ends here.
         """
-        if len(iss) != 1 or len(launch) != 1 or not launch[0] or len(launch[0]) > _PARAMETER_MAX:
-            raise LaunchError(LaunchReason.INVALID_REQUEST)
-        site = await self._directory.by_base_url(iss[0])
-        if site is None:
-            raise LaunchError(LaunchReason.UNKNOWN_ISSUER, iss=iss[0][:_SHOWN])
+        with _shown_at(await self._site_of_record(record)):
+            if len(iss) != 1 or len(launch) != 1 or not launch[0] or len(launch[0]) > _PARAMETER_MAX:
+                raise LaunchError(LaunchReason.INVALID_REQUEST)
+            site = await self._directory.by_base_url(iss[0])
+            if site is None:
+                raise LaunchError(LaunchReason.UNKNOWN_ISSUER, iss=iss[0][:_SHOWN])
         with _shown_at(site):
             await self._check_record(site, record)
             _check_active(site)
@@ -126,7 +129,7 @@ class LaunchFlow:
         Raises:
             LaunchError: The launch ends here.
         """
-        begun = self._opened(state, browser)
+        begun = await self._opened(state, browser)
         site = await self._directory.by_tag(bytes.fromhex(begun.site))
         if site is None:
             raise LaunchError(LaunchReason.INVALID_STATE)
@@ -180,15 +183,17 @@ class LaunchFlow:
             grant=grant,
         )
 
-    def _opened(self, state: str, browser: str | None) -> LaunchState:
+    async def _opened(self, state: str, browser: str | None) -> LaunchState:
         try:
             return self._states.open(state, browser)
-        except ExpiredError as exc:
-            raise LaunchError(LaunchReason.EXPIRED_STATE) from exc
-        except OtherBrowserError as exc:
-            raise LaunchError(LaunchReason.OTHER_BROWSER) from exc
         except SealedError as exc:
-            raise LaunchError(LaunchReason.INVALID_STATE) from exc
+            with _shown_at(await self._directory.by_tag(bytes.fromhex(exc.site)) if exc.site else None):
+                raise LaunchError(_REASONS.get(type(exc), LaunchReason.INVALID_STATE)) from exc
+
+    async def _site_of_record(self, record: str | None) -> Site | None:
+        """Return the site of the integration record from which a launch comes, as far as one can tell."""
+        namespace, _, name = (record or "").partition("/")
+        return await self._directory.by_name(namespace, name.rpartition("-")[0])
 
     async def _check_record(self, site: Site, record: str | None) -> None:
         """A record of one endpoint in the EHR of another: that is how Test and Production get mixed up."""
@@ -227,12 +232,12 @@ def _check_active(site: Site) -> None:
 
 
 @contextmanager
-def _shown_at(site: Site) -> Generator[None]:
+def _shown_at(site: Site | None) -> Generator[None]:
     """Let the page of an error stand in the frame of the organisation's EHR, with its phone number."""
     try:
         yield
     except LaunchError as exc:
-        if site.organization.visits is not None:
+        if site is not None and site.organization.visits is not None:
             exc.frame_ancestors = list(site.organization.visits.frame_ancestors)
             exc.help_phone = site.organization.visits.help_phone
         raise

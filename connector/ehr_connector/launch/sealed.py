@@ -22,6 +22,8 @@ class Sealed(BaseModel):
     """When it ends, as seconds of the epoch."""
     browser: str = ""
     """Digest of the browser's cookie."""
+    site: str = ""
+    """Tag of the FHIR base URL that it is about, hexadecimal; none where what is sealed in it says so."""
 
     def __repr_args__(self) -> list[tuple[str | None, object]]:
         """Show nothing: it may hold ids of the EHR."""
@@ -29,7 +31,14 @@ class Sealed(BaseModel):
 
 
 class SealedError(Exception):
-    """The text is not ours, was changed, or is of another kind."""
+    """The text is not ours, was changed, or is of another kind.
+
+    `site` is the tag of the FHIR base URL in a text that is ours but opens nothing: it says whose page the error is.
+    """
+
+    def __init__(self, site: str = "") -> None:
+        super().__init__()
+        self.site = site
 
 
 class ExpiredError(SealedError):
@@ -85,9 +94,9 @@ class Sealer(Generic[_Content]):
         except (SealError, ValidationError) as exc:
             raise SealedError from exc
         if browser is None or not hmac.compare_digest(content.browser, _digest(browser)):
-            raise OtherBrowserError
+            raise OtherBrowserError(content.site)
         if self._now().timestamp() >= content.ends:
-            raise ExpiredError
+            raise ExpiredError(content.site)
         return content
 
 

@@ -19,8 +19,6 @@ _LIFE = timedelta(hours=4)
 class ClinicianSession(Sealed):
     """Who launched, for whom. It travels sealed with the browser, and is never written down."""
 
-    site: str
-    """The FHIR base URL's tag, hexadecimal."""
     patient: str
     encounter: str | None = None
     user: str
