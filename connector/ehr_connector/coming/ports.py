@@ -16,6 +16,14 @@ from ehr_connector.visits.links import Role
 _Found = TypeVar("_Found")
 
 
+class Sites(Protocol):
+    """Which endpoints there are (`ehr_connector.directory`)."""
+
+    async def sites(self) -> Sequence[Site]:
+        """Return every site."""
+        ...
+
+
 class Ehr(Protocol):
     """EHRs (`ehr_connector.ehr.access`)."""
 

@@ -10,7 +10,8 @@ from datetime import timedelta
 from sqlalchemy.exc import SQLAlchemyError
 
 from ehr_connector.coming.endpoint import EndpointWork, Tools
-from ehr_connector.directory import Directory, Site
+from ehr_connector.coming.ports import Sites
+from ehr_connector.directory import Site
 from ehr_connector.store.leases import Leases
 from ehr_connector.visits.events import Kind
 
@@ -27,7 +28,7 @@ _AGAIN_S = 10.0
 class ComingVisits:
     """One process's share of the endpoints."""
 
-    def __init__(self, directory: Directory, leases: Leases, tools: Tools) -> None:
+    def __init__(self, directory: Sites, leases: Leases, tools: Tools) -> None:
         self._directory = directory
         self._leases = leases
         self._tools = tools

@@ -55,10 +55,10 @@ class EvidenceBook:
     async def _count(self, row: VisitRow, what: Literal["provider_launches", "patient_joins"]) -> None:
         now = self._now()
         token = self._secret.name("evidence", what, row.visit, row.profile_digest)
-        if not await self._single_use.claim(token, now + _COUNTED_ONCE):
-            return
         counts = {"provider_launches": 0, "patient_joins": 0} | {what: 1}
         async with self._engine.begin() as connection:
+            if not await self._single_use.claim_in(connection, token, now + _COUNTED_ONCE):
+                return
             statement = insert_for(connection)(profile_evidence).values(
                 namespace=row.namespace,
                 name=row.name,

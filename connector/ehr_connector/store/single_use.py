@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from sqlalchemy import delete
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from ehr_connector.store.database import insert_for
 from ehr_connector.store.schema import single_use
@@ -22,9 +22,13 @@ class SingleUse:
     async def claim(self, token: str, expires_at: datetime) -> bool:
         """Return whether this is the first use of `token`; it is remembered until `expires_at`."""
         async with self._engine.begin() as connection:
-            statement = insert_for(connection)(single_use).values(token=token, expires_at=expires_at)
-            statement = statement.on_conflict_do_nothing().returning(single_use.c.token)
-            return (await connection.execute(statement)).scalar_one_or_none() is not None
+            return await self.claim_in(connection, token, expires_at)
+
+    async def claim_in(self, connection: AsyncConnection, token: str, expires_at: datetime) -> bool:
+        """Do as `claim`, in a transaction of the caller's: when that fails, the token is still unused."""
+        statement = insert_for(connection)(single_use).values(token=token, expires_at=expires_at)
+        statement = statement.on_conflict_do_nothing().returning(single_use.c.token)
+        return (await connection.execute(statement)).scalar_one_or_none() is not None
 
     async def forget_expired(self) -> None:
         """Remove what could not be used any more anyway."""
