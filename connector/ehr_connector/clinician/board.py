@@ -294,11 +294,17 @@ class Boards:
         return sorted(ours, key=lambda one: one.start)
 
     async def _launched(self, site: Site, session: ClinicianSession) -> str | None:
-        """Return the appointment of the launch's encounter; a launch names no appointment itself."""
+        """Return the appointment of the launch's encounter; a launch names no appointment itself.
+
+        It only says which visit stands first: a board without it is better than none.
+        """
         if session.encounter is None:
             return None
         encounter_id = session.encounter
-        encounter = await self._asked(site, lambda fhir: fhir.encounter(encounter_id))
+        try:
+            encounter = await self._asked(site, lambda fhir: fhir.encounter(encounter_id))
+        except BoardError:
+            return None
         ids = [reference.id_of("Appointment") for reference in encounter.appointment]
         return next((one for one in ids if one is not None), None)
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 from contract.connector.postgresql import PostgreSql, running_postgresql
 from contract.visits.world import World, running_world
 
@@ -30,3 +31,19 @@ async def world(tmp_path: Path, ca: LocalCA) -> AsyncGenerator[World]:
     """A hospital whose connector keeps its data in SQLite."""
     async with running_world(tmp_path, ca, f"sqlite+aiosqlite:///{tmp_path / 'connector.sqlite3'}") as running:
         yield running
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def clinic(tmp_path_factory: pytest.TempPathFactory, ca: LocalCA) -> AsyncGenerator[World]:
+    """A hospital for all tests of a module, which bring patients and clinicians of their own."""
+    work = tmp_path_factory.mktemp("clinic")
+    async with running_world(work, ca, f"sqlite+aiosqlite:///{work / 'connector.sqlite3'}") as running:
+        yield running
+
+
+@pytest.fixture
+async def replicated(tmp_path: Path, ca: LocalCA, postgresql: PostgreSql) -> AsyncGenerator[World]:
+    """A hospital whose connector may have replicas."""
+    with postgresql.database() as url:
+        async with running_world(tmp_path, ca, url) as running:
+            yield running

@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from contract.visits.acting import until
 from contract.visits.test_clinician import ACTION, CSRF, sign_in
 from contract.visits.world import CLINICIAN, World
-
-
-async def until(told: Callable[[], Awaitable[Any]], *, seconds: float = 15) -> Any:
-    """Wait until something is true, and return it."""
-    async with asyncio.timeout(seconds):
-        while not (found := await told()):
-            await asyncio.sleep(0.1)
-    return found
 
 
 async def test_a_visit_from_link_to_farewell(world: World) -> None:
