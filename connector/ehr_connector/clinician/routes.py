@@ -179,7 +179,7 @@ class ClinicianPages:
         self, request: Request, session: str, csrf: str, address_of: Callable[[ClinicianSession], Awaitable[str]]
     ) -> Response:
         try:
-            opened = await self._posted(request, session, csrf)
+            opened = await self._posted_to_a_window(request, session, csrf)
             address = await address_of(opened)
         except (SealedError, BoardError) as exc:
             return await self._refused(request, session, exc)
@@ -223,7 +223,7 @@ class ClinicianPages:
             today=[view for is_today, view in shown if is_today],
             upcoming=[view for is_today, view in shown if not is_today],
             stream_url=f"{PREFIX}/{session}/stream",
-            csrf=self._csrf(request, session),
+            csrf=self._csrf(session),
             help_phone=visits.help_phone if visits else None,
             notice=NoticeView(str(language.text(words))) if words else None,
         )
@@ -266,14 +266,24 @@ class ClinicianPages:
             BoardError: The session's site is not served any more.
         """
         opened = self._opened(request, session)
+        return await self._checked(request, session, csrf, opened)
+
+    async def _posted_to_a_window(self, request: Request, session: str, csrf: str) -> ClinicianSession:
+        """Return the session of a form that opens a window of its own.
+
+        Such a window has not the cookie of the EHR's frame. That the form is ours is known by `csrf`, which only the
+        framed page could read. Raises as `_posted`.
+        """
+        return await self._checked(request, session, csrf, self.sessions.open_elsewhere(session))
+
+    async def _checked(self, request: Request, session: str, csrf: str, opened: ClinicianSession) -> ClinicianSession:
         await self.boards.site(opened)
-        ours = same_origin(request)
-        if not ours or not hmac.compare_digest(csrf.encode(), self._csrf(request, session).encode()):
+        if not same_origin(request) or not hmac.compare_digest(csrf.encode(), self._csrf(session).encode()):
             raise OtherBrowserError(opened.site)
         return opened
 
-    def _csrf(self, request: Request, session: str) -> str:
-        return self.secret.name("csrf", session, cookies.browser_of(request) or "")
+    def _csrf(self, session: str) -> str:
+        return self.secret.name("csrf", session)
 
     async def _refused(self, request: Request, session: str, error: SealedError | BoardError) -> Response:
         if isinstance(error, SealedError):

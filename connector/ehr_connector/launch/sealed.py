@@ -89,15 +89,32 @@ class Sealer(Generic[_Content]):
             OtherBrowserError: It belongs to another browser.
             SealedError: It is not ours.
         """
-        try:
-            content = self._model.model_validate_json(self._secret.open(self._purpose, text))
-        except (SealError, ValidationError) as exc:
-            raise SealedError from exc
+        content = self._read(text)
         if browser is None or not hmac.compare_digest(content.browser, _digest(browser)):
             raise OtherBrowserError(content.site)
+        self._check_time(content)
+        return content
+
+    def open_elsewhere(self, text: str) -> _Content:
+        """Return the content for a window that has not the browser's cookie; the caller has another proof of origin.
+
+        Raises:
+            ExpiredError: It has ended.
+            SealedError: It is not ours.
+        """
+        content = self._read(text)
+        self._check_time(content)
+        return content
+
+    def _read(self, text: str) -> _Content:
+        try:
+            return self._model.model_validate_json(self._secret.open(self._purpose, text))
+        except (SealError, ValidationError) as exc:
+            raise SealedError from exc
+
+    def _check_time(self, content: _Content) -> None:
         if self._now().timestamp() >= content.ends:
             raise ExpiredError(content.site)
-        return content
 
 
 def _digest(browser: str) -> str:

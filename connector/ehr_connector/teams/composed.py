@@ -67,7 +67,7 @@ class Teams:
             metrics=metrics,
             now=now,
         )
-        self.meetings = Meetings(access, visits, self.subscriptions.ask)
+        self.meetings = Meetings(access, visits, self.subscriptions.ask, self.subscriptions.is_alive)
         self.preflight = Preflight(access, self.meetings.is_at_limit, now, time.monotonic)
         self.notifications = Notifications(
             visits=visits,

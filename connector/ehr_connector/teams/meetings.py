@@ -61,11 +61,13 @@ class Meetings:
         access: GraphAccess,
         visits: Visits,
         ask_subscription: Callable[[VisitRow], Awaitable[None]],
+        is_listened_to: Callable[[str], Awaitable[bool]],
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._access = access
         self._visits = visits
         self._ask_subscription = ask_subscription
+        self._is_listened_to = is_listened_to
         self._monotonic = monotonic
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._seen: OrderedDict[str, _Seen] = OrderedDict()
@@ -109,6 +111,10 @@ class Meetings:
         """Return whether this process found lately that no organiser may make another meeting."""
         found_s = self._limit_s.get((organization.namespace, organization.name))
         return found_s is not None and self._monotonic() - found_s < _LIMIT_REMEMBERED_S
+
+    async def is_listened_to(self, visit: str) -> bool:
+        """Return whether Graph tells us what happens in the meeting of a visit."""
+        return await self._is_listened_to(visit)
 
     async def patient_address(self, organization: OrganizationConfiguration, meeting: Meeting) -> str:
         """Return the address at which a patient joins without an account.

@@ -128,6 +128,11 @@ class SubscriptionWorker:
         if await self._rows.want(visit.visit, visit.namespace, visit.name, due_at):
             self._wake.set()
 
+    async def is_alive(self, visit: str) -> bool:
+        """Return whether the meeting of a visit is listened to now."""
+        row = await self._rows.get(visit)
+        return row is not None and row.expires_at is not None and row.expires_at > self._now()
+
     def wake(self) -> None:
         """Look at once: something may be due."""
         self._wake.set()

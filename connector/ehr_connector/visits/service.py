@@ -6,7 +6,9 @@ patient is written down.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from http import HTTPStatus
@@ -23,6 +25,7 @@ from ehr_connector.keys.secret import SecretKeys
 from ehr_connector.store.events import Events
 from ehr_connector.store.guests import Guests
 from ehr_connector.store.visits import Meeting, VisitRow, Visits
+from ehr_connector.teams.refusals import TeamsError
 from ehr_connector.visits.booking import Access, Booking, VisitKind, access, booking
 from ehr_connector.visits.events import Channel, DeviceTestResult, Kind, VisitEvent
 from ehr_connector.visits.links import JoinLink, LinkError, Links, Role
@@ -32,6 +35,8 @@ _REPEAT_S = 60
 """The same thing told again within this time (seconds) is told once."""
 _RECENT_S = 5.0
 """How long an appointment is believed to be as it was read."""
+_LISTENED_S, _LISTENED_TRIES = 3.0, 20
+"""A patient waits for so long (seconds) at the most until the meeting is listened to; joining matters more."""
 _GUESTS = {Role.GUEST: "guest", Role.INTERPRETER: "interpreter"}
 
 
@@ -46,6 +51,10 @@ class Meetings(Protocol):
 
     async def patient_address(self, organization: OrganizationConfiguration, meeting: Meeting) -> str:
         """Return where a patient's browser goes."""
+        ...
+
+    async def is_listened_to(self, visit: str) -> bool:
+        """Return whether Graph tells us what happens in the meeting."""
         ...
 
 
@@ -117,8 +126,12 @@ class VisitService:
 
     async def opened(self, token: str) -> None:
         """Note that the patient uses the page."""
-        look, _ = await self._seen(token)
+        look, found = await self._seen(token)
         await self._note(look, Kind.OPENED)
+        if found is not None and look.access is Access.OPEN:
+            # The patient is about to join: the meeting is made now, so that it is listened to by then.
+            with suppress(TeamsError):
+                await self._meetings.ensure(found.site.organization, await self.record(found))
 
     async def device_test(self, token: str, result: DeviceTestResult) -> None:
         """Note how the patient's device test ended."""
@@ -144,7 +157,15 @@ class VisitService:
             await self._note(look, Kind.PROVIDER_JOINING)
             return meeting.join_web_url
         await self._note(look, Kind.JOINING)
+        await self._until_listened_to(row.visit)
         return await self._meetings.patient_address(organization, meeting)
+
+    async def _until_listened_to(self, visit: str) -> None:
+        """Wait a moment for Graph: whoever enters before it tells us is not seen until something else happens."""
+        for _ in range(_LISTENED_TRIES):
+            if await self._meetings.is_listened_to(visit):
+                return
+            await asyncio.sleep(_LISTENED_S / _LISTENED_TRIES)
 
     async def record(self, found: Booking, kind: VisitKind = VisitKind.PATIENT) -> VisitRow:
         """Write down that there is this visit, and that it was moved when it was."""

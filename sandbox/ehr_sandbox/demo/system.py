@@ -167,6 +167,8 @@ class System:
                 "EHR_CONNECTOR_NOTIFICATION_TOKEN_ISSUER": f"{layout.graph_url}/{{tenant}}/",
                 "EHR_CONNECTOR_TEAMS_ORIGINS": layout.graph_url,
                 "EHR_CONNECTOR_ALLOWED_NETWORKS": "127.0.0.0/8",
+                # Whoever books a visit to look at it does not want to wait.
+                "EHR_CONNECTOR_APPOINTMENT_INTERVAL": "5",
             },
         )
 

@@ -1,0 +1,220 @@
+"""The played visit: what the EHR admin sets up, what clinician and patient do, and what the operator makes of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from playwright.async_api import Error as BrowserError
+from playwright.async_api import FrameLocator, Page, expect
+
+from ehr_sandbox.demo.browsers import Windows, windows
+from ehr_sandbox.demo.layout import NAMESPACE, TEST_TENANT
+from ehr_sandbox.demo.report import Report, StepDetail, StepFailedError
+from ehr_sandbox.demo.system import System
+from ehr_sandbox.graph.world import EXAMPLE_CLINICIAN
+
+APP = "Teams visit"
+"""What the PowerChart-like page calls the connector."""
+_PRACTITIONER = "4122600"
+_LOCATION = "21304876"
+_PATIENT = {"given": "Rosa", "family": "Quillfeather", "birthDate": "1984-02-29", "language": "en"}
+_WAIT_S = 60.0
+
+
+@dataclass(slots=True)
+class Visit:
+    """A visit on its way: its appointment and links, and the pages that are open."""
+
+    appointment: str
+    patient_link: str
+    windows: Windows
+    chart: Page = field(repr=False)
+    phone: Page = field(repr=False)
+    teams: Page | None = field(default=None, repr=False)
+
+    @property
+    def frame(self) -> FrameLocator:
+        """The connector's page inside the EHR."""
+        return self.chart.frame_locator("iframe[name=mpage]")
+
+    async def shows(self, text: str) -> None:
+        """Wait until the clinician's page shows this live status; nothing is loaded again."""
+        await expect(self.frame.locator("[data-field=text]").first).to_have_text(text)
+
+
+async def set_up_ehr(system: System) -> None:
+    """Do what the EHR admin does: copy the integration records into the EHR."""
+    records = await system.kubectl.items("integrationrecords", NAMESPACE)
+    launches = [record["spec"] for record in records if record["spec"].get("initiatedBy") == "Provider"]
+    apps = {
+        spec["clientID"]: {"id": spec["clientID"], "redirectUris": [spec["redirectURI"]], "jwksUrl": spec["jwksURL"]}
+        for spec in launches
+    }
+    await _control(system, system.layout.cerner_url, "PUT", "clients", [*apps.values()])
+    offers = [
+        {
+            "name": APP,
+            "tenant": spec["fhirBaseURL"].rpartition("/")[2],
+            "launchUrl": spec["launchURL"],
+            "parameters": {parameter["name"]: parameter["value"] for parameter in spec["parameters"]},
+        }
+        for spec in launches
+    ]
+    await _control(system, system.layout.cerner_url, "PUT", "powerchart", offers)
+
+
+async def play(system: System, report: Report, pictures: Path | None) -> None:
+    """Play a visit in a real browser, from the launch to the promotion of Production that follows from it."""
+    async with windows(pictures) as opened:
+        async with _step(report, "clinician launched") as detail:
+            await set_up_ehr(system)
+            visit = await _book(system, opened)
+            await _launch(system, visit)
+            detail.text = "one sign-in to Microsoft in a window of its own; the board is in the EHR's frame"
+        async with _step(report, "patient in the lobby") as detail:
+            await _enter_lobby(visit)
+            detail.text = "by the link of the appointment, with no account"
+        async with _step(report, "status shown to the clinician") as detail:
+            await visit.shows("Patient is waiting in the lobby")
+            await opened.picture(visit.chart, "06-clinician-lobby")
+            await _eventually(lambda: _arrived(system, visit), "the appointment did not become arrived")
+            detail.text = "pushed to the open page; the appointment is arrived"
+        async with _step(report, "patient admitted") as detail:
+            await _admit(visit)
+            detail.text = "by the clinician, as co-organiser"
+        async with _step(report, "visit ended") as detail:
+            await _end(visit)
+            detail.text = "by the clinician, for all"
+    async with report.step("production promoted") as detail:
+        await system.kubectl(
+            "wait", "fhirendpoint/lamna-production", "-n", NAMESPACE, "--for=condition=Ready", "--timeout=120s"
+        )
+        detail.text = "by the evidence of the visit on the Test endpoint"
+
+
+async def _book(system: System, opened: Windows) -> Visit:
+    """Book a video visit in the EHR, and wait until the connector has written its links."""
+    cerner = system.layout.cerner_url
+    made = await _control(system, cerner, "POST", "patients", {"tenant": TEST_TENANT, **_PATIENT})
+    start = datetime.now(UTC).replace(microsecond=0) + timedelta(minutes=10)
+    booking = {
+        "tenant": TEST_TENANT,
+        "patient": made["id"],
+        "practitioner": _PRACTITIONER,
+        "location": _LOCATION,
+        "start": start.isoformat(),
+    }
+    booked = await _control(system, cerner, "POST", "appointments", booking)
+    links = await _eventually(lambda: _links(system, booked["id"]), "the links were not written into the appointment")
+    chart, phone = await opened.desk.new_page(), await opened.phone.new_page()
+    return Visit(booked["id"], links["patient"], opened, chart, phone)
+
+
+async def _launch(system: System, visit: Visit) -> None:
+    """Open the chart; sign in to Microsoft in the window that opens; come back to the board."""
+    pages = visit.windows
+    address = f"{system.layout.cerner_url}/powerchart/{TEST_TENANT}/{_PRACTITIONER}"
+    await visit.chart.goto(address)
+    await pages.picture(visit.chart, "01-patient-list")
+    await visit.chart.goto(f"{address}/{visit.appointment}?{urlencode({'app': APP})}")
+    await expect(visit.frame.get_by_role("heading", name="Sign in to Microsoft once")).to_be_visible()
+    await pages.picture(visit.chart, "02-sign-in-once")
+    async with pages.desk.expect_page() as opening:
+        await visit.frame.get_by_role("link", name="Sign in").click()
+    window = await opening.value
+    await window.locator(f"button[value='{EXAMPLE_CLINICIAN}']").click()
+    await expect(window.locator(".matching")).to_be_visible()
+    await pages.picture(window, "03-confirm")
+    await window.get_by_role("button", name="Yes").click()
+    await expect(window.get_by_role("heading", name="You are signed in")).to_be_visible()
+    await window.close()
+    # The frame learns of it by its own stream.
+    await expect(visit.frame.get_by_role("heading", name="Video visits")).to_be_visible()
+    await visit.shows("Link not sent")
+    await pages.picture(visit.chart, "04-board")
+
+
+async def _enter_lobby(visit: Visit) -> None:
+    """Open the link on the phone, and go on to Teams."""
+    pages, phone = visit.windows, visit.phone
+    await phone.goto(visit.patient_link)
+    await pages.picture(phone, "05-patient")
+    await phone.locator("form[action$='/join'] button").click()
+    await phone.locator("#name").fill("Rosa")
+    await phone.locator("#join").click()
+    await expect(phone.locator("#state[data-state=lobby]")).to_be_visible()
+    await pages.picture(phone, "05-patient-lobby")
+
+
+async def _admit(visit: Visit) -> None:
+    """Join from the board, and admit who waits."""
+    pages = visit.windows
+    async with pages.desk.expect_page() as opening:
+        await visit.frame.get_by_role("button", name="Join").first.click()
+    visit.teams = await opening.value
+    await visit.teams.locator("#join-as-user").click()
+    await visit.teams.get_by_role("button", name="Admit Rosa").click()
+    await expect(visit.phone.locator("#state[data-state=meeting]")).to_be_visible()
+    await visit.shows("Patient is in the visit")
+    await pages.picture(visit.teams, "07-teams-clinician")
+    await pages.picture(visit.phone, "07-teams-patient")
+    await pages.picture(visit.chart, "08-clinician-in-visit")
+
+
+async def _end(visit: Visit) -> None:
+    """End the meeting for all."""
+    assert visit.teams is not None  # noqa: S101 (the steps are in order)
+    await visit.teams.locator("#end").click()
+    await expect(visit.phone.locator("#state[data-state=ended]")).to_be_visible()
+    await visit.shows("Patient left")
+    await visit.windows.picture(visit.chart, "09-clinician-ended")
+
+
+@asynccontextmanager
+async def _step(report: Report, name: str) -> AsyncGenerator[StepDetail]:
+    """A step in the browser; what the browser missed is the step's failure."""
+    async with report.step(name) as detail:
+        try:
+            yield detail
+        except (BrowserError, AssertionError) as exc:
+            raise StepFailedError(f"the browser did not see what it had to see: {exc}") from exc
+
+
+async def _links(system: System, appointment: str) -> Any:
+    return (await _appointment(system, appointment))["links"]
+
+
+async def _arrived(system: System, visit: Visit) -> bool:
+    return (await _appointment(system, visit.appointment))["status"] == "arrived"
+
+
+async def _appointment(system: System, appointment: str) -> Any:
+    path = f"appointments/{appointment}?tenant={TEST_TENANT}"
+    return await _control(system, system.layout.cerner_url, "GET", path, None)
+
+
+async def _eventually(look: Callable[[], Awaitable[Any]], otherwise: str) -> Any:
+    try:
+        async with asyncio.timeout(_WAIT_S):
+            while True:
+                found = await look()
+                if found:
+                    return found
+                await asyncio.sleep(0.2)
+    except TimeoutError:
+        raise StepFailedError(f"{otherwise} within {_WAIT_S:g} s") from None
+
+
+async def _control(system: System, stand_in: str, method: str, path: str, body: Any) -> Any:
+    async with system.http() as http:
+        answer = await http.request(method, f"{stand_in}/_sandbox/{path}", json=body)
+    if answer.is_error:
+        raise StepFailedError(f"{method} {stand_in}/_sandbox/{path}: {answer.status_code} {answer.text[:500]}")
+    return answer.json() if answer.content else None
