@@ -40,6 +40,8 @@ _COOKIE = "__Host-ehr-sign-in"
 _LIFE = timedelta(minutes=10)
 _ANYWHERE = "ticket"
 """A ticket is opened in another window than the one that made it: it is bound to no cookie, and counts once."""
+_GAVE_UP = frozenset({"access_denied", "AADSTS65004"})
+"""Entra sends its own number with it when it has one."""
 
 
 class Ticket(Sealed):
@@ -239,17 +241,20 @@ class SignIn:
         )
 
     def _refused(self, request: Request, code: str, retry_url: str) -> Response:
-        if code == "access_denied":
+        audience = None
+        if code in _GAVE_UP:
             text = N_("The sign-in was cancelled.")
         elif code == "tenant":
             text = N_("The account is not one of your organization.")
         else:
             text = N_("Microsoft answered with the error %(code)s.")
+            audience = N_("Platform team: the condition GraphAuthorized says what is missing.")
         return self.pages.error(
             request,
             title=N_("Microsoft did not sign you in"),
             text=text,
             remedy=N_("Try again with your work account. Until then, call the patient by phone."),
+            audience=audience,
             status=HTTPStatus.FORBIDDEN,
             values={"code": code[:64]},
             retry_url=retry_url,
