@@ -16,6 +16,7 @@
   let stream;
   let audio;
 
+  find("[data-no-script]").hidden = true;
   find("[data-needs-script]").hidden = false;
 
   const verdict = (device, state) => {
