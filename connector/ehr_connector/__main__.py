@@ -1,4 +1,4 @@
-"""`python -m ehr_connector`: serve, make a key, or migrate the database."""
+"""`python -m ehr_connector`: serve, make a key, migrate the database, verify or export its audit log, forget a user."""
 
 from __future__ import annotations
 
@@ -6,9 +6,13 @@ import argparse
 import asyncio
 import logging
 import sys
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from ehr_connector.administration import export_audit, forget_user, verify_audit
 from ehr_connector.app import create_app
 from ehr_connector.keys.files import KeysError
 from ehr_connector.keys.make import KeyKind, new_keys
@@ -32,6 +36,10 @@ def main() -> int:
                 return 0
             case "migrate":
                 return asyncio.run(_migrate(load(DatabaseSettings)))
+            case "audit":
+                return _on_database(lambda engine: _audit(engine, arguments))
+            case "forget-user":
+                return _on_database(lambda engine: forget_user(engine, arguments.base_url, arguments.ehr_user))
             case _:
                 return _serve(load(Settings))
     except (SettingsError, KeysError) as exc:
@@ -52,7 +60,33 @@ def _parser() -> argparse.ArgumentParser:
     key.add_argument("folder", type=Path, metavar="DIR")
     key.add_argument("--kind", type=KeyKind, action="append", choices=list(KeyKind), help="only this kind")
     commands.add_parser("migrate", help="bring the database to the newest schema; serve does so too")
+    audit = commands.add_parser("audit", help="verify or export the audit log").add_subparsers(
+        dest="audit_command", metavar="COMMAND", required=True
+    )
+    verify = audit.add_parser("verify", help="exit status 1, and the number of the first row that does not fit")
+    verify.add_argument("--known", metavar="NUMBER:DIGEST", help="the newest row of an earlier run, still to be there")
+    audit.add_parser("export", help="print FHIR R4 AuditEvents, one JSON object a line")
+    forget = commands.add_parser("forget-user", help="remove the Microsoft accounts of a user of the EHR")
+    forget.add_argument("--base-url", required=True, metavar="URL", help="FHIR base URL of the EHR")
+    forget.add_argument(
+        "--ehr-user", required=True, metavar="ID", help="the user's unique id there, for example Practitioner/4122600"
+    )
     return parser
+
+
+def _on_database(work: Callable[[AsyncEngine], Awaitable[int]]) -> int:
+    async def run(url: str) -> int:
+        engine = open_database(url)
+        try:
+            return await work(engine)
+        finally:
+            await engine.dispose()
+
+    return asyncio.run(run(load(DatabaseSettings).database_url))
+
+
+def _audit(engine: AsyncEngine, arguments: argparse.Namespace) -> Awaitable[int]:
+    return export_audit(engine) if arguments.audit_command == "export" else verify_audit(engine, arguments.known)
 
 
 async def _migrate(settings: DatabaseSettings) -> int:

@@ -119,7 +119,7 @@ def create_app(
     )
     app.include_router(Health(engine, organizations, keys, metrics).router())
     if settings.role is not Role.WORKER:
-        control = ControlApi(caller, organizations, engine, probes, teams.preflight, settings.geography)
+        control = ControlApi(caller, organizations, engine, probes, teams.preflight, settings.geography, audit)
         for router in (control.router(), teams.notifications.router(), *parts.routers()):
             app.include_router(router)
     answer_problems(app)

@@ -1,10 +1,14 @@
 """Who did what: rows that are only added, each chained to the one before, so that a change behind our back shows.
 
+The chain is not keyed: who may write the whole table can make a new one. The log of the program therefore names each row's
+number and digest, and `verify` compares with one that was noted elsewhere.
+
 Actors and objects are opaque: a keyed name of the EHR user, a visit's name, a resource of the configuration.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Callable
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -17,8 +21,12 @@ from ehr_api.digest import digest_of
 from ehr_connector.store.database import reading
 from ehr_connector.store.schema import audit_event
 
+_log = logging.getLogger(__name__)
+
 _LOCK = 0x45484155
 """Key of the advisory lock under which PostgreSQL adds one row after the other."""
+_OBJECT_MAX = 256
+_PAGE = 1000
 FIRST = "sha256:" + "0" * 64
 """What the first row is chained to."""
 
@@ -68,6 +76,8 @@ class Verdict:
     rows: int
     broken_at: int | None = None
     """Number of the first row that does not fit."""
+    newest: str = f"0:{FIRST}"
+    """Number and digest of the newest row: who knows them notices when later rows than these are cut off."""
 
 
 class Audit:
@@ -94,28 +104,40 @@ class Audit:
                 action=action.value,
                 outcome=outcome,
                 actor=actor,
-                object=target,
+                object=target[:_OBJECT_MAX],
                 previous=last.digest if last else FIRST,
                 digest="",
             )
-            await connection.execute(insert(audit_event).values(**asdict(event) | {"digest": event.expected_digest()}))
+            digest = event.expected_digest()
+            await connection.execute(insert(audit_event).values(**asdict(event) | {"digest": digest}))
+        # Whoever collects the logs holds a copy of the chain that cannot be changed from here.
+        _log.info("audit %d:%s", event.number, digest)
 
-    async def verify(self) -> Verdict:
-        """Follow the chain from its first row that is still kept."""
-        rows = 0
-        previous: AuditEvent | None = None
+    async def verify(self, known: str | None = None) -> Verdict:
+        """Follow the chain from its beginning; `known` is `newest` of an earlier verdict, which must still be there."""
+        rows, previous, newest = 0, FIRST, f"0:{FIRST}"
+        met = known in {None, newest}
         async for event in self.events():
-            fits = previous is None or (event.previous == previous.digest and event.number == previous.number + 1)
+            fits = event.number == rows + 1 and event.previous == previous
             if not fits or event.digest != event.expected_digest():
-                return Verdict(rows, event.number)
-            rows, previous = rows + 1, event
-        return Verdict(rows)
+                return Verdict(rows, event.number, newest)
+            rows, previous, newest = rows + 1, event.digest, f"{event.number}:{event.digest}"
+            met = met or newest == known
+        return Verdict(rows, None if met else rows + 1, newest)
 
     async def events(self) -> AsyncIterator[AuditEvent]:
-        """Give every row, the oldest first, in flat memory."""
-        async with self._reads.connect() as connection:
-            async for row in await connection.stream(select(audit_event).order_by(audit_event.c.number)):
+        """Give every row, the oldest first, in flat memory and short transactions."""
+        last: int | None = None
+        while True:
+            page = select(audit_event).order_by(audit_event.c.number).limit(_PAGE)
+            async with self._reads.connect() as connection:
+                query = page if last is None else page.where(audit_event.c.number > last)
+                rows = (await connection.execute(query)).all()
+            for row in rows:
                 yield _event(row)
+            if len(rows) < _PAGE:
+                return
+            last = rows[-1].number
 
 
 async def _one_at_a_time(connection: AsyncConnection) -> None:

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from ehr_api.control import OrganizationConfiguration
 from ehr_api.v1alpha1.ehr_connector_config import DataGeography
+from ehr_connector.audit import Action, Audit
 from ehr_connector.control.caller import Caller, IssuerUnavailableError, UnauthenticatedError, WrongCallerError
 from ehr_connector.control.probes import Probes
 from ehr_connector.store.evidence import evidence_of
@@ -30,6 +31,8 @@ from ehr_connector.web.problems import ProblemError
 
 _MAX_BYTES = 32 * 1024 * 1024
 _SHOWN = 5
+_OPERATOR = "operator"
+"""The one caller that is let in."""
 _STRONG_ETAG = re.compile(r'^"([^"]*)"$')
 
 Name = Annotated[str, Path(max_length=253, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]
@@ -45,6 +48,7 @@ class ControlApi:
     probes: Probes
     preflight: Preflight
     geography: DataGeography
+    audit: Audit
 
     def router(self) -> APIRouter:
         """Return the routes; each of them first checks who calls."""
@@ -103,11 +107,13 @@ class ControlApi:
                 field="endpoints.baseURL",
                 base_url=exc.endpoint_url,
             ) from exc
+        await self.audit.record(namespace, name, Action.CONFIGURED, _OPERATOR, f"configuration {digest}")
         return Response(status_code=HTTPStatus.NO_CONTENT, headers=_etag(digest))
 
     async def delete_configuration(self, namespace: Name, name: Name) -> Response:
         """Serve the organisation no more."""
-        await self.organizations.delete(namespace, name)
+        if await self.organizations.delete(namespace, name):
+            await self.audit.record(namespace, name, Action.DECONFIGURED, _OPERATOR, "configuration")
         return Response(status_code=HTTPStatus.NO_CONTENT)
 
     async def get_evidence(self, namespace: Name, name: Name) -> Response:

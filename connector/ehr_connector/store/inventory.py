@@ -94,7 +94,7 @@ INVENTORY = {
         "name": _ORGANIZATION,
         "action": "one of ehr_connector.audit.Action",
         "outcome": "one of a list of ours",
-        "actor": "a clinician's unique id in the EHR, keyed; a service account; or 'patient'",
+        "actor": "a clinician's unique id in the EHR, keyed; 'operator', 'administrator' or 'patient'",
         "object": "a visit by its keyed name, or a resource of the configuration",
         "previous": "SHA-256",
         "digest": "SHA-256",

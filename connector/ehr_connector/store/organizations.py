@@ -129,10 +129,10 @@ class Organizations:
             raise PreconditionFailedError from exc
         return str(values["digest"])
 
-    async def delete(self, namespace: str, name: str) -> None:
-        """Forget an organisation; it is no error when there is none."""
+    async def delete(self, namespace: str, name: str) -> bool:
+        """Forget an organisation, and return whether there was one."""
         async with self._engine.begin() as connection:
-            await connection.execute(delete(organization).where(_is(namespace, name)))
+            return (await connection.execute(delete(organization).where(_is(namespace, name)))).rowcount > 0
 
     async def digests(self) -> dict[tuple[str, str], str]:
         """Return the stated digest of every organisation, by namespace and name."""

@@ -1,0 +1,74 @@
+"""What an administrator asks of the database: does the audit log hold, give it to me, forget a user."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import TextIO
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from ehr_connector.audit import Action, Audit
+from ehr_connector.audit_fhir import audit_event_resource
+from ehr_connector.store.accounts import Accounts
+from ehr_connector.store.database import reading
+from ehr_connector.store.organizations import canonical
+from ehr_connector.store.schema import base_url_claim
+
+_ADMINISTRATOR = "administrator"
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+async def verify_audit(engine: AsyncEngine, known: str | None = None, out: TextIO = sys.stdout) -> int:
+    """Say whether the chain holds; return 0 when it does, else 1 with the number of the first row that does not fit.
+
+    The end of a chain can be cut off unseen, unless somebody knows a later row: `known` is what an earlier run said of the
+    newest row (`NUMBER:DIGEST`).
+    """
+    verdict = await Audit(engine, _utc_now).verify(known)
+    if verdict.broken_at is not None:
+        print(f"The audit log was changed: row {verdict.broken_at} does not fit.", file=out)
+        return 1
+    print(f"The audit log holds: {verdict.rows} rows. Newest: {verdict.newest}", file=out)
+    return 0
+
+
+async def export_audit(engine: AsyncEngine, out: TextIO = sys.stdout) -> int:
+    """Write the log as FHIR R4 AuditEvents, one a line (NDJSON), the oldest first."""
+    async for event in Audit(engine, _utc_now).events():
+        print(json.dumps(audit_event_resource(event), separators=(",", ":")), file=out)
+    return 0
+
+
+async def forget_user(
+    engine: AsyncEngine,
+    base_url: str,
+    ehr_user: str,
+    out: TextIO = sys.stdout,
+    now: Callable[[], datetime] = _utc_now,
+) -> int:
+    """Remove the Microsoft accounts of a user of the EHR, and say how many there were; the audit log says that it was done.
+
+    Return 2 when `base_url` is no URL.
+    """
+    try:
+        form = canonical(base_url)
+    except ValueError:
+        print("--base-url must be a URL", file=out)
+        return 2
+    removed = await Accounts(engine, now).forget(form, ehr_user)
+    async with reading(engine).connect() as connection:
+        claim = (
+            await connection.execute(select(base_url_claim).where(base_url_claim.c.base_url == form))
+        ).one_or_none()
+    namespace, name = (claim.namespace, claim.name) if claim else ("", "")
+    outcome = f"{removed} removed"
+    await Audit(engine, now).record(namespace, name, Action.ERASED, _ADMINISTRATOR, "account_link", outcome)
+    print(f"{removed} account links removed. Nothing else that is stored leads to the user.", file=out)
+    return 0
