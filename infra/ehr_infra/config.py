@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from ipaddress import IPv4Network
 from typing import Annotated, Any, Literal, Self
 
+import pulumi
+from pulumi.runtime import config as runtime_config
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -31,7 +33,7 @@ STACK_NAME = re.compile(r"[a-z][a-z0-9]{1,11}")
 """A stack's name is a part of names as short as 24 characters."""
 
 
-class ConfigError(Exception):
+class ConfigError(pulumi.RunError):
     """The stack's configuration cannot be used; the message names every key that is wrong."""
 
 
@@ -304,3 +306,17 @@ def _line(detail: ErrorDetails) -> str:
 
 def _message(stack: str, problems: list[str]) -> str:
     return "\n".join([f"The configuration of stack '{stack}' cannot be used:", *problems])
+
+
+def from_pulumi() -> Settings:
+    """The settings of the stack that is being run.
+
+    Raises:
+        ConfigError: As for `parse`; Pulumi shows it without a trace.
+    """
+    # `pulumi.Config` reads one known key at a time; to find a key that nobody knows takes all of them.
+    values = {**runtime_config.get_config_env(), **runtime_config.CONFIG.get()}
+    secret_keys = frozenset(filter(runtime_config.is_config_secret, values)).union(
+        runtime_config.get_config_secret_keys_env()
+    )
+    return parse(values, pulumi.get_stack(), secret_keys)

@@ -48,7 +48,9 @@ class Database(pulumi.ComponentResource):
             if size.zone_redundant
             else dbforpostgresql.HighAvailabilityArgs(mode="Disabled"),
             auth_config=dbforpostgresql.AuthConfigArgs(
-                active_directory_auth="Enabled", password_auth="Disabled", tenant_id=settings.tenant_id
+                active_directory_auth="Enabled",
+                password_auth="Disabled",  # noqa: S106 (a switch, no password)
+                tenant_id=settings.tenant_id,
             ),
             network=dbforpostgresql.NetworkArgs(
                 delegated_subnet_resource_id=network.database_subnet_id,

@@ -1,0 +1,82 @@
+"""The whole stack: configuration, then components, then outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pulumi
+from pulumi_azure_native import resources
+
+from ehr_infra.alerts import Alerts, Watched
+from ehr_infra.cluster import Cluster, ClusterArgs
+from ehr_infra.communication import Communication, Events
+from ehr_infra.config import Settings
+from ehr_infra.data import DATABASE, Database, Vault
+from ehr_infra.gitops import GitOps
+from ehr_infra.naming import Names
+from ehr_infra.network import Network
+from ehr_infra.observability import Observability
+from ehr_infra.place import Place, keep_inside
+from ehr_infra.registry import Registry
+from ehr_infra.workloads import OPERATOR, WEB, WORKER, Workloads
+
+
+def build(settings: Settings, stack: str) -> Mapping[str, pulumi.Input[str]]:
+    """Declare everything, and return the stack's outputs."""
+    pulumi.runtime.register_stack_transformation(keep_inside(settings))
+    place = _place(settings, stack)
+    observability = Observability(place)
+    network = Network(place)
+    observability.diagnose(network.diagnosable, network)
+    registry = Registry(place, network, observability)
+    database = Database(place, network, observability)
+    vault = Vault(place, network, observability)
+    communication = Communication(place, observability)
+    events = Events(place, network, observability, communication)
+    cluster = Cluster(place, ClusterArgs(network, observability))
+    cluster.may_pull(registry.id)
+    workloads = Workloads(place, cluster, communication, events, vault)
+    values: Mapping[str, pulumi.Input[str]] = {
+        "EHR_GEOGRAPHY": settings.geography.value,
+        "EHR_DOMAIN": settings.domain,
+        "EHR_TENANT_ID": settings.tenant_id,
+        "EHR_PURCHASING": settings.purchasing,
+        "EHR_OPERATOR_IMAGE": settings.operator_image,
+        "EHR_CONNECTOR_IMAGE": settings.connector_image,
+        "EHR_OPERATOR_CLIENT_ID": workloads.client_ids[OPERATOR],
+        "EHR_WEB_CLIENT_ID": workloads.client_ids[WEB],
+        "EHR_WORKER_CLIENT_ID": workloads.client_ids[WORKER],
+        "EHR_CLUSTER_ISSUER": cluster.oidc_issuer,
+        "EHR_DATABASE_HOST": database.host,
+        "EHR_DATABASE": DATABASE,
+        "EHR_VAULT": vault.name,
+        "EHR_ACS_ENDPOINT": communication.endpoint,
+        "EHR_EMAIL_SENDER": communication.sender,
+        "EHR_EVENTS_QUEUE": events.queue_url,
+    }
+    GitOps(place, cluster, values)
+    Alerts(
+        place,
+        observability,
+        Watched(place.resource_group_id, database.server_id, events.topic_id, communication.id),
+    )
+    return {
+        "resourceGroup": place.resource_group_name,
+        "cluster": cluster.name,
+        "registry": registry.login_server,
+        "outboundAddress": network.outbound_address,
+        **values,
+    }
+
+
+def _place(settings: Settings, stack: str) -> Place:
+    names = Names(settings.name, stack, settings.tenant_id)
+    group = resources.ResourceGroup(
+        "resource-group",
+        resource_group_name=names.of("resource group", "rg"),
+        location=settings.region,
+        tags=Place(settings, names, "", pulumi.Output.from_input("")).tags,
+        # A group takes everything in it along.
+        opts=pulumi.ResourceOptions(protect=settings.protect),
+    )
+    return Place(settings, names, group.name, group.id)
