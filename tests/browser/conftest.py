@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import shutil
 import socket
 import threading
 from collections.abc import Iterator
@@ -19,10 +17,8 @@ from browser.pages_app import VisitDouble, pages_app
 from fastapi import FastAPI
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_playwright
 
-_REMEDY = (
-    "No Chromium: tests/browser needs one. Install Debian's (`apt-get install chromium`), or Playwright's own"
-    " (`.venv/bin/playwright install chromium`), or name one in PLAYWRIGHT_CHROMIUM."
-)
+from ehr_sandbox.chromium.finding import NoChromiumError, find_or_get
+
 _FLAGS = [
     "--use-fake-device-for-media-stream",
     "--no-sandbox",
@@ -46,15 +42,6 @@ class Served:
     app: FastAPI = field(repr=False)
 
 
-def _executable(playwright: Playwright) -> str:
-    named = os.environ.get("PLAYWRIGHT_CHROMIUM")
-    own = playwright.chromium.executable_path
-    for path in (named, own, "/usr/bin/chromium", shutil.which("chromium"), shutil.which("google-chrome")):
-        if path and Path(path).is_file():
-            return path
-    pytest.fail(_REMEDY, pytrace=False)
-
-
 @pytest.fixture(scope="session")
 def playwright() -> Iterator[Playwright]:
     # Playwright's sync interface keeps a loop on its thread, so it gets one that no other test uses.
@@ -63,19 +50,26 @@ def playwright() -> Iterator[Playwright]:
 
 
 @pytest.fixture(scope="session")
-def allowing(playwright: Playwright) -> Iterator[Browser]:
+def chromium(playwright: Playwright) -> Path:
+    """The browser's program: one that is here, or Debian's, unpacked into the cache."""
+    try:
+        return find_or_get(playwrights=Path(playwright.chromium.executable_path))
+    except NoChromiumError as exc:
+        pytest.fail(str(exc), pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def allowing(playwright: Playwright, chromium: Path) -> Iterator[Browser]:
     """A browser in which camera and microphone are allowed without a question."""
-    browser = playwright.chromium.launch(
-        executable_path=_executable(playwright), args=[*_FLAGS, "--use-fake-ui-for-media-stream"]
-    )
+    browser = playwright.chromium.launch(executable_path=chromium, args=[*_FLAGS, "--use-fake-ui-for-media-stream"])
     yield browser
     browser.close()
 
 
 @pytest.fixture(scope="session")
-def refusing(playwright: Playwright) -> Iterator[Browser]:
+def refusing(playwright: Playwright, chromium: Path) -> Iterator[Browser]:
     """A browser in which nobody allows them: without a window the question counts as refused."""
-    browser = playwright.chromium.launch(executable_path=_executable(playwright), args=_FLAGS)
+    browser = playwright.chromium.launch(executable_path=chromium, args=_FLAGS)
     yield browser
     browser.close()
 
