@@ -34,6 +34,7 @@ from ehr_connector.visits.service import Meetings, VisitService
 _Found = TypeVar("_Found")
 
 _AHEAD = timedelta(days=14)
+_NOT_SHOWN = frozenset({Access.CANCELLED, Access.GONE})
 _SENDS = Limit(5, timedelta(hours=1))
 """Links of one visit that are sent or copied."""
 _MEETINGS = Limit(10, timedelta(minutes=10))
@@ -141,7 +142,9 @@ class Boards:
         """
         site = await self.site(session)
         launched = await self._launched(site, session)
-        visits = [await self._visit(found, launched) for found in await self._bookings(site, session)]
+        now = self._now()
+        found = [one for one in await self._bookings(site, session) if access(one, now) not in _NOT_SHOWN]
+        visits = [await self._visit(one, launched) for one in found]
         visits.sort(key=lambda one: (not one.is_launched, one.access is not Access.OPEN, one.booking.start))
         return Board(site, visits, await self.account(site, session))
 

@@ -24,6 +24,7 @@ from ehr_connector.keys.secret import SecretKeys
 from ehr_connector.launch.sealed import OtherBrowserError, SealedError, Sealer
 from ehr_connector.launch.session import ClinicianSession
 from ehr_connector.metrics import Metrics
+from ehr_connector.store.guests import GUESTS_MAX
 from ehr_connector.teams.refusals import TeamsError
 from ehr_connector.visits.booking import Access
 from ehr_connector.visits.links import Role
@@ -164,7 +165,7 @@ class ClinicianPages:
         request: Request,
         session: str,
         visit: str,
-        number: Annotated[int, Form()],
+        number: Annotated[int, Form(ge=1, le=GUESTS_MAX)],
         csrf: Annotated[str, Form()] = "",
     ) -> Response:
         """Let a guest's link open nothing any more."""

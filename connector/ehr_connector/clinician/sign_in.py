@@ -48,7 +48,6 @@ class Ticket(Sealed):
     """What the frame gives the window."""
 
     user: str
-    person: str
     number: str
     """Random."""
 
@@ -123,7 +122,7 @@ class SignIn:
 
     def ticket(self, session: ClinicianSession, number: str) -> tuple[str, str]:
         """Return the address that the frame opens in a window, and the matching text."""
-        ticket = Ticket(site=session.site, user=session.user, person=session.person, number=number)
+        ticket = Ticket(site=session.site, user=session.user, number=number)
         return f"{PATH}/{self.tickets.seal(ticket, _ANYWHERE)}", _matching(number)
 
     async def begin(self, request: Request, ticket: str) -> Response:

@@ -28,7 +28,7 @@ _LEEWAY_S = 60
 _KEEP_S = 3600.0
 _REFRESH_S = 10.0
 _LONGEST = 8192
-_NAME_LONGEST = 128
+_SUBJECT_LONGEST = 128
 
 
 class IdentityError(Exception):
@@ -37,12 +37,10 @@ class IdentityError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class EhrUser:
-    """The user of the EHR."""
+    """The user of the EHR; a name is not read."""
 
     user: str = field(repr=False)
     """Unique id at the FHIR base URL: the relative reference of `fhirUser`, or `sub` where the EHR sends none."""
-    name: str = field(repr=False)
-    """What to call the user on a page; never stored."""
 
 
 class _Discovery(BaseModel):
@@ -90,10 +88,9 @@ class Identity:
         subject = str(claims["sub"])
         reference = claims.get("fhirUser") or claims.get("profile")
         user = _relative(str(reference)) if reference else None
-        name = str(claims.get("name") or claims.get("preferred_username") or subject)
-        if not subject or len(user or subject) > _NAME_LONGEST:
+        if not subject or len(user or subject) > _SUBJECT_LONGEST:
             raise IdentityError("the subject is no id")
-        return EhrUser(user or subject, name[:_NAME_LONGEST])
+        return EhrUser(user or subject)
 
     async def _verified(self, http: Http, issuer: str, id_token: str) -> dict[str, Any]:
         read_s, keys = self._keys.get(issuer, (float("-inf"), None))

@@ -23,8 +23,6 @@ class ClinicianSession(Sealed):
     encounter: str | None = None
     user: str
     """Unique id of the EHR user at the base URL."""
-    person: str
-    """What to call the user on the sign-in pages."""
     banner: bool = True
     """Whether the page must say which patient it is about (`need_patient_banner`)."""
 
@@ -41,6 +39,5 @@ def session_of(launched: Launched) -> ClinicianSession:
         patient=launched.patient,
         encounter=launched.encounter,
         user=launched.user.user,
-        person=launched.user.name,
         banner=launched.need_patient_banner,
     )
