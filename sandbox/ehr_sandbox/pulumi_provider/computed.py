@@ -5,7 +5,10 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
+
+from ehr_sandbox.pulumi_provider.input_types import UNKNOWN
+from ehr_sandbox.pulumi_provider.resource_ids import SUBSCRIPTION
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +25,19 @@ class _Resource:
         return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{self.id}#{what}"))
 
 
-def foreseen(inputs: Mapping[str, Any]) -> dict[str, Any]:
-    """The outputs that a preview can tell: the inputs, without those that come back otherwise."""
-    return {key: value for key, value in inputs.items() if key != "identity"}
+def foreseen(token: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """The outputs that a preview can tell: the inputs, and that there will be more."""
+    return _unknown_beside(inputs, computed(token, f"{SUBSCRIPTION}/unknown", inputs))
+
+
+def _unknown_beside(given: Mapping[str, Any], outputs: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(given)
+    for key, value in outputs.items():
+        if isinstance(value, dict) and isinstance(given.get(key), dict):
+            merged[key] = _unknown_beside(given[key], cast("dict[str, Any]", value))
+        elif given.get(key) != value:
+            merged[key] = UNKNOWN
+    return merged
 
 
 def computed(token: str, resource_id: str, inputs: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,8 +19,8 @@ UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 """What the engine sends in a preview for a value that is known only later."""
 
 
-_WRONG = frozenset({"ConditionOperator"})
-"""Enumerations that the SDK gives to a property whose values are others (two of Azure's share this name)."""
+_WRONG = frozenset({"monitor:ConditionOperator", "dbforpostgresql:PrincipalType"})
+"""Enumerations that the SDK gives to a property whose values are others (two of Azure's share the name)."""
 
 
 class UnknownTypeError(Exception):
@@ -159,7 +159,8 @@ def _is_enumeration(member: Any) -> bool:
 
 
 def _is_open(enumeration: type[Any]) -> bool:
-    return enumeration.__name__.startswith("Known") or enumeration.__name__ in _WRONG
+    module = enumeration.__module__.split(".")[1]
+    return enumeration.__name__.startswith("Known") or f"{module}:{enumeration.__name__}" in _WRONG
 
 
 def _union_problems(members: tuple[Any, ...], value: Any, path: str) -> Iterator[Problem]:

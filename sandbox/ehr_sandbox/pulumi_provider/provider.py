@@ -79,7 +79,7 @@ class StandInProvider(provider_pb2_grpc.ResourceProviderServicer):
         """Record the resource; one that is there already is an error, as with Azure."""
         token, inputs = _token(request.urn), _plain(request.properties)
         if request.preview:
-            return provider_pb2.CreateResponse(properties=_struct(foreseen(inputs)))
+            return provider_pb2.CreateResponse(properties=_struct(foreseen(token, inputs)))
         key = resource_id(token, inputs)
         added = computed(token, key, inputs)
         with self._world.changed() as resources:
@@ -105,9 +105,9 @@ class StandInProvider(provider_pb2_grpc.ResourceProviderServicer):
     def Update(self, request: provider_pb2.UpdateRequest, context: Any) -> provider_pb2.UpdateResponse:  # noqa: N802
         """Record the new inputs."""
         inputs = _plain(request.news)
-        if request.preview:
-            return provider_pb2.UpdateResponse(properties=_struct(foreseen(inputs)))
         token = _token(request.urn)
+        if request.preview:
+            return provider_pb2.UpdateResponse(properties=_struct({**inputs, **computed(token, request.id, inputs)}))
         added = computed(token, request.id, inputs)
         with self._world.changed() as resources:
             if request.id not in resources:
