@@ -33,7 +33,7 @@ from ehr_connector.store.visits import Visits
 from ehr_connector.teams.composed import Teams
 from ehr_connector.web.guessing import GuessingLimit
 from ehr_connector.web.middleware import RequestMiddleware
-from ehr_connector.web.pages import answer_pages
+from ehr_connector.web.pages import answer_pages, failure_answers
 from ehr_connector.web.problems import answer_problems
 
 
@@ -125,5 +125,6 @@ def create_app(
     answer_problems(app)
     answer_pages(app, parts.pages, PAGE_PREFIXES)
     app.add_middleware(GuessingLimit, prefixes=PAGE_PREFIXES)
-    app.add_middleware(RequestMiddleware, metrics=metrics)
+    failed = failure_answers(parts.pages, PAGE_PREFIXES, ground.directory.embedders)
+    app.add_middleware(RequestMiddleware, metrics=metrics, failed=failed)
     return app

@@ -40,6 +40,7 @@ from ehr_connector.store.rates import Rates
 from ehr_connector.store.single_use import SingleUse
 from ehr_connector.store.visits import VisitRow, Visits
 from ehr_connector.teams.composed import Teams
+from ehr_connector.visits.device_test_records import DeviceTestRecords
 from ehr_connector.visits.events import Kind, Side, VisitEvent
 from ehr_connector.visits.links import Links
 from ehr_connector.visits.live import Live
@@ -182,7 +183,8 @@ class VisitParts:
             now=now,
         )
         self._sign_in = sign_in
-        self._patient = PatientPages(self.pages, service, now, teams_origins=settings.teams_origins)
+        records = DeviceTestRecords(directory, evidence, now)
+        self._patient = PatientPages(self.pages, service, records, now, teams_origins=settings.teams_origins)
 
     def routers(self) -> Sequence[APIRouter]:
         """Return the routes of every page."""

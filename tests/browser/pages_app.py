@@ -8,6 +8,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, Response
 from sse_starlette.sse import EventSourceResponse
 
+from ehr_connector.directory import Site
 from ehr_connector.metrics import Metrics
 from ehr_connector.visits.booking import Access
 from ehr_connector.visits.events import Channel, DeviceTestResult, Stage, Status
@@ -85,13 +86,23 @@ class VisitDouble:
         return self.address
 
 
+class RecordsDouble:
+    """Implements `Records`: this app serves nobody's record."""
+
+    async def site(self, record: str) -> Site | None:
+        return None
+
+    async def seen(self, site: Site) -> None:
+        raise AssertionError
+
+
 def pages_app(visits: VisitDouble) -> FastAPI:
     """Return the app: the patient's pages, and the clinician's as they are at one moment."""
     assets = Assets()
     pages = Pages(Locales(), assets)
     app = FastAPI()
     app.include_router(assets.router())
-    app.include_router(PatientPages(pages, visits, lambda: datetime.now(UTC)).router())
+    app.include_router(PatientPages(pages, visits, RecordsDouble(), lambda: datetime.now(UTC)).router())
     app.state.pushed = []
 
     async def teams() -> HTMLResponse:

@@ -15,6 +15,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 
 from ehr_clients.errors import RemoteError
+from ehr_connector.directory import Site
 from ehr_connector.keys.files import KeysError
 from ehr_connector.teams.refusals import TeamsError
 from ehr_connector.visits.booking import Access
@@ -99,6 +100,18 @@ class VisitsOfLinks(Protocol):
         ...
 
 
+class Records(Protocol):
+    """Whose device test it is (`ehr_connector.visits.device_test_records`)."""
+
+    async def site(self, record: str) -> Site | None:
+        """Return to whom a device-test record belongs."""
+        ...
+
+    async def seen(self, site: Site) -> None:
+        """Note that its address was opened."""
+        ...
+
+
 class PatientPages:
     """The routes of the patient's pages."""
 
@@ -106,12 +119,14 @@ class PatientPages:
         self,
         pages: Pages,
         service: VisitsOfLinks,
+        records: Records,
         now: Callable[[], datetime],
         *,
         teams_origins: Sequence[str] = TEAMS_ORIGINS,
     ) -> None:
         self._pages = pages
         self._service = service
+        self._records = records
         self._now = now
         self._teams_origins = teams_origins
 
@@ -171,7 +186,16 @@ class PatientPages:
         return Response(status_code=HTTPStatus.NO_CONTENT)
 
     async def _device_test_alone(self, request: Request) -> Response:
-        page = self._pages.render(request, "device_test.html", {"result_url": None}, devices=True)
+        site = await self._records.site(request.query_params.get("record", ""))
+        if site is not None and request.method == "GET":
+            await self._records.seen(site)
+        visits = site.organization.visits if site else None
+        context = {
+            "organization_name": site.organization.display_name if site else None,
+            "help_phone": visits.help_phone if visits else None,
+            "emergency_notice": visits.emergency_notice if visits else None,
+        }
+        page = self._pages.render(request, "device_test.html", context, devices=True)
         page.headers.update(_HEADERS)
         return page
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from uuid import uuid4
 
 from starlette.datastructures import MutableHeaders
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ehr_connector.metrics import Metrics
@@ -28,12 +31,17 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 _PROBES = frozenset({"/livez", "/readyz", "/metrics"})
 
 
-class RequestMiddleware:
-    """Wraps the whole app."""
+def _problem(_request: Request) -> Response:
+    return failure()
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+
+class RequestMiddleware:
+    """Wraps the whole app; `failed` answers a request at which we failed, by default with a problem."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics, failed: Callable[[Request], Response] = _problem) -> None:
         self._app = app
         self._metrics = metrics
+        self._failed = failed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
@@ -74,7 +82,7 @@ class RequestMiddleware:
             if begun:
                 raise
             _log.exception("a request failed unexpectedly")
-            await failure()(scope, receive, send)
+            await self._failed(Request(scope))(scope, receive, send)
 
     def _tell(self, scope: Scope, status: int, seconds: float) -> None:
         """Count and log by route, never by path: a path may hold a patient's link."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import urlencode
@@ -16,6 +17,9 @@ from starlette.exceptions import HTTPException
 from ehr_connector.web.assets import Assets
 from ehr_connector.web.correlation import correlation_id
 from ehr_connector.web.locales import N_, Language, Locales
+from ehr_connector.web.problems import failure
+
+_log = logging.getLogger(__name__)
 
 FOLDER = Path(__file__).parents[1] / "templates"
 _DEVICES = "camera=(self), microphone=(self), speaker-selection=(self)"
@@ -176,7 +180,7 @@ def answer_pages(app: FastAPI, pages: Pages, prefixes: Sequence[str]) -> None:
     before = {kind: app.exception_handlers[kind] for kind in (HTTPException, RequestValidationError)}
 
     async def answer(request: Request, exc: Exception) -> Response:
-        if request.url.path.startswith(tuple(prefixes)) and "text/html" in request.headers.get("accept", ""):
+        if _shows_pages(request, prefixes):
             status = exc.status_code if isinstance(exc, HTTPException) else HTTPStatus.BAD_REQUEST
             return refusal(pages, request, status)
         kind = HTTPException if isinstance(exc, HTTPException) else RequestValidationError
@@ -190,8 +194,33 @@ def answer_pages(app: FastAPI, pages: Pages, prefixes: Sequence[str]) -> None:
         app.add_exception_handler(kind, answer)
 
 
-def refusal(pages: Pages, request: Request, status: int) -> HTMLResponse:
+def failure_answers(
+    pages: Pages, prefixes: Sequence[str], embedders: Callable[[], Sequence[str]]
+) -> Callable[[Request], Response]:
+    """Return what answers a request at which we failed: under `prefixes` a page when a browser asks, else a problem.
+
+    The page may stand in the frames of `embedders`, since it is not known any more whose launch it was; it says nothing of it.
+    """
+
+    def answer(request: Request) -> Response:
+        if not _shows_pages(request, prefixes):
+            return failure()
+        try:
+            page = refusal(pages, request, HTTPStatus.INTERNAL_SERVER_ERROR, frame_ancestors=embedders())
+        except Exception:  # noqa: BLE001 (the cause may be the templates; the last answer needs none)
+            _log.exception("the page that tells of a failure failed too")
+            return failure()
+        # The address may hold a link.
+        page.headers["Referrer-Policy"] = "same-origin"
+        page.headers["X-Robots-Tag"] = "noindex, nofollow"
+        return page
+
+    return answer
+
+
+def refusal(pages: Pages, request: Request, status: int, *, frame_ancestors: Sequence[str] = ()) -> HTMLResponse:
     """Return the page for a request that no page answers."""
+    path = _page_of(request)
     if status in {HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED}:
         return pages.error(
             request,
@@ -199,6 +228,8 @@ def refusal(pages: Pages, request: Request, status: int) -> HTMLResponse:
             text=N_("The address is not one of ours, or a part of it is missing."),
             remedy=N_("Open the link in your message again, or copy the whole of it into the address bar."),
             status=status,
+            frame_ancestors=frame_ancestors,
+            path=path,
         )
     return pages.error(
         request,
@@ -206,4 +237,16 @@ def refusal(pages: Pages, request: Request, status: int) -> HTMLResponse:
         text=N_("The page could not be shown."),
         remedy=N_("Go back and try again. If it happens again, tell your clinic the reference number below."),
         status=status,
+        frame_ancestors=frame_ancestors,
+        path=path,
     )
+
+
+def _shows_pages(request: Request, prefixes: Sequence[str]) -> bool:
+    return request.url.path.startswith(tuple(prefixes)) and "text/html" in request.headers.get("accept", "")
+
+
+def _page_of(request: Request) -> str:
+    """Return where the language chooser leads: a form's own address cannot be opened, the page above it can."""
+    path = request.url.path
+    return path if request.method in {"GET", "HEAD"} else "/".join(path.split("/")[:3])
