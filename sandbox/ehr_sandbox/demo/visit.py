@@ -24,7 +24,7 @@ APP = "Teams visit"
 """What the PowerChart-like page calls the connector."""
 _PRACTITIONER = "4122600"
 _LOCATION = "21304876"
-_PATIENT = {"given": "Rosa", "family": "Quillfeather", "birthDate": "1984-02-29", "language": "en"}
+_PATIENT = {"given": "Rosalind", "family": "Quillfeather", "birthDate": "1984-02-29", "language": "en"}
 _WAIT_S = 60.0
 
 
@@ -147,7 +147,7 @@ async def _enter_lobby(visit: Visit) -> None:
     await phone.goto(visit.patient_link)
     await pages.picture(phone, "05-patient")
     await phone.locator("form[action$='/join'] button").click()
-    await phone.locator("#name").fill("Rosa")
+    await phone.locator("#name").fill("Rosalind")
     await phone.locator("#join").click()
     await expect(phone.locator("#state[data-state=lobby]")).to_be_visible()
     await pages.picture(phone, "05-patient-lobby")
@@ -160,7 +160,7 @@ async def _admit(visit: Visit) -> None:
         await visit.frame.get_by_role("button", name="Join").first.click()
     visit.teams = await opening.value
     await visit.teams.locator("#join-as-user").click()
-    await visit.teams.get_by_role("button", name="Admit Rosa").click()
+    await visit.teams.get_by_role("button", name="Admit Rosalind").click()
     await expect(visit.phone.locator("#state[data-state=meeting]")).to_be_visible()
     await visit.shows("Patient is in the visit")
     await pages.picture(visit.teams, "07-teams-clinician")

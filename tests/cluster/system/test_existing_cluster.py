@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from cluster.system.conftest import four_free_ports
+from cluster.system.conftest import free_ports_in_a_row
 
 from ehr_sandbox.control_plane.assets import Assets
 from ehr_sandbox.control_plane.cluster import ControlPlane, ControlPlaneError, running_control_plane
@@ -35,7 +35,7 @@ async def test_the_system_runs_on_a_cluster_that_exists_and_leaves_nothing_in_it
     before = await kubectl("get", kinds, "-o", "name")
 
     report = Report(PlainProgress())
-    async with running_system(report, first_port=four_free_ports()) as system:
+    async with running_system(report, first_port=free_ports_in_a_row()) as system:
         await configure(system, report)
         await remove(system, report)
 
@@ -48,5 +48,5 @@ async def test_a_cluster_where_the_resources_are_in_use_is_left_alone(somebodys_
     await kubectl("apply", "-k", str(CRDS))
 
     with pytest.raises(ControlPlaneError, match="take another cluster"):
-        async with running_system(Report(PlainProgress()), first_port=four_free_ports()):
+        async with running_system(Report(PlainProgress()), first_port=free_ports_in_a_row()):
             pass
