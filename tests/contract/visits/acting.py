@@ -20,6 +20,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 HEADING = re.compile(r"<h1>([^<]+)</h1>")
 CORRELATION = re.compile(r"<code[^>]*>([0-9a-f]{32})</code>")
+LINK = re.compile(r'value="(https://[^"]+/v/[^"]+)"')
 CARD = re.compile(r'data-visit="([^"]+)"')
 
 
