@@ -19,6 +19,10 @@ _GRACE_S = 1
 """Seconds that requests in progress get when the server stops: a simulated delay must not hold the stop back."""
 
 
+_LOOK_S = 0.02
+"""At its end the server looks this often for connections on which nothing is under way any more."""
+
+
 class ServingError(Exception):
     """The app could not be served."""
 
@@ -86,6 +90,23 @@ class _Server(uvicorn.Server):
             # Inside a task this would end the whole program.
             raise ServingError("the app failed to start; the log says why") from exc
         self._up.set()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop without waiting for peers that keep an idle connection open."""
+        dropping = asyncio.create_task(self._drop_idle())
+        try:
+            await super().shutdown(sockets)
+        finally:
+            dropping.cancel()
+
+    async def _drop_idle(self) -> None:
+        while True:
+            for connection in tuple(self.server_state.connections):
+                cycle = getattr(connection, "cycle", None)
+                transport = getattr(connection, "transport", None)
+                if isinstance(transport, asyncio.Transport) and (cycle is None or cycle.response_complete):
+                    transport.abort()
+            await asyncio.sleep(_LOOK_S)
 
     async def wait_until_up(self, serving: asyncio.Task[None]) -> None:
         """Return once connections are accepted; raises what ended `serving` before."""
