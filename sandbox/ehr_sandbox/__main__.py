@@ -13,7 +13,7 @@ _PROGRAM = "python -m ehr_sandbox"
 
 _COMMANDS = {
     "control-plane": ("ehr_sandbox.control_plane", "A real Kubernetes control plane on loopback."),
-    "acs": ("ehr_sandbox.acs", "A simulator of Azure Communication Services phone numbers."),
+    "acs": ("ehr_sandbox.acs", "A simulator of Azure Communication Services: phone numbers, SMS, e-mail."),
     "cerner": ("ehr_sandbox.cerner", "A simulator of a Cerner FHIR R4 server."),
     "graph": ("ehr_sandbox.graph", "A simulator of Entra ID, Microsoft Graph and Teams meetings."),
     "chromium": ("ehr_sandbox.chromium", "A real Chromium for the demo and the browser tests."),

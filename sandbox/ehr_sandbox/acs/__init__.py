@@ -1,1 +1,1 @@
-"""A simulator of Azure Communication Services phone numbers: it sells numbers that do not exist, for no money."""
+"""A simulator of Azure Communication Services: it sells numbers that do not exist, and texts and e-mails nobody."""

@@ -1,7 +1,8 @@
 """The simulator as a web app.
 
-It simulates Azure Communication Services phone numbers, with the traps that its documents and clients show: merging
-reservations, quotas, slow operations, purchases that are listed late. Nothing is bought and nobody is called.
+It simulates phone numbers, SMS and e-mail of Azure Communication Services, with the traps that its documents and clients
+show: merging reservations, quotas, slow operations, purchases that are listed late, toll-free numbers whose texts are
+blocked until they are verified. Nothing is bought, nobody is called, and texts arrive at a page.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from ehr_sandbox.acs.controls import CONTROLS, Controls
 from ehr_sandbox.acs.correlation import CorrelationVector
 from ehr_sandbox.acs.errors import AzureError, error_body
 from ehr_sandbox.acs.gate import Gate, answer_azure_error
+from ehr_sandbox.acs.messages import pages
+from ehr_sandbox.acs.messages import rest as messages_rest
 from ehr_sandbox.acs.settings import AcsSettings
 from ehr_sandbox.acs.state_file import Store
 from ehr_sandbox.acs.world import new_world
@@ -48,7 +51,8 @@ def create_app(settings: AcsSettings | None = None) -> Starlette:
     store = Store(settings.state_file)
     world = new_world(settings, store.load())
     faults = Faults(error_body=_fault_body)
-    identity = identity_route("Azure Communication Services phone numbers", {**CONTROLS, **FAULT_CONTROLS})
+    identity = identity_route("Azure Communication Services", {**CONTROLS, **FAULT_CONTROLS})
+    gate = Gate(world, store)
     controls = [
         identity,
         *fault_routes(faults),
@@ -59,7 +63,9 @@ def create_app(settings: AcsSettings | None = None) -> Starlette:
             # A mount serves only what is below it; its own address would be a redirect.
             Route(CONTROL_PREFIX, identity.endpoint, methods=["GET"]),
             Mount(CONTROL_PREFIX, routes=controls),
-            *rest.routes(Gate(world, store)),
+            *rest.routes(gate),
+            *messages_rest.routes(gate),
+            *pages.routes(world, store),
         ],
         middleware=[
             Middleware(SimulatorHeader, name=SERVER),

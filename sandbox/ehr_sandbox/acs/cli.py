@@ -1,4 +1,4 @@
-"""`python -m ehr_sandbox acs`: the simulator of phone numbers as a program."""
+"""`python -m ehr_sandbox acs`: the simulator of phone numbers and messages as a program."""
 
 from __future__ import annotations
 
@@ -51,6 +51,13 @@ def acs(
     search_quota: Annotated[int, typer.Option(min=0, help="Searches that the tenant may make in seven days.")] = (
         _USUAL.search_quota
     ),
+    verified: Annotated[
+        bool, typer.Option("--verified", help="Toll-free numbers count as verified, so that their texts arrive.")
+    ] = False,
+    email_domain: Annotated[
+        list[str] | None,
+        typer.Option(help="Domain that may send e-mail; may be repeated. lamna.example when not given."),
+    ] = None,
     state_file: Annotated[
         Path | None, typer.Option(dir_okay=False, help="JSON file that keeps numbers and ledger over a restart.")
     ] = None,
@@ -61,10 +68,11 @@ def acs(
         Path | None, typer.Option(exists=True, dir_okay=False, help="PEM key, when it is not in the same file.")
     ] = None,
 ) -> None:
-    """Run a simulator of Azure Communication Services phone numbers until Ctrl-C or SIGTERM.
+    """Run a simulator of Azure Communication Services until Ctrl-C or SIGTERM.
 
     It sells numbers that do not exist for no money. GET /_sandbox on its address tells how to make it fail and how to
-    read what was bought. Bearer tokens are compared as text with those that are accepted: it asks no Entra.
+    read what was bought and sent; /phone/NUMBER and
+    /mailbox/ADDRESS show what arrived. Bearer tokens are compared as text with those that are accepted: it asks no Entra.
     """
     if tls_key is not None and tls_cert is None:
         raise typer.BadParameter("must not be given without --tls-cert", param_hint="--tls-key")
@@ -80,7 +88,9 @@ def acs(
                 listing_delay_s=listing_delay_s,
                 purchase_quota=purchase_quota,
                 search_quota=search_quota,
+                verified_at_once=verified,
             ),
+            email_domains=frozenset(email_domain or {"lamna.example"}),
             state_file=state_file,
         )
         asyncio.run(_run(settings, host, port, tls_cert, tls_key))
@@ -98,7 +108,7 @@ async def _run(settings: AcsSettings, host: str, port: int, tls_cert: Path | Non
         for number in (signal.SIGINT, signal.SIGTERM):
             handlers.callback(loop.remove_signal_handler, number)
         async with serve(create_app(settings), host=host, port=port, ssl_certfile=tls_cert, ssl_keyfile=tls_key) as url:
-            typer.echo(f"Simulator of Azure Communication Services phone numbers: {url} (controls: {url}/_sandbox)")
+            typer.echo(f"Simulator of Azure Communication Services: {url} (controls: {url}/_sandbox)")
             if settings.access_key == example_access_key():
                 typer.echo(f"Connection string: endpoint={url};accesskey={settings.access_key}")
             await stop.wait()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.requests import Request
@@ -11,18 +11,24 @@ from starlette.routing import Route
 
 from ehr_sandbox.acs.catalog import describe
 from ehr_sandbox.acs.errors import AzureError, bad_request
+from ehr_sandbox.acs.messages.controls import MessageChange, change_messages, message_ledger
 from ehr_sandbox.acs.model import AvailableNumber, FailureCode, OperationType
 from ehr_sandbox.acs.passing_time import own, settle
 from ehr_sandbox.acs.state_file import Store
 from ehr_sandbox.acs.world import World
 
 CONTROLS = {
-    "GET /_sandbox/ledger": "The truth about money: purchases, releases, reservations, searches, total cost.",
+    "GET /_sandbox/ledger": "The truth about money and messages: purchases, releases, reservations, searches, texts, e-mails.",
     "GET /_sandbox/state": "Owned numbers, open holds and operations, size of the stock.",
     "POST /_sandbox/state": "Own, release, sell or restock numbers behind the client's back; fail operations; skip time.",
+    "GET /_sandbox/events": "Delivery reports and received texts as Event Grid has them; ?after= skips so many.",
+    "POST /_sandbox/messages": "Verify numbers, let people text, give the next texts a delivery code.",
     "GET /_sandbox/settings": "Operation time, listing delay, quotas.",
     "PATCH /_sandbox/settings": "Change them.",
 }
+
+
+Change = TypeVar("Change", bound=BaseModel)
 
 
 class PlannedFailure(BaseModel):
@@ -61,6 +67,8 @@ class Controls:
             Route("/ledger", self._ledger, methods=["GET"]),
             Route("/state", self._get_state, methods=["GET"]),
             Route("/state", self._change_state, methods=["POST"]),
+            Route("/events", self._events, methods=["GET"]),
+            Route("/messages", self._change_messages, methods=["POST"]),
             Route("/settings", self._get_settings, methods=["GET"]),
             Route("/settings", self._change_settings, methods=["PATCH"]),
         ]
@@ -82,6 +90,19 @@ class Controls:
         self._settle()
         self._store.save(self._world.state)
         return JSONResponse(summary(self._world))
+
+    async def _events(self, request: Request) -> Response:
+        self._settle()
+        events = self._world.state.messages.events
+        after = request.query_params.get("after", "0")
+        return JSONResponse({"events": events[int(after) if after.isdecimal() else 0 :], "next": len(events)})
+
+    async def _change_messages(self, request: Request) -> Response:
+        change = _parsed(MessageChange, await request.body())
+        self._settle()
+        change_messages(self._world, change)
+        self._store.save(self._world.state)
+        return JSONResponse(message_ledger(self._world))
 
     async def _get_settings(self, _request: Request) -> Response:
         return JSONResponse(self._world.behaviour.model_dump())
@@ -135,6 +156,7 @@ def ledger(world: World) -> dict[str, Any]:
         "searches": of("search"),
         "searchesRefused": of("search_refused"),
         "totalCost": {"amount": round(sum(entry.amount for entry in entries), 2), "currencyCode": "USD"},
+        **message_ledger(world),
     }
 
 
@@ -156,7 +178,7 @@ def summary(world: World) -> dict[str, Any]:
     }
 
 
-def _parsed(model: type[StateChange], body: bytes) -> StateChange:
+def _parsed(model: type[Change], body: bytes) -> Change:
     try:
         return model.model_validate_json(body)
     except ValidationError as exc:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import urlencode
@@ -37,6 +37,10 @@ class Call:
 
     path: Mapping[str, str]
     query: Mapping[str, str]
+    headers: Mapping[str, str]
+    """Names in lower case."""
+    origin: str
+    """The address that was called, without a path."""
     content_type: str
     body: bytes
 
@@ -70,17 +74,19 @@ class Gate:
         self._world = world
         self._store = store
 
-    def route(self, method: str, path: str, handler: Handler) -> Route:
+    def route(self, method: str, path: str, handler: Handler, *, versions: Sequence[str] = API_VERSIONS) -> Route:
         """Return a route whose calls pass everything that calls pass here."""
 
         async def endpoint(request: Request) -> Response:
             body = await request.body()
-            self._admit(request, body)
+            self._admit(request, body, versions)
             # From here to the answer nothing waits, so that calls cannot mix.
             changed = settle(self._world)
             call = Call(
                 path=request.path_params,
                 query=request.query_params,
+                headers=request.headers,
+                origin=f"{request.url.scheme}://{request.url.netloc}",
                 content_type=request.headers.get("content-type", "").partition(";")[0].strip().lower(),
                 body=body,
             )
@@ -93,8 +99,8 @@ class Gate:
 
         return Route(path, endpoint, methods=[method])
 
-    def _admit(self, request: Request, body: bytes) -> None:
-        _check_version(request)
+    def _admit(self, request: Request, body: bytes, versions: Sequence[str]) -> None:
+        _check_version(request, versions)
         query = request.scope["query_string"].decode("ascii")
         path = request.scope["raw_path"].decode("ascii")
         presented = Presented(
@@ -106,15 +112,15 @@ class Gate:
         authenticate(presented, self._world.settings, self._world.settings.now())
 
 
-def _check_version(request: Request) -> None:
+def _check_version(request: Request, versions: Sequence[str]) -> None:
     version = request.query_params.get("api-version")
     if not version:
         raise AzureError(400, "MissingApiVersionParameter", "The query parameter `api-version` is required.")
-    if version not in API_VERSIONS:
+    if version not in versions:
         raise AzureError(
             400,
             "UnsupportedApiVersionValue",
-            f"`api-version` '{version}' is not supported; supported are: {', '.join(API_VERSIONS)}.",
+            f"`api-version` '{version}' is not supported; supported are: {', '.join(versions)}.",
         )
     if version < _FIRST_WITH_RESERVATIONS and _RESERVATION_PATHS.search(request.url.path):
         raise not_found(f"In `api-version` '{version}' this address")

@@ -12,6 +12,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from ehr_sandbox.acs.messages.model import MessageState
+
 NumberType = Literal["geographic", "tollFree", "mobile"]
 AssignmentType = Literal["person", "application"]
 Capability = Literal["none", "inbound", "outbound", "inbound+outbound"]
@@ -198,3 +200,4 @@ class State(BaseModel):
     failures: list[tuple[OperationType, FailureCode]] = Field(default_factory=list[tuple[OperationType, FailureCode]])
     """What the next operations of a type are to fail with."""
     ledger: list[LedgerEntry] = Field(default_factory=list[LedgerEntry])
+    messages: MessageState = Field(default_factory=MessageState)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from ehr_sandbox.acs.messages.delivery import deliver
 from ehr_sandbox.acs.model import AvailableNumber, ErrorDetail, LedgerEntry, Operation, OwnedNumber, Search
 from ehr_sandbox.acs.world import World
 
@@ -29,7 +30,8 @@ def settle(world: World) -> bool:
     for operation in due:
         _finish(world, operation)
     expired = _expire(world, now)
-    return bool(due) or expired
+    delivered = deliver(world)
+    return bool(due) or expired or delivered
 
 
 def _finish(world: World, operation: Operation) -> None:

@@ -26,6 +26,17 @@ class Behaviour(BaseModel):
     purchase_quota: int = Field(default=1, ge=0, description="Numbers that the tenant may own.")
     search_quota: int = Field(default=5, ge=0, description="Searches that the tenant may make in seven days.")
     browse_size: int = Field(default=10, ge=1, description="Most numbers that one browse returns.")
+    delivery_seconds: float = Field(default=1.0, ge=0, description="How long a text or an e-mail is on its way.")
+    texts_per_minute: int = Field(default=200, ge=1, description="Texts that a toll-free number may send a minute.")
+    emails_per_minute: int = Field(default=30, ge=1, description="E-mails that the resource may send a minute.")
+    emails_per_hour: int = Field(default=100, ge=1, description="And an hour.")
+    verified_at_once: bool = Field(
+        default=False,
+        description="Whether toll-free numbers count as verified without being named; in the real service that takes weeks.",
+    )
+    repeatability_window_s: float = Field(
+        default=86400.0, ge=0, description="How old a first-sent time may be for its repeatability id to be taken."
+    )
 
 
 def example_access_key() -> str:
@@ -46,6 +57,8 @@ class AcsSettings:
     seed: int = 1
     numbers_per_area: int = 20
     behaviour: Behaviour = field(default_factory=Behaviour)
+    email_domains: frozenset[str] = frozenset({"lamna.example"})
+    """Domains that are linked to the resource: senders of e-mail are of one of these."""
     state_file: Path | None = None
     """JSON; written after every change and read at the start, so that a restart forgets nothing."""
     now: Callable[[], datetime] = lambda: datetime.now(UTC)

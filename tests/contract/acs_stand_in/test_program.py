@@ -51,7 +51,7 @@ class Program:
         assert process.stdout is not None
         first_line = (await process.stdout.readline()).decode()
         http = httpx.AsyncClient(
-            base_url=first_line.partition(" numbers: ")[2].partition(" ")[0],
+            base_url=first_line.partition(" Services: ")[2].partition(" ")[0],
             params={"api-version": "2025-06-01"},
             headers={"Authorization": f"Bearer {TOKEN}"},
             verify=self._tls,
