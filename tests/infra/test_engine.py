@@ -1,0 +1,153 @@
+"""The real engine builds the stack on the stand-in for Azure, notices changes, and takes it down again."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from infra import declared, policies
+from infra.declared import Action, Fault
+
+from ehr_infra.config import PROJECT
+from ehr_sandbox.pulumi_provider.resource_ids import resource_id
+from ehr_sandbox.pulumi_provider.world import World
+
+Act = Callable[..., dict[str, Any]]
+
+
+def _config(folder: Path, **changes: Any) -> Path:
+    file = folder / "stack.yaml"
+    file.write_text(yaml.safe_dump({"config": declared.values_of("dev", **changes)}))
+    return file
+
+
+@pytest.fixture
+def act(tmp_path: Path, pulumi_process: ProcessPoolExecutor) -> Act:
+    """Let the engine act in an empty folder, or a copy of another."""
+
+    def acting(action: Action, fault: Fault = "none", folder: Path = tmp_path, **changes: Any) -> dict[str, Any]:
+        config = _config(folder, **changes)
+        return pulumi_process.submit(declared.act, folder, "dev", config, action, fault).result()
+
+    return acting
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory, pulumi_process: ProcessPoolExecutor) -> tuple[Path, dict[str, Any]]:
+    """A folder in which a stack was built once, and what the engine said; tests work on copies."""
+    folder = tmp_path_factory.mktemp("built")
+    config = _config(folder)
+    return folder, pulumi_process.submit(declared.act, folder, "dev", config, "up").result()
+
+
+@pytest.fixture
+def stack(built: tuple[Path, dict[str, Any]], tmp_path: Path) -> Path:
+    """A stack that was built, to be changed."""
+    return Path(shutil.copytree(built[0], tmp_path / "stack"))
+
+
+def test_a_preview_tells_what_would_be_built_and_builds_nothing(act: Act, tmp_path: Path, dev: Any) -> None:
+    summary = act("preview")
+
+    assert summary.keys() == {"create"}
+    assert summary["create"] > len(dev)
+    assert World(tmp_path / "azure.json").read() == {}
+
+
+def test_up_builds_what_was_declared_and_it_keeps_to_every_policy(
+    built: tuple[Path, dict[str, Any]], dev: dict[str, Any]
+) -> None:
+    recorded = World(built[0] / "azure.json").read()
+
+    assert recorded.keys() == {resource_id(found.token, found.inputs) for found in dev.values()}
+    assert [finding for policy in policies.ALL for finding in policy(recorded)] == []
+
+
+def test_a_second_preview_finds_nothing_to_do(act: Act, stack: Path) -> None:
+    assert act("preview", folder=stack).keys() == {"same"}
+
+
+def test_a_change_of_the_configuration_changes_that_and_no_more(act: Act, stack: Path) -> None:
+    summary = act("up", folder=stack, logRetentionDays=60)
+
+    assert summary["update"] == 1
+    assert summary.keys() == {"update", "same", "outputs"}
+    recorded = World(stack / "azure.json").read()
+    assert [inputs["retentionInDays"] for _, inputs in policies.of(recorded, "operationalinsights:Workspace")] == [60]
+
+
+def test_a_change_behind_its_back_is_found_by_a_refresh_and_undone_by_an_up(act: Act, stack: Path) -> None:
+    world = World(stack / "azure.json")
+    with world.changed() as resources:
+        key, found = next((key, found) for key, found in resources.items() if found.token.endswith(":StorageAccount"))
+        resources[key] = replace(found, inputs={**found.inputs, "allowSharedKeyAccess": True})
+
+    refreshed = act("refresh", folder=stack)
+    mended = act("up", folder=stack)
+
+    assert (refreshed["update"], mended["update"]) == (1, 1)
+    assert world.read()[key].inputs["allowSharedKeyAccess"] is False
+
+
+def test_a_resource_deleted_behind_its_back_is_built_again(act: Act, stack: Path) -> None:
+    world = World(stack / "azure.json")
+    with world.changed() as resources:
+        key = next(key for key, found in resources.items() if found.token.endswith(":RoleAssignment"))
+        del resources[key]
+
+    refreshed = act("refresh", folder=stack)
+    mended = act("up", folder=stack)
+
+    assert (refreshed["delete"], mended["create"]) == (1, 1)
+    assert key in world.read()
+
+
+def test_destroy_leaves_nothing(act: Act, stack: Path) -> None:
+    act("destroy", folder=stack)
+
+    assert World(stack / "azure.json").read() == {}
+
+
+def test_a_protected_stack_is_not_destroyed(act: Act, stack: Path) -> None:
+    act("up", folder=stack, protect=True)
+    before = World(stack / "azure.json").read()
+
+    with pytest.raises(RuntimeError, match="protect"):
+        act("destroy", folder=stack, protect=True)
+
+    assert World(stack / "azure.json").read().keys() == before.keys()
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        ("misspelt", "minimum_tls_versoin is not known"),
+        ("missing", "sku is required"),
+        ("elsewhere", "'vault' has the location 'westeurope', outside the geography 'Americas'"),
+    ],
+)
+def test_a_mistake_in_the_program_fails_the_preview(act: Act, fault: Fault, message: str) -> None:
+    with pytest.raises(RuntimeError) as failed:
+        act("preview", fault)
+
+    assert message in str(failed.value)
+
+
+def test_a_public_database_is_found_among_what_was_built(act: Act, stack: Path) -> None:
+    act("up", "public", folder=stack)
+
+    assert len(list(policies.no_database_is_public(World(stack / "azure.json").read()))) == 1
+
+
+def test_a_stack_without_an_image_is_refused_by_the_name_of_the_key(act: Act) -> None:
+    with pytest.raises(RuntimeError) as failed:
+        act("preview", operatorImage=None)
+
+    assert f"`{PROJECT}:operatorImage` must be set" in str(failed.value)
+    assert "Traceback" not in str(failed.value)
