@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from http import HTTPStatus
 from typing import Any, Literal
+from urllib.parse import parse_qsl, urlsplit
 
 import httpx
 from pydantic import BaseModel, ConfigDict, Field
@@ -24,6 +25,7 @@ from ehr_clients.http import Answer, check, exchange, parse
 
 API_VERSION = "2025-06-01"
 SYSTEM = "Communication Services"
+_RESERVATIONS = "/availablePhoneNumbers/reservations"
 _PAGE_SIZE = 100
 _MAX_PAGES = 200
 
@@ -104,6 +106,11 @@ class _Owned(_Model):
     next_link: str | None = None
 
 
+class _Reservations(_Model):
+    reservations: list[Reservation] = Field(default_factory=list[Reservation])
+    next_link: str | None = None
+
+
 class _Browsed(_Model):
     phone_numbers: list[AvailableNumber] = Field(default_factory=list[AvailableNumber])
 
@@ -163,6 +170,22 @@ class PhoneNumbers:
             if exc.status == HTTPStatus.NOT_FOUND:
                 return None
             raise
+
+    async def reservations(self) -> list[Reservation]:
+        """Return every reservation of the resource, whoever made it, for the month that the service keeps it.
+
+        The service leaves the numbers out of this list: ask `reservation` for them.
+        """
+        reservations: list[Reservation] = []
+        query = {"maxPageSize": str(_PAGE_SIZE)}
+        for _ in range(_MAX_PAGES):
+            found = parse(await self._call("list reservations", "GET", _RESERVATIONS, query=query), _Reservations)
+            reservations += found.reservations
+            if found.next_link is None:
+                return reservations
+            # Only what the link asks for is taken over: credentials go to no address that an answer names.
+            query = dict(parse_qsl(urlsplit(found.next_link).query))
+        raise ContractError(SYSTEM, "list reservations", f"more than {_MAX_PAGES} pages")
 
     async def reserve(self, reservation_id: str, number: AvailableNumber) -> Reservation:
         """Put one number into the reservation of this id and return the reservation.
@@ -233,7 +256,7 @@ class PhoneNumbers:
 
 
 def _reservation(reservation_id: str) -> str:
-    return f"/availablePhoneNumbers/reservations/{reservation_id}"
+    return f"{_RESERVATIONS}/{reservation_id}"
 
 
 def _operation_id(answer: Answer) -> str:

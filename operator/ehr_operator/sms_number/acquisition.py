@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Literal
@@ -31,6 +31,7 @@ from ehr_operator.sms_number.plan import (
     plan,
 )
 from ehr_operator.sms_number.report import Situation
+from ehr_operator.sms_number.unknown import UnknownPurchase, adopts_what_turns_up, unknown_purchases
 
 _MAX_STEPS = 8
 """Intend, reserve, buy, poll: a pass has no more steps than this, so no mistake of ours can spend in a loop."""
@@ -61,6 +62,7 @@ class Acquisition:
         clock: Clock,
         *,
         claimed: Callable[[], Mapping[str, str]],
+        known_reservations: Callable[[], Collection[str]],
         claims: Claims,
         purchases: Purchases,
         purchasing_enabled: bool,
@@ -73,6 +75,7 @@ class Acquisition:
         self._api = api
         self._clock = clock
         self._claimed = claimed
+        self._known_reservations = known_reservations
         self._claims = claims
         self._purchases = purchases
         self._purchasing_enabled = purchasing_enabled
@@ -110,12 +113,20 @@ class Acquisition:
             phone_number=status.phone_number,
             purchase=status.purchase,
             owned=tuple(await self._numbers.owned()),
+            unknown=await self._unknown(),
             claimed=self._claimed(),
             purchase_age_s=self._purchase_age_s(),
             reservation=reservation,
             purchasing_enabled=self._purchasing_enabled,
             wait_to_buy=self._wait_to_buy(),
         )
+
+    async def _unknown(self) -> tuple[UnknownPurchase, ...]:
+        """Return what others may have begun, where this object has begun nothing and would take it."""
+        status = self._obj.status
+        if status.phone_number or status.purchase or not adopts_what_turns_up(self._obj.spec):
+            return ()
+        return await unknown_purchases(self._numbers, self._known_reservations, self._clock())
 
     def _purchase_age_s(self) -> float:
         purchase = self._obj.status.purchase

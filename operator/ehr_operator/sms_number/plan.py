@@ -16,6 +16,7 @@ from ehr_api.v1alpha1.sms_number import Acquire, Capability, Purchase, PurchaseS
 from ehr_clients.acs_numbers import AvailableNumber, Capabilities, PurchasedNumber, Reservation
 from ehr_operator.sms_number.budget import WaitToBuy
 from ehr_operator.sms_number.pauses import LONG_S
+from ehr_operator.sms_number.unknown import UnknownPurchase, adopts_what_turns_up
 
 _NAMESPACE = UUID("6c2f6f0e-93b5-4c0b-8f0d-5a6b3f1f7f0a")
 """Ours alone: reservation ids are derived under it. Changing it would buy numbers twice."""
@@ -51,6 +52,8 @@ class Observed:
     purchasing_enabled: bool = True
     wait_to_buy: WaitToBuy | None = None
     """Why nothing may be bought now: others are bought for, or the budget is used up."""
+    unknown: tuple[UnknownPurchase, ...] = ()
+    """Purchases that no SmsNumber tells of; looked up only before a first attempt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,7 +249,31 @@ def _acquire(spec: SmsNumberSpec, observed: Observed) -> Step:
             " acquire: AdoptOrPurchase",
             stalled=False,
         )
-    return _forbidden(observed) or Intend(1, reservation_id(observed.uid, 1))
+    return _forbidden(observed) or _awaited(spec, observed) or Intend(1, reservation_id(observed.uid, 1))
+
+
+def _awaited(spec: SmsNumberSpec, observed: Observed) -> Blocked | Poll | None:
+    """Return what to wait for where a purchase that was begun for a lost object may still bring a number to adopt."""
+    if not adopts_what_turns_up(spec):
+        return None
+    owned = {number.phone_number for number in observed.owned}
+    for one in observed.unknown:
+        if one.overdue:
+            return Blocked(
+                "UnknownPurchase",
+                "Communication Services has long been buying a number under a reservation that no SmsNumber tells of:"
+                f" ask Azure support what became of {one.reservation_id}. It is waited for until two hours after the"
+                " reservation's end, and adopted if it matches",
+                stalled=False,
+            )
+        if not one.phone_numbers or not owned.issuperset(one.phone_numbers):
+            return Poll(
+                "UnknownPurchase",
+                "Communication Services is buying a number, or has just bought one that it does not list yet, under a"
+                f" reservation that no SmsNumber tells of ({one.reservation_id}), perhaps for this one before its cluster"
+                " was lost: it is waited for, and adopted if it matches",
+            )
+    return None
 
 
 _PURCHASING_DISABLED = Blocked(

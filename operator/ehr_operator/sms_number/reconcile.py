@@ -34,6 +34,7 @@ from ehr_operator.sms_number.claims import Claims, claimed_by_others, waiting_fo
 from ehr_operator.sms_number.pauses import outage_pause_s
 from ehr_operator.sms_number.release import is_settled, let_go, never_owned
 from ehr_operator.sms_number.report import Situation
+from ehr_operator.sms_number.unknown import reservations_of
 from ehr_operator.views import (
     BY_CONFIG,
     NUMBER,
@@ -95,6 +96,8 @@ class SmsNumberKind:
         self._purchases = Purchases()
         self._unanswered: dict[str, int] = {}
         """Looks in a row without an answer, by the uid of each object whose number is held."""
+        self._settled: set[str] = set()
+        """Reservations of objects that went as they should: nothing will come of them any more."""
 
     def signal(self, body: Body) -> Hashable:
         """Others look at the number, whether it is ready, and whether it goes away."""
@@ -175,7 +178,10 @@ class SmsNumberKind:
             situation = Situation("EndpointNotTrusted", str(exc))
         except RemoteError as exc:
             situation = _situation(exc)
-        return situation if isinstance(situation, Finalized) else report.outcome(obj.spec, status, situation)
+        if isinstance(situation, Finalized):
+            self._settled |= {obj.status.purchase.reservation_id} if obj.status.purchase else set()
+            return situation
+        return report.outcome(obj.spec, status, situation)
 
     def _deleting_for_s(self, obj: Number) -> float:
         since = datetime.fromisoformat(obj.body["metadata"]["deletionTimestamp"])
@@ -207,6 +213,7 @@ class SmsNumberKind:
             self._api,
             self._clock,
             claimed=lambda: claimed_by_others(self._objects, obj.body, claims),
+            known_reservations=lambda: self._settled | reservations_of(self._objects),
             claims=claims,
             purchases=self._purchases,
             purchasing_enabled=self._purchasing_enabled,

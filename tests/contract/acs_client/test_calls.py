@@ -52,6 +52,21 @@ async def test_every_owned_number_is_listed_over_all_pages(connected: Connected)
     assert (await connected.acs.control("GET", "requests"))["count"] == 3
 
 
+async def test_every_reservation_is_listed_over_all_pages_with_its_state_and_without_its_numbers(
+    connected: Connected,
+) -> None:
+    made = [await connected.reserved() for _ in range(120)]
+    await connected.numbers.purchase(made[0])
+
+    listed = await connected.numbers.reservations()
+
+    assert {one.id: one.status for one in listed} == {
+        made[0]: "completed",
+        **dict.fromkeys(made[1:], "active"),
+    }
+    assert {len(one.phone_numbers) for one in listed} == {0}
+
+
 @pytest.mark.parametrize(
     "ask",
     [

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from unit.operator.conftest import number_body
 from unit.operator.sms_number.world import Blow, World
 
 from ehr_operator.runtime.model import Key
@@ -36,7 +37,7 @@ class Purchases(RuleBasedStateMachine):
     def begin(self, stock: int, owned: bool) -> None:
         self.world = World(settings={"numbers_per_area": stock})
         self.keys: list[Key] = [self.world.add(name) for name in self.names]
-        self.adoptable = 1 if owned else 0
+        self.adoptable, self.lost = 1 if owned else 0, 0
         if owned:
             self._do(self.world.control("POST", "state", {"own": ["+18335550199"]}))
 
@@ -66,6 +67,14 @@ class Purchases(RuleBasedStateMachine):
 
     @rule()
     def restart(self) -> None:
+        self.world.restart()
+
+    @rule(which=_which)
+    def the_object_is_lost_and_made_anew(self, which: int) -> None:
+        key = self.keys[which % len(self.keys)]
+        self.lost += 1
+        self.world.api.remove(key)
+        self.world.api.put(number_body(key.name, uid=f"{key.name}-after-loss-{self.lost}"))
         self.world.restart()
 
     @rule(which=_which)
@@ -108,9 +117,12 @@ class Purchases(RuleBasedStateMachine):
         assert len(set(held)) == len(self.keys)
         bought = [await world.bought_for(key) for key in self.keys]
         adopted = [key for key, numbers in zip(self.keys, bought, strict=True) if not numbers]
-        assert len(adopted) <= self.adoptable
+        assert len(adopted) <= self.adoptable + self.lost
         assert all(numbers in ([], [number]) for numbers, number in zip(bought, held, strict=True))
-        assert len(await world.purchases()) == len(self.keys) - len(adopted)
+        purchases = len(await world.purchases())
+        # What was bought for an object that was lost is adopted, by its successor or by another object.
+        assert len(self.keys) - len(adopted) <= purchases <= len(self.keys)
+        assert self.lost or purchases == len(self.keys) - len(adopted)
         await world.aclose()
 
 

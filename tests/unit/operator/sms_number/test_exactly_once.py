@@ -73,8 +73,8 @@ async def test_a_reservation_that_the_provider_forgot_after_a_month_buys_no_seco
 
 async def test_the_intent_stands_in_status_before_the_first_call_that_could_cost(world: World) -> None:
     key = world.add()
-    # The first call lists the owned numbers; then the intent is written, and the process dies.
-    await world.reconcile(key, (2, Blow.DIE_AFTER))
+    # The first calls list the owned numbers and the reservations; then the intent is written, and the process dies.
+    await world.reconcile(key, (3, Blow.DIE_AFTER))
     purchase = world.status(key).purchase
     assert purchase is not None
     assert (purchase.attempt, purchase.object_uid) == (1, world.api.bodies[key]["metadata"]["uid"])

@@ -20,14 +20,14 @@ FAILING_PURCHASE = {"fail_operations": [{"operation_type": "reservationPurchase"
 
 async def with_intent(world: World, key: Key) -> None:
     """Leave the object as a kill right after its first intent leaves it."""
-    await world.reconcile(key, (2, Blow.DIE_AFTER))
+    await world.reconcile(key, (3, Blow.DIE_AFTER))
     assert world.status(key).purchase is not None
 
 
 async def test_a_number_that_another_object_bought_after_the_hold_had_expired_is_not_held_twice() -> None:
     world = World(settings={"numbers_per_area": 1})
     first, second = world.add("a", spec={"areaCode": "833"}), world.add("b", spec={"areaCode": "833"})
-    await world.reconcile(first, (9, Blow.DIE_BEFORE))  # all but the purchase itself
+    await world.reconcile(first, (10, Blow.DIE_BEFORE))  # all but the purchase itself
     purchase = world.status(first).purchase
     assert purchase is not None
     assert purchase.phone_number is not None

@@ -121,7 +121,7 @@ async def test_the_purchase_of_an_intent_that_waited_for_days_is_polled_as_a_new
 ) -> None:
     world = start(behaviour={"operation_seconds": 60})
     key = world.add()
-    await world.reconcile(key, (2, Blow.DIE_AFTER))
+    await world.reconcile(key, (3, Blow.DIE_AFTER))
     world.clock.advance(3 * 24 * 3600)
     outcome = await world.reconcile(key)
     assert outcome is not None
@@ -157,7 +157,7 @@ async def test_an_object_that_never_owned_anything_goes_although_endpoints_link_
 @pytest.mark.parametrize("spec", [{}, {"deletionPolicy": "Release"}])
 async def test_a_hold_that_was_never_bought_needs_nobody_to_go(spec: dict[str, str], world: World) -> None:
     key = world.add(spec=spec)
-    await world.reconcile(key, (6, Blow.DIE_AFTER))
+    await world.reconcile(key, (7, Blow.DIE_AFTER))
     purchase = world.status(key).purchase
     assert purchase is not None
     assert await world.requests("POST", ":purchase") == 0

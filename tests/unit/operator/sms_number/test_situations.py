@@ -243,7 +243,7 @@ async def test_a_held_number_stays_held_while_changes_are_stopped(moment: str, w
 
 async def test_a_suspended_purchase_stops_and_goes_on_where_it_was(world: World) -> None:
     key = world.add()
-    await world.reconcile(key, (2, Blow.DIE_AFTER))
+    await world.reconcile(key, (3, Blow.DIE_AFTER))
     world.api.change(key, {"spec": {"suspend": True}})
     outcome = await world.reconcile(key)
     assert outcome is not None
