@@ -2,6 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 SETUP := .venv/.ready
+LOCK := uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header
 
 .PHONY: help demo test lint crds bench lock clean
 
@@ -24,7 +25,9 @@ bench: $(SETUP)  ## Measure (ARGS="--help" lists the choices)
 	@$(BIN)/python bench/reconcile.py $(ARGS)
 
 lock:  ## Pin and hash the requirements again (needs uv)
-	@uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --extra dev pyproject.toml -o requirements/dev.txt
+	@$(LOCK) --extra dev pyproject.toml -o requirements/dev.txt
+	@$(LOCK) --extra operator -c requirements/dev.txt pyproject.toml -o requirements/operator.txt
+	@$(LOCK) --extra connector -c requirements/dev.txt pyproject.toml -o requirements/connector.txt
 
 clean:  ## Remove what the other tasks made here (the shared cache of binaries stays)
 	@rm -rf .venv .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist
