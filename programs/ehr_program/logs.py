@@ -14,6 +14,8 @@ Level = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 _RENAMED = {"levelname": "level", "name": "logger"}
 _QUIET = ("asyncio", "httpx", "httpcore", "aiohttp.access", "azure", "kopf", "uvicorn.access", "alembic")
 """Libraries that tell at INFO what our own lines and metrics tell already, some of them with whole URLs."""
+_INDISCREET = ("aiosqlite", "msal", "python_multipart", "sqlalchemy", "urllib3")
+"""Libraries that tell at DEBUG what is in statements, forms and addresses."""
 
 
 def log_as_json(level: Level) -> None:
@@ -27,5 +29,5 @@ def log_as_json(level: Level) -> None:
     )
     handler.setFormatter(formatter)
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    for name in _QUIET:
+    for name in (*_QUIET, *_INDISCREET):
         logging.getLogger(name).setLevel(logging.WARNING)
