@@ -41,11 +41,15 @@ class ComingVisits:
                 tasks.create_task(self._keep_leases(), name="keep leases")
                 tasks.create_task(self._follow(), name="follow events")
         finally:
-            await self._end(self._working)
-            try:
-                await self._leases.release()
-            except (SQLAlchemyError, OSError) as exc:
-                _log.warning("leases are not given back and end by themselves: %s", type(exc).__name__)
+            await self.stop()
+
+    async def stop(self) -> None:
+        """End all work, then give the leases back."""
+        await self._end(self._working)
+        try:
+            await self._leases.release()
+        except (SQLAlchemyError, OSError) as exc:
+            _log.warning("leases are not given back and end by themselves: %s", type(exc).__name__)
 
     async def take_leases(self) -> None:
         """Take what is free, renew what is ours, and work for it and for nothing else."""
