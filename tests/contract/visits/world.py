@@ -44,7 +44,7 @@ LOCATION, PRACTITIONER = "21304876", "4122600"
 ENTRA_TENANT, CLINICIAN, ORGANIZER = EXAMPLE_TENANT, EXAMPLE_CLINICIAN, EXAMPLE_ORGANIZER
 EDGE = (
     "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko)"
-    " Chrome/143.0.0.0 Safari/537.36 Edg/143.0.0.0"
+    " Chrome/155.0.0.0 Safari/537.36 Edg/155.0.0.0"
 )
 Document = dict[str, Any]
 
