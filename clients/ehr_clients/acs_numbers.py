@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from ehr_clients import limits
+from ehr_clients.acs_error import error_code
 from ehr_clients.errors import ContractError, RefusedError
 from ehr_clients.http import Answer, check, exchange, parse
 
@@ -113,10 +114,6 @@ class _Reservations(_Model):
 
 class _Browsed(_Model):
     phone_numbers: list[AvailableNumber] = Field(default_factory=list[AvailableNumber])
-
-
-class _ErrorEnvelope(_Model):
-    error: ApiErrorBody = ApiErrorBody()
 
 
 class PhoneNumbers:
@@ -252,7 +249,7 @@ class PhoneNumbers:
             headers={} if body is None else {"Content-Type": media_type},
         )
         answer = await exchange(self._http, request, system=SYSTEM, operation=operation, timeout_s=timeout_s)
-        return check(answer, code=_error_code(answer))
+        return check(answer, code=error_code(answer))
 
 
 def _reservation(reservation_id: str) -> str:
@@ -264,12 +261,3 @@ def _operation_id(answer: Answer) -> str:
     if not operation_id:
         raise ContractError(SYSTEM, answer.operation, "the answer has no operation-id")
     return operation_id
-
-
-def _error_code(answer: Answer) -> str:
-    if answer.status < HTTPStatus.BAD_REQUEST:
-        return ""
-    try:
-        return parse(answer, _ErrorEnvelope).error.code
-    except ContractError:
-        return ""
