@@ -101,6 +101,8 @@ class EndpointWork:
         """Until when the lease is ours, for certain."""
         self._tools = tools
         self._bookings: dict[str, Booking] = {}
+        self._looked_s: dict[str, float] = {}
+        """When visits were looked at by themselves."""
         self._recorded: dict[str, VisitRow] = {}
         self._refused: dict[str, tuple[str | None, frozenset[type[Action]]]] = {}
         """Versions of appointments with the changes that the EHR will not have: they are left until they change."""
@@ -139,6 +141,7 @@ class EndpointWork:
 
     async def read(self) -> None:
         """Read the coming visits, and note which of them lack something."""
+        began_s = self._tools.monotonic()
         self._due_s = self._tools.monotonic() + self._tools.interval_s
         async with self._tools.gates.reading(doubtful=self._unread):
             try:
@@ -152,7 +155,10 @@ class EndpointWork:
                 return
         self._unread = False
         self._tools.metrics.appointment_reads.labels("read").inc()
-        self._bookings = {self._tools.service.name(one.site, one.appointment_id): one for one in found}
+        # What was looked at by itself meanwhile is newer than the list.
+        self._looked_s = {visit: at_s for visit, at_s in self._looked_s.items() if at_s > began_s}
+        newer = {visit: self._bookings[visit] for visit in self._looked_s if visit in self._bookings}
+        self._bookings = {self._tools.service.name(one.site, one.appointment_id): one for one in found} | newer
         for known in (self._recorded, self._refused):
             for visit in known.keys() - self._bookings.keys():
                 del known[visit]
@@ -345,6 +351,7 @@ class EndpointWork:
             self._bookings.pop(visit, None)
             return False
         self._bookings[visit] = found
+        self._looked_s[visit] = self._tools.monotonic()
         if visit in self._arrival_sent and found.appointment.status == "arrived":
             event = VisitEvent(Kind.ARRIVED_WRITTEN, Kind.ARRIVED_WRITTEN, self._tools.now())
             await self._tools.events.record(visit, [event])

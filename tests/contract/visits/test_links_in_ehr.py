@@ -24,7 +24,6 @@ from ehr_connector.store.leases import Leases
 from ehr_connector.store.migrate import migrate
 from ehr_connector.visits.links import Role
 
-
 IN_CLINIC = pytest.mark.asyncio(loop_scope="module")
 
 
