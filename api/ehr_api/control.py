@@ -156,7 +156,8 @@ class ProbeResult(ApiModel):
     outcome: ProbeOutcome
     http_status: int | None = None
     error_code: Annotated[str, Field(max_length=128)] | None = None
-    """OAuth `error` or FHIR `OperationOutcome.issue.code`, where the server sent one."""
+    """OAuth `error` or FHIR `OperationOutcome.issue.code`, where the server sent one. Where no answer came at all, why: the
+    connector's own `no_address`, `address_refused`, `tls_failed` or `too_slow`."""
     missing_scopes: list[str] = Field(default_factory=list[str])
     matches: int | None = None
     """Appointments found by the search probe: a count, nothing of their content."""

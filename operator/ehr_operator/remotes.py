@@ -25,8 +25,8 @@ class UntrustedUrlError(Exception):
 
     def __init__(self, url: str) -> None:
         super().__init__(
-            f"the operator sends its credentials to no server that the platform team has not listed: add {origin(url)} to"
-            " EHR_OPERATOR_TRUSTED_URLS, or correct the address"
+            "the operator sends its credentials only to servers that the platform team has listed. Platform team: add"
+            f" {origin(url)} to EHR_OPERATOR_TRUSTED_URLS and restart the operator; author: or correct the address"
         )
 
 

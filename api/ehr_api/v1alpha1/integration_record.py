@@ -50,10 +50,17 @@ class IntegrationRecordSpec(ApiModel):
     redirect_uri: Url | None = Field(default=None, description="Redirect URI to register for the SMART app.")
     client_id: Text | None = Field(default=None, description="Client id that the record launches.")
     jwks_url: Url | None = Field(
-        default=None, description="Where the connector's public keys are (JWKS), to register for system access."
+        default=None, description="Where the connector's public keys are (JWKS), to register for every client id here."
     )
     scopes: Annotated[list[Text], Field(max_length=64)] = Field(
-        default_factory=list[str], description="SMART scopes to register, sorted."
+        default_factory=list[str], description="SMART scopes to register for the client id, sorted."
+    )
+    system_client_id: Text | None = Field(
+        default=None,
+        description="Client id of system access, which nobody launches; in the record that the provider initiates.",
+    )
+    system_scopes: Annotated[list[Text], Field(max_length=64)] | None = Field(
+        default=None, description="SMART scopes to register for system access, sorted."
     )
     parameters: Annotated[list[RecordParameter], Field(max_length=16)] = Field(
         default_factory=list[RecordParameter],

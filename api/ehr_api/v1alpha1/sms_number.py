@@ -165,7 +165,7 @@ class Purchase(ApiModel):
     state: PurchaseState = Field(description="How far it got.")
     phone_number: E164 | None = Field(default=None, description="The number in the reservation.")
     operation_id: str | None = Field(default=None, max_length=128, description="Id of the purchase operation.")
-    started_at: Time = Field(description="When the intent was written.")
+    started_at: Time = Field(description="When the intent was written; once submitted, when the purchase was.")
 
 
 class SmsNumberStatus(KindStatus):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ehr_api.conditions import Finding, Type, false, true
 from ehr_api.control import Evidence
@@ -19,6 +19,9 @@ class Twin:
     profile_digest: str
 
 
+EVIDENCE_S = 10.0
+"""While evidence is waited for, the connector is asked this often."""
+_ASKED = f"The connector is asked for it by itself every {EVIDENCE_S:g} s"
 FORMER_PROFILE_SERVED = "FormerProfileServed"
 """Reason of `Promoted`: the spec asks for a profile that is not proved yet, and the one that was is served on."""
 
@@ -52,7 +55,8 @@ def promotion(
     if obstacle is None:
         return _promoted(name)
     if promoted is None:
-        return obstacle
+        asked = f". {_ASKED}" if obstacle.reason == "AwaitingEvidence" else ""
+        return replace(obstacle, message=f"{obstacle.message}{asked}")
     if served_spec(spec, promoted) is spec:
         return true(
             Type.PROMOTED,
@@ -64,36 +68,46 @@ def promotion(
         Type.PROMOTED,
         FORMER_PROFILE_SERVED,
         "visits go on with the visit types, write-back, departments and texting that were promoted; what the spec asks for"
-        f" takes effect once it is proved: {obstacle.message}",
+        f" takes effect once it is proved: {obstacle.message}. {_ASKED}",
     )
 
 
 def _obstacle(name: str, twin: Twin | None, profile_digest: str | None, evidence: Evidence | None) -> Finding | None:
     """Return what stands in the way of a promotion by evidence."""
     if twin is None:
-        return false(Type.PROMOTED, "TestEndpointNotFound", f"waiting for the FhirEndpoint '{name}' in this namespace")
+        return false(
+            Type.PROMOTED,
+            "TestEndpointNotFound",
+            f"waiting for the FhirEndpoint '{name}' in this namespace. Author: apply it, or correct promotedFrom; this goes on"
+            " as soon as it is there",
+        )
     if twin.environment is not Environment.TEST:
         return false(
             Type.PROMOTED,
             "NotATestEndpoint",
-            f"the FhirEndpoint '{name}' is not a Test endpoint: name one in promotedFrom",
+            f"the FhirEndpoint '{name}' is not a Test endpoint. Author: name one in promotedFrom; this goes on as soon as it is"
+            " changed",
         )
     if not twin.validated:
         return false(
-            Type.PROMOTED, "TestEndpointNotValidated", f"waiting for the FhirEndpoint '{name}' to be validated"
+            Type.PROMOTED,
+            "TestEndpointNotValidated",
+            f"waiting for the FhirEndpoint '{name}' to be validated: its own conditions say who must act. This goes on as soon"
+            " as it is",
         )
     if twin.profile_digest != profile_digest:
         return false(
             Type.PROMOTED,
             "ProfileDiffers",
-            f"visit types, write-back, departments or texting differ from the FhirEndpoint '{name}': make both alike",
+            f"visit types, write-back, departments or texting differ from the FhirEndpoint '{name}'. Author: make both alike;"
+            " this goes on as soon as they are",
         )
     if not _complete(evidence, name, profile_digest):
         return false(
             Type.PROMOTED,
             "AwaitingEvidence",
-            f"waiting for one completed provider launch and one patient join on '{name}' with this profile: hold a visit"
-            " on the Test endpoint",
+            f"waiting for one completed provider launch and one patient join on '{name}' with this profile. Author: let"
+            " somebody hold a visit on the Test endpoint",
         )
     return None
 

@@ -14,7 +14,7 @@ from ehr_api.profile import profile_digest, promoted_profile, served_spec
 from ehr_api.v1alpha1.ehr_connector_config import EHRConnectorConfigSpec
 from ehr_api.v1alpha1.fhir_endpoint import FhirEndpointSpec, FhirEndpointStatus
 from ehr_clients.errors import RemoteError
-from ehr_operator.fhir_endpoint.promotion import FORMER_PROFILE_SERVED, Twin, promotion
+from ehr_operator.fhir_endpoint.promotion import EVIDENCE_S, FORMER_PROFILE_SERVED, Twin, promotion
 from ehr_operator.fhir_endpoint.record_writer import RecordWriter
 from ehr_operator.fhir_endpoint.validation import PROBE_TYPES, Endpoint, Validated, Validator
 from ehr_operator.fhir_endpoint.verdicts import WARNINGS, all_true
@@ -40,9 +40,6 @@ from ehr_operator.views import (
     key_of,
     number_of,
 )
-
-_EVIDENCE_S = 10.0
-"""A Production endpoint that awaits its evidence asks for it this often."""
 
 
 class FhirEndpointKind:
@@ -115,7 +112,7 @@ class FhirEndpointKind:
             message=message,
             findings=findings,
             status=_status(obj, organization, validated, promoted, self._clock()),
-            requeue_after_s=min(validated.next_s, _EVIDENCE_S) if waits else validated.next_s or None,
+            requeue_after_s=min(validated.next_s, EVIDENCE_S) if waits else validated.next_s or None,
             failure=Failure(FREE) if unwritten else None,
             notes=_notes(obj, findings),
         )

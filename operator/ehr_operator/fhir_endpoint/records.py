@@ -94,18 +94,20 @@ def _base(
 def _launch(
     by: InitiatedBy, endpoint: Key, spec: FhirEndpointSpec, organization: EHRConnectorConfigSpec
 ) -> IntegrationRecordSpec:
+    """Return the record of a launch. Both are launched with the clinician's client; the provider's has system access too."""
     public = organization.connector.public_url
-    provider = by is InitiatedBy.PROVIDER
+    system: dict[str, Any] = {"system_client_id": spec.smart.system_client_id, "system_scopes": system_scopes(spec)}
     return _with_digest(
         _base(RecordKind.LAUNCH, endpoint, spec, organization).model_copy(
             update={
                 "initiated_by": by,
                 "launch_url": public + LAUNCH_PATHS[by],
-                "redirect_uri": public + CALLBACK_PATH if provider else None,
-                "client_id": spec.smart.clinician_client_id if provider else spec.smart.system_client_id,
+                "redirect_uri": public + CALLBACK_PATH,
+                "client_id": spec.smart.clinician_client_id,
                 "jwks_url": public + JWKS_PATH,
-                "scopes": clinician_scopes(spec) if provider else system_scopes(spec),
+                "scopes": clinician_scopes(spec),
                 "parameters": _parameters(_key(endpoint, by)),
+                **(system if by is InitiatedBy.PROVIDER else {}),
             }
         )
     )

@@ -161,8 +161,9 @@ def _why_no_texts(view: View, body: Body | None) -> str:
     number = number_of(view.objects, body)
     if number is None:
         return "" if _reference(body) is None else f": the SmsNumber '{_reference(body)}' is missing or going away"
-    for type_ in (Type.VERIFIED, Type.PROVISIONED):
-        if condition_status(number, type_) != "True" and condition_message(number, type_):
+    # A number of which an outage lets nobody tell (Provisioned=Unknown) texts on.
+    for type_, stopped in ((Type.VERIFIED, {"False", "Unknown"}), (Type.PROVISIONED, {"False"})):
+        if condition_status(number, type_) in stopped and condition_message(number, type_):
             return f": {condition_message(number, type_)}"
     return "" if "phoneNumber" in number["status"] else f" until SmsNumber '{_reference(body)}' holds a number"
 

@@ -30,6 +30,7 @@ RECORD: dict[str, Any] = {
         "fhirBaseURL": "https://fhir-test.lamna.example/r4",
         "launchURL": "https://visits.lamna.example/launch/provider",
         "clientID": "lamna-clinician",
+        "systemClientID": "lamna-system",
         "digest": "sha256:" + "0" * 64,
     },
 }

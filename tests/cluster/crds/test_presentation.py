@@ -96,7 +96,18 @@ def test_a_short_name_stands_for_its_kind(short: str, name: str, objects: Kubect
         (
             "integrationrecord",
             ["NAME", "ENVIRONMENT", "KIND", "INITIATED BY", "ACKNOWLEDGED", "LAUNCH URL", "CLIENT ID", "AGE"],
-            ["FHIR BASE URL", "TENANT", "REDIRECT URI", "JWKS URL", "SCOPES", "PARAMETERS", "SENDER NUMBER", "DIGEST"],
+            [
+                "FHIR BASE URL",
+                "TENANT",
+                "REDIRECT URI",
+                "JWKS URL",
+                "SCOPES",
+                "PARAMETERS",
+                "SENDER NUMBER",
+                "DIGEST",
+                "SYSTEM CLIENT ID",
+                "SYSTEM SCOPES",
+            ],
         ),
     ],
 )
@@ -116,7 +127,7 @@ def test_a_record_shows_what_is_copied(objects: Kubectl) -> None:
     row = objects.ok("get", "irec", "lamna-test-provider", "--output=wide").splitlines()[1]
 
     spec = RECORD["spec"]
-    copied = [spec[name] for name in ("launchURL", "clientID", "fhirBaseURL", "tenantID", "digest")]
+    copied = [spec[name] for name in ("launchURL", "clientID", "systemClientID", "fhirBaseURL", "tenantID", "digest")]
     assert [value for value in copied if value not in row] == []
 
 

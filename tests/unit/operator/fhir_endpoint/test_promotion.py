@@ -56,6 +56,9 @@ def test_production_is_promoted_only_by_a_launch_and_a_join_on_its_validated_twi
     found = promotion(spec, twin, profile_digest=DIGEST, evidence=evidence, forced_because=None, promoted=None)
     assert f"{found.status.value}:{found.reason}" == expected
     assert "'lamna-test'" in found.message
+    if found.status == "False":
+        assert "Author: " in found.message or "its own conditions say who must act" in found.message
+        assert "as soon as" in found.message or "by itself every 10 s" in found.message
 
 
 def test_evidence_of_several_profiles_is_not_added_up() -> None:
@@ -143,7 +146,7 @@ async def test_production_serves_on_as_it_was_promoted_until_a_changed_profile_i
     outcome = await system.reconcile(PRODUCTION)
     assert (finding(outcome, Type.PROMOTED).status, outcome.state) == ("True", State.RECONCILING)
     assert outcome.reason == "FormerProfileServed"
-    assert "differ from the FhirEndpoint 'lamna-test': make both alike" in outcome.message
+    assert "differ from the FhirEndpoint 'lamna-test'. Author: make both alike" in outcome.message
     assert _served(system) == before
 
     system.api.change(TEST, {"spec": change})

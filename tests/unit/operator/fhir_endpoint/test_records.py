@@ -16,6 +16,8 @@ from ehr_api.digest import digest_of
 from ehr_api.v1alpha1.ehr_connector_config import EHRConnectorConfigSpec
 from ehr_api.v1alpha1.fhir_endpoint import FhirEndpointSpec
 from ehr_api.v1alpha1.integration_record import IntegrationRecordSpec, IntegrationRecordStatus
+from ehr_connector.launch import flow
+from ehr_operator.connector_config.document import configuration
 from ehr_operator.fhir_endpoint.records import record_keys, records
 from ehr_operator.integration_record import IntegrationRecordKind
 from ehr_operator.integration_record_sightings import Sightings
@@ -71,17 +73,40 @@ def test_a_record_holds_what_is_copied_written_out() -> None:
             "user/Practitioner.read",
         ],
         "parameters": [{"name": "record", "value": "lamna/lamna-test-provider"}],
+        "systemClientID": "lamna-system",
+        "systemScopes": [
+            "system/Appointment.read",
+            "system/Appointment.write",
+            "system/Encounter.read",
+            "system/Location.read",
+            "system/Patient.read",
+            "system/Practitioner.read",
+        ],
     }
     assert digest == digest_of(provider)
 
 
-def test_a_patients_record_has_the_system_client_and_no_redirect() -> None:
-    patient = made()[PATIENT].to_api()
-    assert (patient["clientID"], patient["launchURL"]) == (
-        "lamna-system",
-        "https://visits.lamna.example/launch/patient",
+def test_a_patients_launch_is_copied_like_a_providers_but_for_its_address_and_without_system_access() -> None:
+    patient, provider = made()[PATIENT].to_api(), made()[PROVIDER].to_api()
+    differing = {name for name in provider if patient.get(name) != provider[name]}
+    assert differing == {"initiatedBy", "launchURL", "parameters", "systemClientID", "systemScopes", "digest"}
+    assert patient["launchURL"] == "https://visits.lamna.example/launch/patient"
+    assert patient["parameters"] == [{"name": "record", "value": "lamna/lamna-test-patient"}]
+    assert "systemClientID" not in patient
+
+
+def test_both_launches_carry_what_the_connector_sends_to_the_ehr() -> None:
+    organization = EHRConnectorConfigSpec.model_validate(config_spec())
+    name = Key("EHRConnectorConfig", NAMESPACE, NAMESPACE)
+    [sent] = configuration(name, 1, organization, [endpoint_body()], {}, {}).endpoints
+    for key in (PROVIDER, PATIENT):
+        record = made()[key]
+        assert (record.client_id, record.scopes) == (sent.clinician_client_id, sent.clinician_scopes)
+        assert record.redirect_uri == organization.connector.public_url + flow.CALLBACK_PATH
+    assert (made()[PROVIDER].system_client_id, made()[PROVIDER].system_scopes) == (
+        sent.system_client_id,
+        sent.system_scopes,
     )
-    assert "redirectURI" not in patient
 
 
 def test_the_device_test_and_the_number_have_what_belongs_to_them_and_no_more() -> None:

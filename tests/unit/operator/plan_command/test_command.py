@@ -47,7 +47,7 @@ def test_json_has_the_stated_fields(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_text_marks_what_is_destructive_and_shows_both_values() -> None:
-    effects = planned(written(served(), lamna_test={"spec": {"smart": {"clinicianClientID": "another"}}}), served())
+    effects = planned(written(served(), lamna_test={"spec": {"smart": {"systemClientID": "another"}}}), served())
 
     lines = as_text(effects).splitlines()
 
@@ -55,7 +55,7 @@ def test_text_marks_what_is_destructive_and_shows_both_values() -> None:
         "! RecordChanged  IntegrationRecord/lamna-test-provider: it has to be copied into the EHR again; the"
         " old one stays valid for 336 hours"
     ) in lines
-    assert "spec.clientID: lamna-clinician -> another" in {line.strip() for line in lines}
+    assert "spec.systemClientID: lamna-system -> another" in {line.strip() for line in lines}
     assert lines[-1] == "1 RecordChanged. 1 destructive (!)."
     assert json.loads(as_json(effects))["destructive"] is True
 

@@ -79,9 +79,15 @@ def test_on_an_empty_cluster_everything_is_new_and_nothing_destructive() -> None
         ),
         pytest.param(
             {"lamna_test": {"spec": {"smart": {"clinicianClientID": "another"}}}},
+            changed({"lamna-test-provider", "lamna-test-patient"}),
+            True,
+            id="another clinician client changes both launches",
+        ),
+        pytest.param(
+            {"lamna_test": {"spec": {"smart": {"systemClientID": "another"}}}},
             changed({"lamna-test-provider"}),
             True,
-            id="another clinician client changes the provider's record alone",
+            id="another system client changes the provider's record alone",
         ),
         pytest.param(
             {"lamna_test": {"spec": {"smsNumberRef": None}}},
@@ -190,9 +196,21 @@ def test_a_link_to_nothing_or_to_a_number_of_others_texts_nobody(reference: str,
 def test_a_changed_record_names_the_fields_with_both_values() -> None:
     live = served()
 
-    effects = planned(written(live, lamna_test={"spec": {"smart": {"clinicianClientID": "another"}}}), live)
+    effects = planned(written(live, lamna_test={"spec": {"smart": {"systemClientID": "another"}}}), live)
 
-    assert the(effects, Action.RECORD_CHANGED).changes == (Change("spec.clientID", "lamna-clinician", "another"),)
+    assert the(effects, Action.RECORD_CHANGED).changes == (Change("spec.systemClientID", "lamna-system", "another"),)
+
+
+def test_while_the_provider_does_not_answer_a_ready_number_texts_on_and_is_no_reason_for_silence() -> None:
+    live = served()
+    unknown = conditions(Ready="True", Verified="True", Provisioned="Unknown:ProviderUnavailable")
+    for condition in unknown:
+        condition["message"] = f"the message of {condition['type']}"
+    live["lamna-sms"]["status"]["conditions"] = unknown
+
+    assert told(planned(written(live), live)) == set()
+    unlinked_number = planned(written(live, lamna_test={"spec": {"smsNumberRef": None}}), live)
+    assert "the message of" not in the(unlinked_number, Action.SMS_LOST).message
 
 
 def test_a_refusal_has_the_field_and_the_api_servers_words() -> None:
@@ -354,7 +372,7 @@ def test_a_new_link_brings_a_record_with_the_number(known: bool, words: str) -> 
     [(None, "stays valid for 336 hours"), ("48h", "stays valid for 48 hours"), ("0s", "the old one is void at once")],
 )
 def test_a_changed_record_says_how_long_the_old_one_stays_valid(overlap: str | None, words: str) -> None:
-    spec = {"smart": {"clinicianClientID": "another"}, "records": {"overlap": overlap} if overlap else None}
+    spec = {"smart": {"systemClientID": "another"}, "records": {"overlap": overlap} if overlap else None}
 
     effects = planned(written(served(), lamna_test={"spec": spec}), served())
 
@@ -368,7 +386,7 @@ def test_a_profile_that_is_held_back_is_told_once_with_the_way_out() -> None:
     effect = the(planned(written(live, lamna_production={"spec": spec}), live), Action.PROFILE_HELD_BACK)
 
     assert "visits go on with the visit types, write-back" in effect.message
-    assert "differ from the FhirEndpoint 'lamna-test': make both alike" in effect.message
+    assert "differ from the FhirEndpoint 'lamna-test'. Author: make both alike" in effect.message
     live["lamna-production"] = merged(live["lamna-production"], {"spec": spec})
     assert "ProfileHeldBack" not in {action for action, _ in told(planned(written(live), live))}
 
