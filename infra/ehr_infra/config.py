@@ -70,6 +70,10 @@ Image = Annotated[
 Tag = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 Email = Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")]
 AddressSpace = Annotated[IPv4Network, AfterValidator(_is_private)]
+KeyFile = Annotated[
+    str,
+    StringConstraints(pattern=r"^[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}\.(jwk\.json|secret\.json|notification\.pem)$"),
+]
 VmSize = Annotated[str, StringConstraints(pattern=r"^Standard_[A-Za-z0-9_]+$")]
 
 
@@ -150,8 +154,8 @@ class Settings(_Section):
     data_location: str = Field(
         default="", description="Data location of Communication Services; by default the first of the geography."
     )
-    name: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]{1,5}$")] = Field(
-        default="ehr", description="Begins the name of every resource; 2 to 6 lower-case letters and digits."
+    name: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]{1,3}$")] = Field(
+        default="ehr", description="Begins the name of every resource; 2 to 4 lower-case letters and digits."
     )
     tags: dict[Tag, Tag] = Field(default_factory=dict[str, str], description="Tags of every resource.")
     address_space: AddressSpace = Field(
@@ -191,6 +195,11 @@ class Settings(_Section):
         " nothing is lost.",
     )
     alert_emails: tuple[Email, ...] = Field(default=(), description="Who is told of alerts.")
+    keys: tuple[KeyFile, ...] = Field(
+        default=(),
+        description="File names of the connector's keys, as `python -m ehr_connector new-key` makes them; each is a secret of"
+        " the vault, under the same name with a hyphen for each dot.",
+    )
     git_token: SecretStr | None = Field(
         default=None, description="Token to read a private repository over https; must be set with `--secret`."
     )

@@ -8,6 +8,7 @@ from pulumi_azure_native import dbforpostgresql, keyvault
 from ehr_infra.network import VAULT_ZONE, Network
 from ehr_infra.observability import Observability
 from ehr_infra.place import Place
+from ehr_infra.roles import BuiltInRole, PrincipalType, assign
 
 DATABASE = "connector"
 
@@ -137,6 +138,15 @@ class Vault(pulumi.ComponentResource):
             opts=place.kept(self),
         )
         self.id, self.name = vault.id, vault.name
+        assign(
+            place,
+            "admins-write-secrets",
+            role=BuiltInRole.KEY_VAULT_SECRETS_OFFICER,
+            principal_id=place.settings.admin_group.object_id,
+            principal_type=PrincipalType.GROUP,
+            scope=vault.id,
+            parent=self,
+        )
         network.private_endpoint("vault", vault.id, "vault", VAULT_ZONE, self)
         observability.diagnose({"vault": vault.id}, self)
         self.register_outputs({"name": self.name})

@@ -17,7 +17,7 @@ _MINUTE_S = 60
 
 
 class GitOps(pulumi.ComponentResource):
-    """The Flux extension, and one configuration of two kustomizations: the CRDs, then everything else.
+    """The Flux extension, and one configuration: the CRDs and what the cluster lacks, then everything else.
 
     The substitutions are values that anybody in the cluster may read; there is no secret among them.
     """
@@ -73,7 +73,8 @@ class GitOps(pulumi.ComponentResource):
             else None,
             kustomizations={
                 "crds": _kustomization("./crds", []),
-                "system": _kustomization(settings.git.path, ["crds"], substitutions),
+                "platform": _kustomization(f"{settings.git.path.rstrip('/')}/platform", []),
+                "system": _kustomization(settings.git.path, ["crds", "platform"], substitutions),
             },
             # The stack is done when the operator runs, not when Flux was told to install it.
             wait_for_reconciliation=True,
@@ -89,7 +90,8 @@ def _kustomization(
     return kubernetesconfiguration.KustomizationDefinitionArgs(
         path=path,
         depends_on=depends_on,
-        # Without CRDs there are no objects: Git losing them must not take every organisation's resources along.
+        # Without CRDs there are no objects: Git losing them must not take every organisation's resources along, or its
+        # certificates.
         prune=bool(depends_on),
         wait=True,
         force=False,

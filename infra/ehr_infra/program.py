@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
 
 import pulumi
 from pulumi_azure_native import resources
@@ -36,7 +38,7 @@ def build(settings: Settings, stack: str) -> Mapping[str, pulumi.Input[str]]:
     cluster = Cluster(place, ClusterArgs(network, observability))
     cluster.may_pull(registry.id)
     workloads = Workloads(place, cluster, communication, events, vault)
-    values: Mapping[str, pulumi.Input[str]] = {
+    given: Mapping[str, pulumi.Input[str]] = {
         "EHR_GEOGRAPHY": settings.geography.value,
         "EHR_DOMAIN": settings.domain,
         "EHR_TENANT_ID": settings.tenant_id,
@@ -53,7 +55,10 @@ def build(settings: Settings, stack: str) -> Mapping[str, pulumi.Input[str]]:
         "EHR_ACS_ENDPOINT": communication.endpoint,
         "EHR_EMAIL_SENDER": communication.sender,
         "EHR_EVENTS_QUEUE": events.queue_url,
+        "EHR_POD_NETWORK": str(network.plan.pods),
+        "EHR_KEYS": _key_objects(settings.keys),
     }
+    values = {**given, "EHR_VALUES_DIGEST": pulumi.Output.all(**given).apply(_digest)}
     GitOps(place, cluster, values)
     Alerts(
         place,
@@ -67,6 +72,20 @@ def build(settings: Settings, stack: str) -> Mapping[str, pulumi.Input[str]]:
         "outboundAddress": network.outbound_address,
         **values,
     }
+
+
+def _key_objects(file_names: Sequence[str]) -> str:
+    """The vault's secrets and the files that they become, as the driver of the vault wants it: YAML within YAML."""
+    objects = [
+        json.dumps({"objectName": name.replace(".", "-"), "objectType": "secret", "objectAlias": name})
+        for name in file_names
+    ]
+    return json.dumps({"array": objects})
+
+
+def _digest(values: Mapping[str, str]) -> str:
+    """Changes with the values, so that pods start anew; begins with a letter, or YAML could take it for a number."""
+    return "v" + hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _place(settings: Settings, stack: str) -> Place:

@@ -118,7 +118,7 @@ def act(folder: Path, stack: str, config: Path, action: Action, fault: Fault = "
 
 
 def _by_name(changes: Mapping[automation.OpType, int]) -> dict[str, Any]:
-    return {operation.value: count for operation, count in changes.items()}
+    return {str(getattr(operation, "value", operation)): count for operation, count in changes.items()}
 
 
 def with_fault(fault: Fault) -> None:

@@ -1,0 +1,137 @@
+"""What the settings change in what is declared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from typing import Any
+
+import pytest
+from infra import declared, policies
+
+from ehr_sandbox.pulumi_provider.world import Recorded
+
+Declare = Callable[..., dict[str, Recorded]]
+
+_LOCATION = {"Americas": "eastus2", "Europe": "westeurope", "AsiaPacific": "southeastasia"}
+
+
+@pytest.fixture
+def declare(pulumi_process: ProcessPoolExecutor) -> Declare:
+    """Declare the production sample with changes."""
+
+    def declaring(fault: declared.Fault = "none", **changes: Any) -> dict[str, Recorded]:
+        return dict(pulumi_process.submit(declared.declare, "production", changes, fault).result())
+
+    return declaring
+
+
+@pytest.mark.parametrize("geography", ["Europe", "AsiaPacific"])
+def test_everything_moves_with_the_geography(geography: str, declare: Declare) -> None:
+    resources = declare(geography=geography, region=None, dataLocation=None)
+
+    assert list(policies.nothing_is_outside(policies.Geography(geography))(resources)) == []
+    regions = {found.inputs.get("location") for found in resources.values()} - {None, "global"}
+    assert regions == {_LOCATION[geography]}
+
+
+def test_a_resource_outside_the_geography_is_refused(declare: Declare) -> None:
+    with pytest.raises(RuntimeError, match="outside the geography 'Americas'"):
+        declare("elsewhere")
+
+
+def test_numbers_are_locked_in_azure_unless_the_stack_is_for_trying(
+    production: dict[str, Recorded], dev: dict[str, Recorded]
+) -> None:
+    assert production["communication-lock"].inputs["level"] == "CanNotDelete"
+    assert "communication-lock" not in dev
+
+
+def test_the_operator_may_hold_numbers_and_nothing_else(production: dict[str, Recorded]) -> None:
+    identity = production["ehr-operator"].computed["principalId"]
+    scopes = [
+        inputs["scope"].rpartition("/")[2]
+        for _, inputs in policies.of(production, "authorization:RoleAssignment")
+        if inputs["principalId"] == identity
+    ]
+
+    assert scopes == [production["communication"].inputs["communicationServiceName"]]
+    assert production["role-communication"].inputs["permissions"][0]["actions"] == [
+        "Microsoft.Communication/CommunicationServices/Read",
+        "Microsoft.Communication/CommunicationServices/Write",
+    ]
+
+
+def test_the_web_part_can_neither_send_nor_read_the_queue(production: dict[str, Recorded]) -> None:
+    identity = production["ehr-connector-web"].computed["principalId"]
+    scopes = {
+        inputs["scope"].split("/providers/")[-1].split("/")[0]
+        for _, inputs in policies.of(production, "authorization:RoleAssignment")
+        if inputs["principalId"] == identity
+    }
+
+    assert scopes == {"Microsoft.KeyVault"}
+
+
+def test_events_go_into_the_queue_and_what_cannot_be_delivered_is_kept(production: dict[str, Recorded]) -> None:
+    subscription = production["events-subscription"].inputs
+    delivery = subscription["deliveryWithResourceIdentity"]["destination"]
+    dead_letters = subscription["deadLetterWithResourceIdentity"]["deadLetterDestination"]
+
+    assert (delivery["endpointType"], delivery["queueName"]) == ("StorageQueue", "acs-events")
+    assert dead_letters["blobContainerName"] == production["dead-letters"].inputs["containerName"]
+    assert "Microsoft.Communication.SMSDeliveryReportReceived" in subscription["filter"]["includedEventTypes"]
+
+
+def test_the_api_server_is_private_or_reached_from_named_ranges_alone(
+    production: dict[str, Recorded], dev: dict[str, Recorded]
+) -> None:
+    assert production["cluster"].inputs["apiServerAccessProfile"]["enablePrivateCluster"] is True
+    assert dev["cluster"].inputs["apiServerAccessProfile"]["authorizedIPRanges"] == ["198.51.100.0/24"]
+
+
+def test_nodes_and_the_database_of_production_are_spread_over_zones(production: dict[str, Recorded]) -> None:
+    cluster, database = production["cluster"].inputs, production["database-server"].inputs
+
+    assert cluster["agentPoolProfiles"][0]["availabilityZones"] == ["1", "2", "3"]
+    assert production["work-nodes"].inputs["availabilityZones"] == ["1", "2", "3"]
+    assert database["highAvailability"] == {"mode": "ZoneRedundant", "standbyAvailabilityZone": "2"}
+
+
+def test_alerts_reach_people_where_there_are_some(production: dict[str, Recorded], dev: dict[str, Recorded]) -> None:
+    alert = production["database-down"].inputs
+
+    assert alert["actions"][0]["actionGroupId"].endswith("/actionGroups/ehr-production-alerts")
+    assert production["alert-people"].inputs["emailReceivers"][0]["emailAddress"] == "visits-on-call@lamna.example"
+    assert "alert-people" not in dev
+
+
+def test_a_token_for_git_is_a_protected_setting(declare: Declare) -> None:
+    flux = declare(gitToken="of-a-robot")["connector"].inputs
+
+    assert flux["gitRepository"]["httpsUser"] == "git"
+    assert "of-a-robot" not in str(flux)
+    assert "httpsKey" in str(flux["configurationProtectedSettings"])
+
+
+def test_every_resource_that_takes_tags_has_the_configured_ones(production: dict[str, Recorded]) -> None:
+    tagged = [found.inputs["tags"] for found in production.values() if "tags" in found.inputs]
+
+    assert len(tagged) > 30
+    assert all(tags["costCentre"] == "4711" and tags["stack"] == "production" for tags in tagged)
+
+
+def test_keys_are_named_to_flux_as_the_vault_names_them(declare: Declare) -> None:
+    flux = declare(keys=["20260131T120000Z-1a2b3c4d.jwk.json"])["connector"].inputs
+    value = flux["kustomizations"]["system"]["postBuild"]["substitute"]["EHR_KEYS"]
+
+    assert "20260131T120000Z-1a2b3c4d-jwk-json" in value
+
+
+def test_pods_start_anew_when_a_value_of_the_stack_changes(declare: Declare, production: dict[str, Recorded]) -> None:
+    def digest(resources: dict[str, Recorded]) -> str:
+        flux = resources["connector"].inputs
+        return flux["kustomizations"]["system"]["postBuild"]["substitute"]["EHR_VALUES_DIGEST"]
+
+    assert digest(declare()) == digest(production)
+    assert digest(declare(purchasing="enabled")) != digest(production)

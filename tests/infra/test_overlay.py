@@ -1,0 +1,143 @@
+"""What Flux would apply: the overlay with the stack's outputs in place is whole, and says what the stack says."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from infra.declared import REPOSITORY
+
+from ehr_sandbox.pulumi_provider.world import Recorded
+
+Documents = list[dict[str, Any]]
+
+_VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")
+
+
+def _kustomize(kubectl: Path, path: str) -> str:
+    built = subprocess.run([kubectl, "kustomize", REPOSITORY / path], check=True, capture_output=True, text=True)
+    return built.stdout
+
+
+def _flux(resources: Mapping[str, Recorded]) -> dict[str, Any]:
+    return resources["connector"].inputs["kustomizations"]
+
+
+def _substitutions(resources: Mapping[str, Recorded]) -> dict[str, str]:
+    return _flux(resources)["system"]["postBuild"]["substitute"]
+
+
+@pytest.fixture(scope="module")
+def rendered(kubectl: Path, production: dict[str, Recorded]) -> Documents:
+    """The overlay with the production stack's values, as Flux would put them in."""
+    values = _substitutions(production)
+    text = _VARIABLE.sub(lambda found: values[found[1]], _kustomize(kubectl, "deploy/overlays/azure"))
+    return [document for document in yaml.safe_load_all(text) if document]
+
+
+def _of(documents: Documents, kind: str, name: str) -> dict[str, Any]:
+    found = [each for each in documents if each["kind"] == kind and re.fullmatch(name, each["metadata"]["name"])]
+    assert len(found) == 1, f"{kind} {name}: {len(found)} of them"
+    return found[0]
+
+
+def test_the_stack_gives_every_value_that_the_overlay_wants(kubectl: Path, production: dict[str, Recorded]) -> None:
+    wanted = set(_VARIABLE.findall(_kustomize(kubectl, "deploy/overlays/azure")))
+
+    assert wanted <= _substitutions(production).keys()
+    assert all(_substitutions(production)[name] for name in wanted)
+
+
+def test_nothing_is_left_to_be_put_in(rendered: Documents) -> None:
+    assert "${" not in json.dumps(rendered)
+
+
+def test_every_folder_that_flux_is_told_of_can_be_built(kubectl: Path, production: dict[str, Recorded]) -> None:
+    for kustomization in _flux(production).values():
+        assert _kustomize(kubectl, kustomization["path"]).strip()
+
+
+def test_the_crds_and_the_platform_come_first_and_are_never_pruned(production: dict[str, Recorded]) -> None:
+    flux = _flux(production)
+
+    assert set(flux["system"]["dependsOn"]) == {"crds", "platform"}
+    assert [flux[name]["prune"] for name in ("crds", "platform", "system")] == [False, False, True]
+    assert all(kustomization["wait"] for kustomization in flux.values())
+
+
+@pytest.mark.parametrize(
+    ("deployment", "image"),
+    [
+        ("ehr-operator", "EHR_OPERATOR_IMAGE"),
+        ("ehr-connector-web", "EHR_CONNECTOR_IMAGE"),
+        ("ehr-connector-worker", "EHR_CONNECTOR_IMAGE"),
+    ],
+)
+def test_pods_run_the_configured_image_under_their_own_identity(
+    deployment: str, image: str, rendered: Documents, production: dict[str, Recorded]
+) -> None:
+    pod = _of(rendered, "Deployment", deployment)["spec"]["template"]
+    account = _of(rendered, "ServiceAccount", pod["spec"]["serviceAccountName"])
+    credential = production[f"{deployment}-credential"].inputs
+    identity = production[deployment].computed["clientId"]
+
+    assert pod["spec"]["containers"][0]["image"] == _substitutions(production)[image]
+    assert pod["metadata"]["labels"]["azure.workload.identity/use"] == "true"
+    assert account["metadata"]["annotations"]["azure.workload.identity/client-id"] == identity
+    namespace = account["metadata"]["namespace"]
+    assert credential["subject"] == f"system:serviceaccount:{namespace}:{account['metadata']['name']}"
+
+
+def test_the_connector_trusts_tokens_of_this_cluster_and_serves_its_geography(
+    rendered: Documents, production: dict[str, Recorded]
+) -> None:
+    settings = _of(rendered, "ConfigMap", "ehr-connector-[a-z0-9]+")["data"]
+
+    assert settings["EHR_CONNECTOR_CONTROL_ISSUER"] == production["cluster"].computed["oidcIssuerProfile"]["issuerURL"]
+    assert settings["EHR_CONNECTOR_GEOGRAPHY"] == "Americas"
+
+
+@pytest.mark.parametrize("deployment", ["ehr-connector-web", "ehr-connector-worker"])
+def test_the_connector_reaches_its_database_without_a_password(deployment: str, rendered: Documents) -> None:
+    container = _of(rendered, "Deployment", deployment)["spec"]["template"]["spec"]["containers"][0]
+    variables = {each["name"]: each for each in container["env"]}
+
+    url = variables["EHR_CONNECTOR_DATABASE_URL"]
+    assert url.keys() == {"name", "value"}
+    assert url["value"].startswith(f"postgresql+psycopg://{deployment}@ehr-production-pg-")
+    assert "sslmode=verify-full" in url["value"]
+
+
+@pytest.mark.parametrize("part", ["web", "worker"])
+def test_keys_come_from_the_vault_under_the_names_of_their_files(
+    part: str, kubectl: Path, production: dict[str, Recorded]
+) -> None:
+    file_name = "20260131T120000Z-1a2b3c4d.jwk.json"
+    values = {
+        **_substitutions(production),
+        "EHR_KEYS": json.dumps(
+            {"array": [json.dumps({"objectName": "20260131T120000Z-1a2b3c4d-jwk-json", "objectAlias": file_name})]}
+        ),
+    }
+    text = _VARIABLE.sub(lambda found: values[found[1]], _kustomize(kubectl, "deploy/overlays/azure"))
+    documents: Documents = [each for each in yaml.safe_load_all(text) if each]
+
+    volumes = _of(documents, "Deployment", f"ehr-connector-{part}")["spec"]["template"]["spec"]["volumes"]
+    keys = next(volume for volume in volumes if volume["name"] == "keys")
+    provider = _of(documents, "SecretProviderClass", keys["csi"]["volumeAttributes"]["secretProviderClass"])
+    objects = yaml.safe_load(provider["spec"]["parameters"]["objects"])["array"]
+    assert "secret" not in keys
+    assert [yaml.safe_load(each)["objectAlias"] for each in objects] == [file_name]
+    assert provider["spec"]["parameters"]["keyvaultName"] == production["vault"].inputs["vaultName"]
+
+
+def test_no_secret_is_among_the_values_that_flux_puts_in(production: dict[str, Recorded]) -> None:
+    words = re.compile("password|token|secret|key=", re.IGNORECASE)
+
+    assert [name for name, value in _substitutions(production).items() if words.search(value)] == []
