@@ -76,13 +76,20 @@ class BoardVisit:
     guests: Sequence[GuestLink]
 
 
+def _place(one: BoardVisit, now: datetime) -> tuple[bool, bool, timedelta, datetime]:
+    """A visit may stay open for hours after its time, beside the one that begins now."""
+    is_open = one.access is Access.OPEN
+    start = one.booking.start
+    return not one.is_launched, not is_open, abs(start - now) if is_open else timedelta(), start
+
+
 @dataclass(frozen=True, slots=True)
 class Board:
     """What the page shows."""
 
     site: Site
     visits: Sequence[BoardVisit]
-    """The open one first, then by time."""
+    """That of the encounter first, then the open ones, the nearest of them first; then by time."""
     account: str | None = field(repr=False)
     """Entra object id of the clinician, once signed in."""
 
@@ -145,7 +152,7 @@ class Boards:
         now = self._now()
         found = [one for one in await self._bookings(site, session) if access(one, now) not in _NOT_SHOWN]
         visits = [await self._visit(one, launched) for one in found]
-        visits.sort(key=lambda one: (not one.is_launched, one.access is not Access.OPEN, one.booking.start))
+        visits.sort(key=lambda one: _place(one, now))
         return Board(site, visits, await self.account(site, session))
 
     async def account(self, site: Site, session: ClinicianSession) -> str | None:

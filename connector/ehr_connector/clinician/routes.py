@@ -118,7 +118,9 @@ class ClinicianPages:
             else:
                 board = await self.boards.board(opened)
                 events = self._statuses(board, self.pages.language(request))
-        except (SealedError, BoardError):
+        except (SealedError, BoardError) as exc:
+            if isinstance(exc, BoardError) and exc.reason is BoardReason.EHR_UNAVAILABLE:
+                return Response(status_code=HTTPStatus.SERVICE_UNAVAILABLE, headers={"Retry-After": "5"})
             # 204 tells an EventSource to connect no more (HTML, "Server-sent events").
             return Response(status_code=HTTPStatus.NO_CONTENT)
         return EventSourceResponse(events, ping=_PING_S, headers={"Cache-Control": "no-store"})

@@ -101,7 +101,7 @@ class LaunchPages:
         return await self._patients_link(launched)
 
     async def _patients_link(self, launched: Launched) -> str:
-        """Return the link of the patient's visit today: the one that is open, else the next."""
+        """Return the link of the patient's visit today: of those that are open the nearest one, else the next."""
         site = launched.site
         zone = ZoneInfo(site.endpoint.appointments.time_zone)
         day = self.now().astimezone(zone).date()
@@ -115,10 +115,12 @@ class LaunchPages:
         except (RemoteError, KeysError) as exc:
             raise LaunchError(LaunchReason.EHR_UNAVAILABLE) from exc
         found = [one for one in (booking(site, appointment) for appointment in appointments) if one is not None]
-        alive = [one for one in found if access(one, self.now()) in _OF_USE]
+        ours = [one for one in found if launched.patient in one.appointment.ids_of("Patient")]
+        now = self.now()
+        alive = [one for one in ours if access(one, now) in _OF_USE]
         if not alive:
             raise LaunchError(LaunchReason.NO_VISIT)
-        first = min(alive, key=lambda one: (_OF_USE[access(one, self.now())], one.start))
+        first = min(alive, key=lambda one: (_OF_USE[access(one, now)], abs(one.start - now)))
         return self.service.link(first, Role.PATIENT)
 
     async def _note(self, launched: Launched) -> None:

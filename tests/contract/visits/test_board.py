@@ -134,6 +134,15 @@ async def test_the_open_visit_stands_first(world: World) -> None:
     assert chart.page.text.count("Open now") == 1
 
 
+async def test_of_two_open_visits_the_nearer_one_stands_first(world: World) -> None:
+    patient = await world.patient()
+    world.clock.at = datetime(2027, 2, 9, 18, 0, tzinfo=UTC)
+    await booked(world, patient, "2027-02-09T15:00:00Z", "2027-02-09T18:20:00Z")
+    chart = await board(world, patient)
+    assert shown(chart)[0] == moments("2027-02-09T18:20:00Z", "2027-02-09T15:00:00Z")
+    assert chart.page.text.count("Open now") == 2
+
+
 async def test_the_encounter_s_visit_stands_before_the_open_one(world: World) -> None:
     patient = await world.patient()
     world.clock.at = datetime(2027, 2, 9, 18, 0, tzinfo=UTC)
@@ -148,7 +157,7 @@ async def test_an_encounter_that_names_no_visit_leaves_the_open_one_first(world:
     world.clock.at = datetime(2027, 2, 9, 18, 0, tzinfo=UTC)
     visits = await booked(world, patient, "2027-02-09T15:00:00Z", "2027-02-09T18:20:00Z", encounter=encounter)
     chart = await board(world, patient, visits[0]["encounter"])
-    assert shown(chart)[0][0] == moments("2027-02-09T15:00:00Z")[0]
+    assert shown(chart)[0][0] == moments("2027-02-09T18:20:00Z")[0]
     assert len(chart.visits) == 2
 
 

@@ -61,13 +61,26 @@ async def test_an_address_without_its_browser_s_cookie_opens_nothing(world: Worl
     assert (await other.http.get(f"{chart.url}/stream")).status_code == 204
 
 
-@pytest.mark.parametrize("button", BUTTONS)
-async def test_no_button_works_without_the_browser_s_cookie(world: World, chart: Chart, button: str) -> None:
-    before = await meetings(world)
+@pytest.mark.parametrize("button", ["invitations", "revocations"])
+async def test_no_button_of_the_page_works_without_the_browser_s_cookie(
+    world: World, chart: Chart, button: str
+) -> None:
     stranger = Chart(world, world.browser(), chart.url, chart.page)
     answer = await stranger.press(chart.visits[0], button, number="1", role="guest")
     refused(world, answer, 400, OTHER_BROWSER)
+    assert (await stranger.press(chart.visits[0], "copied")).status_code == 403
+
+
+@pytest.mark.parametrize("button", ["join", "consult"])
+async def test_a_window_that_a_button_opens_has_no_cookie_and_needs_what_only_the_page_knows(
+    world: World, chart: Chart, button: str
+) -> None:
+    before = await meetings(world)
+    window = Chart(world, world.browser(), chart.url, chart.page)
+    for wrong in ("", "A" * 43, window.csrf[:-1]):
+        refused(world, await window.press(chart.visits[0], button, csrf=wrong), 400, OTHER_BROWSER)
     assert await meetings(world) == before
+    assert (await window.press(chart.visits[0], button)).status_code == 303
 
 
 async def test_an_address_tells_nothing_of_the_patient(world: World) -> None:
@@ -247,6 +260,8 @@ async def test_an_ehr_that_does_not_answer_is_said_to_be_away(
     try:
         refused(world, await chart.browser.open(chart.url), 502, "The EHR does not answer")
         refused(world, await chart.press(visit, "join", csrf=csrf), 502, "The EHR does not answer")
+        # 503, not 204: the page is to connect again.
+        assert (await chart.browser.http.get(f"{chart.url}/stream")).status_code == 503
     finally:
         await world.control(world.cerner, "PUT", "faults", json=[])
     assert await meetings(world) == before
