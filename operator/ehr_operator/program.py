@@ -7,13 +7,11 @@ import logging
 import random
 import signal
 import socket
-import sys
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from importlib.util import find_spec
 from uuid import uuid4
 
 from ehr_clients.limits import SPENDING_TIMEOUT_S
@@ -69,7 +67,6 @@ async def run(settings: Settings) -> None:
         ExceptionGroup: The watches or a task of ours broke down, or the lease was lost: the process must end and be
             started anew.
     """
-    _spare_searches()
     metrics = Metrics()
     health = Health()
     cache, looks = Cache(INDEXES), Looks()
@@ -109,16 +106,6 @@ async def run(settings: Settings) -> None:
                 work = _Work(controller, intake, kube, recorder, watch, health, elector)
                 await work.run(settings.relist_seconds, listed_at_s)
     _log.info("stopped")
-
-
-def _spare_searches() -> None:
-    """Tell Python that `sniffio` is not there, where it is not.
-
-    The HTTP library tries to import it several times for each request, and each try searches every folder of the path: a
-    third of the operator's time. An entry of None ends the search at once (Python's reference, "The module cache").
-    """
-    if "sniffio" not in sys.modules and find_spec("sniffio") is None:
-        sys.modules["sniffio"] = None  # pyright: ignore[reportArgumentType]  (what the reference says)
 
 
 def _elector(settings: Settings, kube: Kube, metrics: Metrics) -> Elector | None:

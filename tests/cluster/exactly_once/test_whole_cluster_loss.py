@@ -100,6 +100,54 @@ async def test_an_operator_that_lives_through_the_loss_adopts_too(doomed_house: 
         assert len((await stage.truth())["purchases"]) == 1
 
 
+@pytest.mark.parametrize("lives_on", [True, False])
+async def test_a_number_that_was_being_bought_when_the_cluster_was_lost_is_waited_for_and_adopted(
+    lives_on: bool, doomed_house: House
+) -> None:
+    async with staged(doomed_house, behaviour={"operation_seconds": 25.0, "listing_delay_s": 5.0}) as stage:
+        await stage.organization()
+        await stage.number()
+        stage.start()
+        await stage.until(lambda: _is_submitted(stage))
+        before = await stage.look()
+        assert stage.operator is not None
+        if not lives_on:
+            stage.kill()
+            await stage.operator.gone()
+
+        await asyncio.to_thread(lose_everything, doomed_house.control_plane)
+        apply_crds(doomed_house.control_plane)
+        await stage.make_namespace()
+        await stage.organization()
+        await stage.number()
+        assert (await stage.truth())["purchases"] == [], (
+            "the purchase must still be under way for this to prove anything"
+        )
+        if not stage.operator.alive:
+            stage.start()
+        await stage.until(lambda: _waits_for_unknown(stage))
+        await stage.ready()
+
+        after, truth = await stage.look(), await stage.truth()
+        assert before is not None
+        assert after is not None
+        assert after["metadata"]["uid"] != before["metadata"]["uid"]
+        (bought,) = truth["purchases"]
+        assert truth["owned"] == [bought["phoneNumber"]]
+        assert (after["status"]["phoneNumber"], after["status"]["adopted"]) == (bought["phoneNumber"], True)
+
+
+async def _is_submitted(stage: Stage) -> bool:
+    body = await stage.look() or {}
+    return "operationID" in body.get("status", {}).get("purchase", {})
+
+
+async def _waits_for_unknown(stage: Stage) -> bool:
+    body = await stage.look() or {}
+    conditions = body.get("status", {}).get("conditions", [])
+    return any((one["type"], one["reason"]) == ("Provisioned", "UnknownPurchase") for one in conditions)
+
+
 @pytest.mark.parametrize(("lives_on", "bump_revision"), [(True, True), (False, True), (False, False), (True, False)])
 @pytest.mark.timeout(900)  # etcdutl may have to be built
 async def test_a_restore_from_a_backup_of_before_the_purchase_buys_nothing_again(
