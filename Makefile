@@ -4,7 +4,7 @@ BIN := .venv/bin
 SETUP := .venv/.ready
 LOCK := uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header
 
-.PHONY: help demo test lint crds bench lock clean
+.PHONY: help demo test lint crds docs bench lock clean
 
 help:  ## Print this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /\1\t/' | column -t -s "$$(printf '\t')"
@@ -20,6 +20,12 @@ lint: $(SETUP)  ## Format check, lint, types, layers
 
 crds: $(SETUP)  ## Generate crds/ from the models in api/
 	@$(BIN)/python -m ehr_api crds
+
+docs: $(SETUP)  ## Build the documents into build/docs, strictly
+	@$(BIN)/mkdocs build --quiet && echo "Open build/docs/index.html"
+
+preview: $(SETUP)  ## Show what `pulumi up` would build, without an Azure account (ARGS=Pulumi.production.yaml.example)
+	@$(BIN)/python -m ehr_sandbox.pulumi_engine $(ARGS)
 
 bench: $(SETUP)  ## Measure (ARGS="--help" lists the choices)
 	@$(BIN)/python bench/reconcile.py $(ARGS)
