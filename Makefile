@@ -4,7 +4,7 @@ BIN := .venv/bin
 SETUP := .venv/.ready
 LOCK := uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header
 
-.PHONY: help demo test lint crds docs bench lock clean
+.PHONY: help demo test lint crds docs preview bench lock clean
 
 help:  ## Print this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /\1\t/' | column -t -s "$$(printf '\t')"
