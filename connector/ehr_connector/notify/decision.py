@@ -1,0 +1,132 @@
+"""Whether a message may be sent now, and if not, why: one pure function over everything that was found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta
+from enum import StrEnum
+from zoneinfo import ZoneInfo
+
+from ehr_api.v1alpha1.ehr_connector_config import QuietHours, SmsCaps, SmsConsent
+from ehr_connector.notify.recipient import Unreachable
+from ehr_connector.visits.events import Channel
+
+QUIET_START, QUIET_END = "21:00", "08:00"
+PER_DAY, PER_WEEK = 4, 10
+"""What holds where the organisation says nothing."""
+
+
+class Reason(StrEnum):
+    """Why a message is not sent. The first one that holds is told."""
+
+    INACTIVE = "inactive"
+    """The endpoint is suspended, or not validated or promoted."""
+    DISABLED = "disabled"
+    """The organisation does not send this kind of message."""
+    NO_CONSENT = "no_consent"
+    """One of the organisation's two consents is missing."""
+    NO_SENDER = "no_sender"
+    """No number is linked to the endpoint, or it is not verified; or there is no sender's address."""
+    NO_PROVIDER = "no_provider"
+    """The connector has no credential for Communication Services, or does not trust the address."""
+    VISIT_OVER = "visit_over"
+    NO_PHONE = "no_phone"
+    NOT_MOBILE = "not_mobile"
+    NO_EMAIL = "no_email"
+    NOT_ALLOWED_IN_TEST = "not_allowed_in_test"
+    """A Test endpoint, and the recipient is not on its list."""
+    OPTED_OUT = "opted_out"
+    QUIET_HOURS = "quiet_hours"
+    OVER_DAILY_CAP = "over_daily_cap"
+    OVER_WEEKLY_CAP = "over_weekly_cap"
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Everything that a decision is made from."""
+
+    channel: Channel
+    now: datetime
+    zone: str
+    """Time zone of the clinic."""
+    closes_at: datetime
+    """When the link of the visit ends."""
+    is_open: bool
+    """Whether the visit can be joined now: then a link is awaited, whatever the hour."""
+    active: bool
+    enabled: bool
+    consent: SmsConsent | None
+    sender: str | None
+    has_provider: bool
+    is_test: bool
+    recipient: str | Unreachable
+    on_test_list: bool
+    opted_out: bool
+    sent_today: int
+    sent_this_week: int
+    caps: SmsCaps | None = None
+    quiet_hours: QuietHours | None = None
+
+
+def decide(facts: Facts) -> Reason | None:
+    """Return None when the message may be sent, or the first reason against it."""
+    return _standing(facts) or _of_recipient(facts) or (_of_texts(facts) if facts.channel is Channel.SMS else None)
+
+
+def _standing(facts: Facts) -> Reason | None:
+    """Return what the set-up says, whoever the patient is."""
+    is_sms = facts.channel is Channel.SMS
+    if not facts.active:
+        return Reason.INACTIVE
+    if not facts.enabled:
+        return Reason.DISABLED
+    if is_sms and not _both_consents(facts.consent):
+        return Reason.NO_CONSENT
+    if facts.sender is None:
+        return Reason.NO_SENDER
+    if not facts.has_provider:
+        return Reason.NO_PROVIDER
+    if facts.now >= facts.closes_at:
+        return Reason.VISIT_OVER
+    return None
+
+
+def _of_recipient(facts: Facts) -> Reason | None:
+    if isinstance(facts.recipient, Unreachable):
+        return Reason(facts.recipient.value)
+    if facts.is_test and not facts.on_test_list:
+        return Reason.NOT_ALLOWED_IN_TEST
+    return Reason.OPTED_OUT if facts.opted_out else None
+
+
+def _of_texts(facts: Facts) -> Reason | None:
+    if not facts.is_open and is_quiet(facts.now, facts.zone, facts.quiet_hours):
+        return Reason.QUIET_HOURS
+    caps = facts.caps
+    if facts.sent_today >= ((caps.per_day if caps else None) or PER_DAY):
+        return Reason.OVER_DAILY_CAP
+    if facts.sent_this_week >= ((caps.per_week if caps else None) or PER_WEEK):
+        return Reason.OVER_WEEKLY_CAP
+    return None
+
+
+def _both_consents(consent: SmsConsent | None) -> bool:
+    return (
+        consent is not None
+        and consent.send_on_behalf_of_organization is True
+        and consent.attendees_have_consented is True
+    )
+
+
+def is_quiet(now: datetime, zone: str, hours: QuietHours | None) -> bool:
+    """Return whether it is in the quiet hours on the clinic's clocks; they may go over midnight."""
+    start = time.fromisoformat(hours.start if hours else QUIET_START)
+    end = time.fromisoformat(hours.end if hours else QUIET_END)
+    at = now.astimezone(ZoneInfo(zone)).time()
+    if start <= end:
+        return start <= at < end
+    return at >= start or at < end
+
+
+DAY, WEEK = timedelta(days=1), timedelta(days=7)
+"""The windows of the caps."""

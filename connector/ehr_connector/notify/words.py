@@ -1,0 +1,99 @@
+"""What a message says: built-in texts for each language, or the organisation's own. Pure.
+
+A text holds the organisation, the department, a time, a link and how to opt out: nothing that tells why somebody is a
+patient.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+import babel
+from babel.dates import format_skeleton, format_time, get_timezone_name
+
+from ehr_api.v1alpha1.ehr_connector_config import Locale, MessageKind, MessageTemplate
+from ehr_connector.notify.segments import thrifty
+from ehr_connector.notify.wordings import WORDINGS, Occasion
+
+_PLACEHOLDER = re.compile(r"\{(organization|department|time|timeZone|link|helpPhone|optOut|help)\}")
+_SHORT_NAME = re.compile(r"[A-Z]{2,5}")
+
+
+_TEMPLATE_OF = {
+    Occasion.BOOKING: MessageKind.BOOKING,
+    Occasion.CHANGE: MessageKind.CHANGE,
+    Occasion.CANCELLATION: MessageKind.CANCELLATION,
+    Occasion.REMINDER: MessageKind.REMINDER,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Particulars:
+    """What goes into the placeholders."""
+
+    organization: str
+    department: str
+    start: datetime
+    zone: str
+    """Time zone of the clinic."""
+    link: str
+    help_phone: str | None = None
+
+
+def text_of(
+    occasion: Occasion, locale: Locale, particulars: Particulars, templates: Sequence[MessageTemplate] = ()
+) -> str:
+    """Return a text message: the organisation's own words where it has some for the occasion and the language.
+
+    A built-in text is kept in GSM-7 where no more than accents are lost by it; the organisation's words stay as they are.
+    """
+    kind = _TEMPLATE_OF.get(occasion)
+    own = next((one.text for one in templates if kind is one.kind and one.locale is locale), None)
+    language = WORDINGS[locale]
+    if own is not None:
+        return _filled(own, _values(locale, particulars))
+    return thrifty(_filled(language.texts[occasion], _values(locale, particulars)))
+
+
+def email_of(occasion: Occasion, locale: Locale, particulars: Particulars) -> tuple[str, str]:
+    """Return the subject and the text of an e-mail. STOP is a word of text messages: an e-mail says nothing of it."""
+    language = WORDINGS[locale]
+    values = _values(locale, particulars) | {"optOut": ""}
+    return _filled(language.subjects[occasion], values), _filled(language.texts[occasion], values).strip()
+
+
+def when(locale: Locale, start: datetime, zone: str) -> str:
+    """Return day and time on the clinic's clocks."""
+    written, clock = babel.Locale.parse(locale.value, sep="-"), ZoneInfo(zone)
+    day = format_skeleton("MMMEd", start.astimezone(clock), clock, locale=written)
+    return f"{day} {format_time(start.astimezone(clock), 'short', clock, written)}"
+
+
+def zone_name(locale: Locale, start: datetime, zone: str) -> str:
+    """Return the name of the clinic's time zone at that time: CST where the language has such a short one."""
+    written, local = babel.Locale.parse(locale.value, sep="-"), start.astimezone(ZoneInfo(zone))
+    short = get_timezone_name(local, "short", locale=written)
+    return short if _SHORT_NAME.fullmatch(short) else get_timezone_name(local, "long", locale=written)
+
+
+def _values(locale: Locale, particulars: Particulars) -> dict[str, str]:
+    language, phone = WORDINGS[locale], particulars.help_phone
+    return {
+        "organization": particulars.organization,
+        "department": particulars.department,
+        "time": when(locale, particulars.start, particulars.zone),
+        "timeZone": zone_name(locale, particulars.start, particulars.zone),
+        "link": particulars.link,
+        "helpPhone": phone or "",
+        "help": language.help.replace("{helpPhone}", phone) if phone else "",
+        "optOut": language.opt_out,
+    }
+
+
+def _filled(template: str, values: Mapping[str, str]) -> str:
+    """Replace the placeholders once: braces in a value are text."""
+    return _PLACEHOLDER.sub(lambda found: values[found[1]], template)
