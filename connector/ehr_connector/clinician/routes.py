@@ -45,6 +45,8 @@ from ehr_connector.web.views import (
 
 PREFIX = "/clinician"
 _PING_S = 15
+_SEND_S = 30
+"""Whoever takes nothing for so long, with the buffers full, is cut off."""
 _ACCOUNT_S = 1.0
 """How often a page that waits for the sign-in looks whether it is done."""
 _LIFE_OF_A_STREAM_S = 3600
@@ -123,7 +125,7 @@ class ClinicianPages:
                 return Response(status_code=HTTPStatus.SERVICE_UNAVAILABLE, headers={"Retry-After": "5"})
             # 204 tells an EventSource to connect no more (HTML, "Server-sent events").
             return Response(status_code=HTTPStatus.NO_CONTENT)
-        return EventSourceResponse(events, ping=_PING_S, headers={"Cache-Control": "no-store"})
+        return EventSourceResponse(events, ping=_PING_S, send_timeout=_SEND_S, headers={"Cache-Control": "no-store"})
 
     async def join(self, request: Request, session: str, visit: str, csrf: Annotated[str, Form()] = "") -> Response:
         """Go to the visit's meeting."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Generator, Iterable
+from contextlib import AsyncExitStack, contextmanager
 from datetime import timedelta
 from typing import Any
 from urllib.parse import unquote
@@ -18,6 +19,7 @@ from contract.visits.world import CLINICIAN, Document, World
 from ehr_connector.app import create_app
 from ehr_connector.serving import server
 from ehr_connector.settings import Settings
+from ehr_connector.visits.live import Live, Watch
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -209,3 +211,30 @@ async def test_a_server_that_stops_waits_for_no_stream(world: World, chart: Char
         took_s = time.monotonic() - began_s
         assert await first.next() is None
     assert took_s < 5
+
+
+async def test_a_stream_whose_reader_is_gone_is_not_kept(chart: Chart, monkeypatch: pytest.MonkeyPatch) -> None:
+    watching: list[Watch] = []
+    watch = Live.watch
+
+    @contextmanager
+    def counted(live: Live, visits: Iterable[str]) -> Generator[Watch]:
+        with watch(live, visits) as one:
+            watching.append(one)
+            try:
+                yield one
+            finally:
+                watching.remove(one)
+
+    monkeypatch.setattr(Live, "watch", counted)
+    async with AsyncExitStack() as readers:
+        for _ in range(3):
+            stream = await readers.enter_async_context(listening(chart.browser, f"{chart.url}/stream"))
+            await stream.next()
+        assert len(watching) == 3
+
+    async def are_gone() -> bool:
+        return not watching
+
+    await until(are_gone, seconds=5)
+    assert watching == []
