@@ -44,9 +44,6 @@ class Troubles:
     dice: Random
     work: Path
     diary: list[str] = field(default_factory=list[str])
-    applied: bool = False
-    """Whether everything in Git was applied once. A backup from before would lose the objects' identities, and with
-    them a purchase under way, which only they can ask for."""
 
     @property
     def control_plane(self) -> ControlPlane:
@@ -74,12 +71,12 @@ class Troubles:
         """Troubles of the systems outside and of the connector."""
         by_faults = {
             f"{who} {what}": _with(self._fault, who, what)
-            for who in ("acs", "cerner")
+            for who in ("acs", "cerner", "graph")
             for what in ("down", "slow", "erring", "losing answers")
         }
         by_signals = {
             f"{who} {what}": _with(self._signal, who, what)
-            for who in ("acs", "cerner", "connector")
+            for who in ("acs", "cerner", "graph", "connector")
             for what in ("killed", "hanging")
         }
         return by_faults | by_signals
@@ -98,7 +95,6 @@ class Troubles:
                     self.diary.append(f"apply failed: {str(exc)[:120]}")
                 await asyncio.sleep(_RETRY_S)
             else:
-                self.applied = True
                 return
 
     # The cluster.
@@ -135,8 +131,6 @@ class Troubles:
         await asyncio.to_thread(stop)
 
     async def _save(self, _seconds: float) -> None:
-        if not self.applied:
-            return
         partial = self.work / "snapshot.partial"
         await asyncio.to_thread(save_snapshot, self.control_plane, partial)
         partial.rename(self.snapshot)
@@ -144,8 +138,6 @@ class Troubles:
     async def _restore(self, seconds: float) -> None:
         if not self.snapshot.exists():
             await self._save(seconds)
-        if not self.snapshot.exists():
-            return
         etcdutl = find_etcdutl(PlainProgress())
         await asyncio.to_thread(restore_snapshot, self.control_plane, self.snapshot, etcdutl)
         await self.from_git()
@@ -159,7 +151,8 @@ class Troubles:
             "erring": {"action": "status", "status": self.dice.choice([500, 502, 503, 429])},
             "losing answers": {"action": self.dice.choice(["lose_answer", "half_answer"])},
         }
-        url = {"acs": self.system.layout.acs_url, "cerner": self.system.layout.cerner_url}[who]
+        layout = self.system.layout
+        url = {"acs": layout.acs_url, "cerner": layout.cerner_url, "graph": layout.graph_url}[who]
         async with self.system.http() as http:
             await _sent(http, "PUT", f"{url}/_sandbox/faults", [{**rules[what], "count": None}])
             await asyncio.sleep(seconds)

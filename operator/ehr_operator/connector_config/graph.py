@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ehr_api.control import GraphReport
 from ehr_api.digest import digest_of
+from ehr_api.meta import REQUESTED_AT
 from ehr_api.v1alpha1.ehr_connector_config import EHRConnectorConfigSpec, EHRConnectorConfigStatus
 from ehr_clients.errors import RemoteError
 from ehr_operator.remotes import Remotes, UntrustedUrlError
@@ -32,8 +33,12 @@ class GraphReports:
         self._asked: dict[str, _Asked] = {}
 
     async def of(self, obj: Object[EHRConnectorConfigSpec, EHRConnectorConfigStatus]) -> GraphReport | None:
-        """Return the report; None when the connector gives none. An organisation is asked about once an interval."""
-        about = digest_of({**obj.spec.microsoft365.to_api(), "controlURL": obj.spec.connector.control_url})
+        """Return the report; None when the connector gives none.
+
+        An organisation is asked about once an interval, and when somebody wants it looked at.
+        """
+        wanted = {"controlURL": obj.spec.connector.control_url, "requestedAt": obj.annotations.get(REQUESTED_AT, "")}
+        about = digest_of({**obj.spec.microsoft365.to_api(), **wanted})
         asked = self._asked.get(obj.uid)
         if asked is not None and asked.about == about and self._monotonic() - asked.at_s < _INTERVAL_S:
             return asked.report

@@ -10,7 +10,7 @@ from unit.operator.connector_config.connector import System
 
 from ehr_api.conditions import Finding, Type
 from ehr_api.control import GraphFinding, GraphReason, GraphReport
-from ehr_api.meta import Condition, ConditionStatus
+from ehr_api.meta import REQUESTED_AT, Condition, ConditionStatus
 from ehr_operator.connector_config.report import graph_authorized
 
 
@@ -104,6 +104,15 @@ async def test_the_report_is_asked_for_once_an_interval_however_often_the_organi
         time_s += 1
     assert system.connector.asked_for_graph == 1
     time_s += 60
+    await system.reconcile(key)
+    assert system.connector.asked_for_graph == 2
+
+
+async def test_who_asks_for_a_look_gets_a_new_report(system: System) -> None:
+    system.connector.graph = report()
+    key = system.add()
+    await system.reconcile(key)
+    system.api.change(key, {"metadata": {"annotations": {REQUESTED_AT: "now"}}})
     await system.reconcile(key)
     assert system.connector.asked_for_graph == 2
 
