@@ -206,6 +206,37 @@ rate = Table(
 )
 """How often something was done in the current window, by keyed digest of who or what it is limited for."""
 
+send = Table(
+    "send",
+    metadata,
+    Column("digest", String(_KEYED), nullable=False),
+    Column("visit", String(_KEYED), nullable=False, index=True),
+    Column("namespace", String(_NAME), nullable=False),
+    Column("name", String(_NAME), nullable=False),
+    Column("endpoint", String(_NAME), nullable=False),
+    Column("occasion", String(16), nullable=False),
+    Column("channel", String(16), nullable=False),
+    Column("request_id", String(36), nullable=False),
+    Column("first_sent_at", Moment, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("reason", String(64), nullable=True),
+    Column("message_id", String(128), nullable=True, unique=True),
+    Column("recipient", String(_KEYED), nullable=True, index=True),
+    Column("holder", String(64), nullable=False),
+    Column("held_until", Moment, nullable=False),
+    PrimaryKeyConstraint("digest"),
+)
+"""Messages by what they are about: inserting the row is the claim, so that each is sent once. Neither text nor phone."""
+
+opt_out = Table(
+    "opt_out",
+    metadata,
+    Column("recipient", String(_KEYED), nullable=False),
+    Column("opted_out_at", Moment, nullable=False),
+    PrimaryKeyConstraint("recipient"),
+)
+"""Who wants no texts of an organisation, by keyed digest of organisation and phone."""
+
 audit_event = Table(
     "audit_event",
     metadata,

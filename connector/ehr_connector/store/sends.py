@@ -1,0 +1,163 @@
+"""Messages, each claimed before it is sent: whoever inserts the row has it, in every replica.
+
+A claim carries the id and the time under which the provider takes the message once. A claim that a dead process left is
+taken over with both, so that what that process may have sent is not sent again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from uuid import UUID, uuid4
+
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from ehr_connector.store.database import insert_for, reading
+from ehr_connector.store.schema import opt_out, send
+
+_HELD = timedelta(seconds=60)
+"""How long a claim is another's: longer than reading the patient and one call to the provider take together."""
+RECIPIENT_KEPT = timedelta(days=8)
+"""The longest window of a cap, and a day."""
+
+
+class State(StrEnum):
+    """How far a message is."""
+
+    CLAIMED = "claimed"
+    """Somebody is at it, or was: it may have been sent."""
+    ACCEPTED = "accepted"
+    """The provider has it."""
+    NOT_SENT = "not_sent"
+    """It was decided against, or the provider refused."""
+
+
+_ENDED = (State.ACCEPTED.value, State.NOT_SENT.value)
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What a message is about."""
+
+    digest: str
+    visit: str
+    namespace: str
+    name: str
+    endpoint: str
+    occasion: str
+    channel: str
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The right to send a message."""
+
+    digest: str
+    holder: str
+    request_id: UUID
+    first_sent_at: datetime
+
+
+class Sends:
+    """The messages, and who wants none."""
+
+    def __init__(self, engine: AsyncEngine, now: Callable[[], datetime]) -> None:
+        self._engine = engine
+        self._reads = reading(engine)
+        self._now = now
+
+    async def ended(self, visit: str, occasion: str, channel: str) -> int:
+        """Return how many messages of a kind have ended, sent or not."""
+        query = select(func.count()).where(
+            send.c.visit == visit,
+            send.c.occasion == occasion,
+            send.c.channel == channel,
+            send.c.state.in_(_ENDED),
+        )
+        async with self._reads.connect() as connection:
+            return (await connection.execute(query)).scalar_one()
+
+    async def claim(self, message: Message) -> Claim | None:
+        """Return the right to send a message, or None when another one has it or it has ended."""
+        now, holder = self._now(), uuid4().hex
+        values = {
+            "digest": message.digest,
+            "visit": message.visit,
+            "namespace": message.namespace,
+            "name": message.name,
+            "endpoint": message.endpoint,
+            "occasion": message.occasion,
+            "channel": message.channel,
+            "request_id": str(uuid4()),
+            # To the second: that is how the provider is told, and a repetition must say the same.
+            "first_sent_at": now.replace(microsecond=0),
+            "state": State.CLAIMED.value,
+            "holder": holder,
+            "held_until": now + _HELD,
+        }
+        async with self._engine.begin() as connection:
+            statement = insert_for(connection)(send).values(**values)
+            statement = statement.on_conflict_do_update(
+                index_elements=["digest"],
+                set_={"holder": holder, "held_until": now + _HELD},
+                where=(send.c.state == State.CLAIMED.value) & (send.c.held_until <= now),
+            ).returning(send.c.request_id, send.c.first_sent_at)
+            row = (await connection.execute(statement)).one_or_none()
+        return None if row is None else Claim(message.digest, holder, UUID(row.request_id), row.first_sent_at)
+
+    async def address(self, claim: Claim, recipient: str) -> bool:
+        """Note whom it goes to, by keyed digest, and return whether the claim still holds: the last step before the call."""
+        now = self._now()
+        return await self._update(claim, recipient=recipient, held_until=now + _HELD)
+
+    async def release(self, claim: Claim) -> None:
+        """Let anybody take the message up again, under the same id: it may have been sent."""
+        await self._update(claim, held_until=self._now())
+
+    async def end(
+        self, claim: Claim, state: State, *, reason: str | None = None, message_id: str | None = None
+    ) -> None:
+        """Write down how it ended."""
+        await self._update(claim, state=state.value, reason=reason, message_id=message_id)
+
+    async def sent_to(self, recipient: str, since: datetime) -> int:
+        """Return how many texts one recipient got since then, those that are perhaps on their way among them."""
+        query = select(func.count()).where(
+            send.c.recipient == recipient,
+            send.c.first_sent_at > since,
+            send.c.state != State.NOT_SENT.value,
+        )
+        async with self._reads.connect() as connection:
+            return (await connection.execute(query)).scalar_one()
+
+    async def forget_recipients(self) -> None:
+        """Forget whom old messages went to."""
+        old = (send.c.recipient.is_not(None)) & (send.c.first_sent_at < self._now() - RECIPIENT_KEPT)
+        async with self._engine.begin() as connection:
+            await connection.execute(update(send).where(old).values(recipient=None))
+
+    async def opt_out(self, recipient: str) -> None:
+        """Write down that a recipient wants no messages of the organisation."""
+        async with self._engine.begin() as connection:
+            statement = insert_for(connection)(opt_out).values(recipient=recipient, opted_out_at=self._now())
+            await connection.execute(statement.on_conflict_do_nothing())
+
+    async def opt_in(self, recipient: str) -> None:
+        """Take that back."""
+        async with self._engine.begin() as connection:
+            await connection.execute(delete(opt_out).where(opt_out.c.recipient == recipient))
+
+    async def is_opted_out(self, recipient: str) -> bool:
+        """Return whether a recipient wants no messages of the organisation."""
+        query = select(opt_out.c.recipient).where(opt_out.c.recipient == recipient)
+        async with self._reads.connect() as connection:
+            return (await connection.execute(query)).one_or_none() is not None
+
+    async def _update(self, claim: Claim, **values: object) -> bool:
+        held = (send.c.digest == claim.digest) & (send.c.holder == claim.holder)
+        statement = update(send).where(held, send.c.state == State.CLAIMED.value).values(**values)
+        async with self._engine.begin() as connection:
+            return (await connection.execute(statement)).rowcount == 1
