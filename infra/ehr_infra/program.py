@@ -70,6 +70,8 @@ def build(settings: Settings, stack: str) -> Mapping[str, pulumi.Input[str]]:
         "cluster": cluster.name,
         "registry": registry.login_server,
         "outboundAddress": network.outbound_address,
+        "webPrincipal": workloads.principal_ids[WEB],
+        "workerPrincipal": workloads.principal_ids[WORKER],
         **values,
     }
 

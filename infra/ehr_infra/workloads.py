@@ -86,6 +86,7 @@ class Workloads(pulumi.ComponentResource):
     """
 
     client_ids: Mapping[str, pulumi.Output[str]]
+    principal_ids: Mapping[str, pulumi.Output[str]]
 
     def __init__(
         self,
@@ -120,4 +121,5 @@ class Workloads(pulumi.ComponentResource):
             )
         }
         self.client_ids = {name: workload.client_id for name, workload in workloads.items()}
+        self.principal_ids = {name: workload.principal_id for name, workload in workloads.items()}
         self.register_outputs({})
