@@ -61,6 +61,8 @@ _AGENT = (
     " Chrome/143.0.0.0 Safari/537.36 Edg/143.0.0.0"
 )
 _CONNECTIONS = 16
+_ROUNDS = 5
+_LENGTH = re.compile(rb"content-length: (\d+)", re.IGNORECASE)
 _CSRF = re.compile(r'name="csrf" value="([^"]+)"')
 _JOIN = re.compile(r'action="([^"]+/join)"')
 
@@ -185,29 +187,49 @@ def _expect(answer: httpx.Response, where: str) -> None:
 
 
 async def throughput(clinic: Clinic, seconds: float) -> None:
-    """Ask for the same page for a while."""
+    """Ask for the same page for a while; the three take turns, since other work on the machine comes and goes."""
     _, appointment, _ = await clinic.book()
-    link = await clinic.link(appointment)
-    bare = await _rate(clinic, clinic.hello, seconds)
-    for name, url in (("patient's page", link), ("/livez", f"{clinic.connector}/livez")):
-        rate = await _rate(clinic, url, seconds)
+    urls = {
+        "bare": clinic.hello,
+        "patient's page": await clinic.link(appointment),
+        "/livez": f"{clinic.connector}/livez",
+    }
+    rates: dict[str, list[float]] = {name: [] for name in urls}
+    for _ in range(_ROUNDS):
+        for name, url in urls.items():
+            rates[name].append(await _rate(clinic, url, seconds / _ROUNDS))
+    bare = statistics.median(rates.pop("bare"))
+    for name, found in rates.items():
+        rate = statistics.median(found)
         clinic.figures.append(Figure(f"{name}, requests a second", rate, "1/s", "bare uvicorn hello", bare))
 
 
 async def _rate(clinic: Clinic, url: str, seconds: float) -> float:
+    """Return the requests a second, asked without an HTTP library, which would be the slowest part."""
+    address = httpx.URL(url)
+    tls = clinic.ca.client_context()
+    opened = [await asyncio.open_connection("localhost", address.port, ssl=tls) for _ in range(_CONNECTIONS)]
+    host = f"localhost:{address.port}"
+    request = f"GET {address.path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: {_AGENT}\r\n\r\n".encode()
     done = 0
-    async with clinic.browser() as browser:
-        ends_s = time.monotonic() + seconds
+    began_s = time.monotonic()
 
-        async def ask() -> None:
-            nonlocal done
-            while time.monotonic() < ends_s:
-                (await browser.get(url)).raise_for_status()
-                done += 1
+    async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal done
+        while time.monotonic() < began_s + seconds:
+            writer.write(request)
+            head = await reader.readuntil(b"\r\n\r\n")
+            length = _LENGTH.search(head)
+            if b" 200 " not in head[:16] or length is None:
+                raise RuntimeError(f"no page: {head[:64]!r}")
+            await reader.readexactly(int(length[1]))
+            done += 1
 
-        began_s = time.monotonic()
-        await asyncio.gather(*(ask() for _ in range(_CONNECTIONS)))
-        return done / (time.monotonic() - began_s)
+    await asyncio.gather(*(ask(*one) for one in opened))
+    rate = done / (time.monotonic() - began_s)
+    for _, writer in opened:
+        writer.transport.abort()
+    return rate
 
 
 async def streams(clinic: Clinic, number: int, notifications: int) -> None:
@@ -216,10 +238,11 @@ async def streams(clinic: Clinic, number: int, notifications: int) -> None:
     browser = await clinic.stack.enter_async_context(clinic.browser())
     board = await clinic.launch(browser, patient, encounter)
     await _joined(clinic, browser, patient, encounter)
-    meeting = (await clinic.control(clinic.graph, "GET", "meetings"))[-1]
+    meetings = await clinic.control(clinic.graph, "GET", "meetings")
+    meeting = meetings[-1]
     async with asyncio.timeout(60):
         while True:
-            if _has_subscription(await clinic.control(clinic.graph, "GET", "subscriptions"), meeting):
+            if len(await clinic.control(clinic.graph, "GET", "subscriptions")) >= len(meetings):
                 break
             await asyncio.sleep(0.2)
     before = _resident_bytes(clinic.pid)
@@ -253,10 +276,6 @@ async def streams(clinic: Clinic, number: int, notifications: int) -> None:
         await asyncio.sleep(1)
     clinic.figures.append(Figure("notification to first stream, median", statistics.median(first), "s"))
     clinic.figures.append(Figure("notification to last stream, median", statistics.median(last), "s"))
-
-
-def _has_subscription(found: Any, meeting: Any) -> bool:
-    return bool(found) and str(meeting["joinWebUrl"])[:40] in json.dumps(found)
 
 
 async def _timed(work: Callable[[], Awaitable[object]]) -> float:
