@@ -141,11 +141,12 @@ func fetch(ctx context.Context, client *http.Client, address string, expiry *tim
 func status(object *unstructured.Unstructured, base *url.URL, metadata, smart answer, expiry time.Time) map[string]any {
 	probes := []condition{{"UrlWellFormed", "True", "WellFormed", "baseURL is an https URL"}}
 	probes = append(probes, network(base, metadata, smart)...)
-	waiting := "waiting for the EHRConnectorConfig 'bench' in this namespace"
+	waiting := "waiting for the EHRConnectorConfig 'bench' in this namespace. Author: apply it, or correct configRef; this goes on as soon as it is there"
+	unasked := "waiting for the EHRConnectorConfig 'bench' in this namespace. Author: apply it, or correct configRef; it is looked at as soon as it is there"
 	probes = append(probes,
-		condition{"TokenGranted", "Unknown", "ConfigNotFound", waiting},
-		condition{"AppointmentSearchOk", "Unknown", "ConfigNotFound", waiting})
-	summary := condition{"Validated", "Unknown", "ConfigNotFound", "TokenGranted: " + waiting}
+		condition{"TokenGranted", "Unknown", "ConfigNotFound", unasked},
+		condition{"AppointmentSearchOk", "Unknown", "ConfigNotFound", unasked})
+	summary := condition{"Validated", "Unknown", "ConfigNotFound", "TokenGranted: " + unasked}
 	for _, probe := range probes {
 		if probe.status == "False" {
 			summary = condition{"Validated", "False", probe.reason, probe.kind + ": " + probe.message}
@@ -157,7 +158,7 @@ func status(object *unstructured.Unstructured, base *url.URL, metadata, smart an
 		{"Reconciling", "True", "ConfigNotFound", waiting},
 	}, probes...)
 	all = append(all, summary,
-		condition{"Promoted", "True", "NotRequired", "a Test endpoint needs no evidence"},
+		condition{"Promoted", "True", "NotRequired", "a Test endpoint serves without promotion"},
 		condition{"SmsLinked", "True", "NotRequired", "no smsNumberRef: patients of this endpoint get no texts"})
 
 	found := map[string]any{"observedGeneration": object.GetGeneration(), "conditions": merged(object, all)}
@@ -230,7 +231,7 @@ func configuration(smart answer) condition {
 	capabilities, _ := smart.document["capabilities"].([]any)
 	for _, one := range capabilities {
 		if one == "launch-ehr" {
-			return condition{"SmartConfigured", "True", "Configured", "EHR launch, S256 and private_key_jwt are offered"}
+			return condition{"SmartConfigured", "True", "Configured", "EHR launch, PKCE with S256, and system access by a signed key are offered, at https addresses"}
 		}
 	}
 	return condition{"SmartConfigured", "False", "NoEhrLaunch", "launch-ehr is not among the capabilities"}
@@ -240,7 +241,7 @@ func latency(metadata answer) condition {
 	if metadata.elapsed > maxLatency {
 		return condition{"LatencyOk", "False", "TooSlow", "/metadata takes longer than 5s"}
 	}
-	return condition{"LatencyOk", "True", "FastEnough", "/metadata answers within 5s"}
+	return condition{"LatencyOk", "True", "FastEnough", "/metadata answers within 5s (95th percentile of 1 look when this was decided)"}
 }
 
 // merged keeps the transition times of conditions whose status is unchanged.
