@@ -1,0 +1,37 @@
+"""What the operator changes is in the audit log, and a whole visit leaves the same traces with replicas on PostgreSQL."""
+
+from __future__ import annotations
+
+from contract.visits import test_whole_visit
+from contract.visits.world import World
+
+from ehr_connector.audit import Audit, AuditEvent
+from ehr_connector.store.database import open_database
+
+
+async def audited(world: World) -> list[AuditEvent]:
+    engine = open_database(world.settings["database_url"])
+    try:
+        audit = Audit(engine, world.clock)
+        assert (await audit.verify()).broken_at is None
+        return [event async for event in audit.events()]
+    finally:
+        await engine.dispose()
+
+
+async def test_a_changed_and_a_removed_configuration_are_in_the_audit_log(world: World) -> None:
+    await world.configure(displayName="Lamna Health")
+    address = f"{world.connector}/control/v1/organizations/lamna/lamna/configuration"
+    bearer = {"Authorization": f"Bearer {world.issuer.token()}"}
+    for _ in range(2):
+        assert (await world.http.delete(address, headers=bearer)).status_code == 204
+    events = await audited(world)
+    assert [event.action for event in events] == ["configured", "configured", "deconfigured"]
+    assert {(event.namespace, event.name, event.actor) for event in events} == {("lamna", "lamna", "operator")}
+    assert events[0].object != events[1].object
+
+
+async def test_a_whole_visit_with_replicas_leaves_evidence_and_an_unbroken_audit_log(replicated: World) -> None:
+    await replicated.replica()
+    await test_whole_visit.test_a_visit_from_link_to_farewell(replicated)
+    assert {"launched", "signed_in", "joined"} <= {event.action for event in await audited(replicated)}
