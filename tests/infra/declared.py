@@ -94,7 +94,9 @@ def declare(stack: str, changes: Mapping[str, Any], fault: Fault = "none") -> Ma
     return recorder.resources
 
 
-def act(folder: Path, stack: str, config: Path, action: Action, fault: Fault = "none") -> dict[str, Any]:
+def act(
+    folder: Path, stack: str, config: Path, action: Action, fault: Fault = "none", git_token: str | None = None
+) -> dict[str, Any]:
     """Let the real engine act on a stack; return how many resources it would change or changed, by what it does.
 
     Raises:
@@ -108,6 +110,8 @@ def act(folder: Path, stack: str, config: Path, action: Action, fault: Fault = "
     session = Session(folder, find(PlainProgress()))
     try:
         found = session.stack(PROJECT, stack, program, config)
+        if git_token is not None:
+            found.set_config(f"{PROJECT}:gitToken", automation.ConfigValue(git_token, secret=True))
         if action == "preview":
             return _by_name(found.preview().change_summary)
         done = {"up": found.up, "refresh": found.refresh, "destroy": found.destroy}[action]()

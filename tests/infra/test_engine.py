@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
@@ -152,6 +156,53 @@ def test_a_public_database_is_found_among_what_was_built(act: Act, stack: Path) 
     act("up", "public", folder=stack)
 
     assert len(list(policies.no_database_is_public(World(stack / "azure.json").read()))) == 1
+
+
+def test_the_state_holds_no_secret_that_can_be_read(pulumi_process: ProcessPoolExecutor, stack: Path) -> None:
+    token = "of-a-robot-that-reads-git"
+
+    pulumi_process.submit(declared.act, stack, "dev", _config(stack), "up", "none", token).result()
+
+    encoded = base64.b64encode(token.encode())
+    flux = [
+        inputs
+        for _, inputs in policies.of(World(stack / "azure.json").read(), "kubernetesconfiguration:FluxConfiguration")
+    ]
+    assert flux[0]["configurationProtectedSettings"] == {"httpsKey": encoded.decode()}
+    kept = b"".join(file.read_bytes() for file in (stack / "state").rglob("*") if file.is_file())
+    assert kept
+    assert token.encode() not in kept
+    assert encoded not in kept
+
+
+def test_make_preview_shows_the_stack_and_leaves_nothing(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "ehr_sandbox.pulumi_engine", "Pulumi.production.yaml.example"]
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+
+    shown = subprocess.run(
+        command, cwd=declared.REPOSITORY, env=environment, capture_output=True, text=True, check=False
+    )
+
+    assert shown.returncode == 0, shown.stderr
+    assert "azure-native:dbforpostgresql:Server database-server create" in shown.stdout
+    assert "Nothing was built." in shown.stdout
+    assert list(tmp_path.glob("ehr-preview-*")) == []
+
+
+def test_make_preview_fails_with_the_reason(tmp_path: Path) -> None:
+    stack_file = tmp_path / "Pulumi.dev.yaml"
+    stack_file.write_text(yaml.safe_dump({"config": declared.values_of("dev", domain=None)}))
+
+    shown = subprocess.run(
+        [sys.executable, "-m", "ehr_sandbox.pulumi_engine", stack_file],
+        cwd=declared.REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert shown.returncode == 1
+    assert f"`{PROJECT}:domain` must be set" in shown.stdout
 
 
 def test_a_stack_without_an_image_is_refused_by_the_name_of_the_key(act: Act) -> None:
