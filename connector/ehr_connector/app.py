@@ -86,7 +86,7 @@ def create_app(
         secret_keys=ground.secret_keys,
         metrics=metrics,
         now=now,
-        on_new=Evidenced(evidence),
+        on_new=Evidenced(evidence, audit),
     )
     parts = VisitParts(ground, teams, evidence, audit)
     works: dict[str, Work] = {}

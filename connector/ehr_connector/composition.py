@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from ehr_clients.guard import Resolve
 from ehr_clients.http import tls_context
-from ehr_connector.audit import Audit
+from ehr_connector.audit import Action, Audit
 from ehr_connector.background import Work, every
 from ehr_connector.clinician.board import Boards
 from ehr_connector.clinician.routes import ClinicianPages
@@ -72,15 +72,17 @@ class Ground:
 
 
 class Evidenced:
-    """Follows what Graph tells of a visit: a patient in the meeting is evidence for promotion."""
+    """Follows what Graph tells of a visit: a patient in the meeting is evidence for promotion, and audited."""
 
-    def __init__(self, evidence: EvidenceBook) -> None:
+    def __init__(self, evidence: EvidenceBook, audit: Audit) -> None:
         self._evidence = evidence
+        self._audit = audit
 
     async def __call__(self, row: VisitRow, new: Sequence[VisitEvent]) -> None:
         """Count a patient who joined."""
         if any(event.kind is Kind.IN_VISIT and event.code == Side.PATIENT for event in new):
             await self._evidence.patient_joined(row)
+            await self._audit.record(row.namespace, row.name, Action.PATIENT_JOINED, Side.PATIENT, row.visit)
 
 
 class VisitParts:

@@ -34,4 +34,6 @@ async def test_a_changed_and_a_removed_configuration_are_in_the_audit_log(world:
 async def test_a_whole_visit_with_replicas_leaves_evidence_and_an_unbroken_audit_log(replicated: World) -> None:
     await replicated.replica()
     await test_whole_visit.test_a_visit_from_link_to_farewell(replicated)
-    assert {"launched", "signed_in", "joined"} <= {event.action for event in await audited(replicated)}
+    assert {"launched", "signed_in", "joined", "patient_joined"} <= {
+        event.action for event in await audited(replicated)
+    }
