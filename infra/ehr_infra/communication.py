@@ -208,7 +208,7 @@ class Events(pulumi.ComponentResource):
             event_subscription_name="connector",
             system_topic_name=topic.name,
             resource_group_name=place.resource_group_name,
-            event_delivery_schema="CloudEventSchemaV1_0",
+            event_delivery_schema="EventGridSchema",
             filter=eventgrid.EventSubscriptionFilterArgs(included_event_types=list(EVENTS)),
             delivery_with_resource_identity=eventgrid.DeliveryWithResourceIdentityArgs(
                 identity=identity,

@@ -20,7 +20,7 @@ from infra.declared import Action, Fault
 
 from ehr_infra.config import PROJECT
 from ehr_sandbox.pulumi_provider.resource_ids import resource_id
-from ehr_sandbox.pulumi_provider.world import World
+from ehr_sandbox.pulumi_provider.world import Recorded, World
 
 Act = Callable[..., dict[str, Any]]
 
@@ -135,6 +135,22 @@ def test_a_destroy_takes_no_data_and_no_numbers_of_a_protected_stack(act: Act, s
         "operationalinsights:Workspace",
         "storage:StorageAccount",
     }
+
+
+def test_another_data_location_which_would_lose_the_numbers_is_refused(act: Act, stack: Path) -> None:
+    act("up", folder=stack, protect=True)
+
+    with pytest.raises(RuntimeError, match="protect"):
+        act("preview", folder=stack, protect=True, dataLocation="Canada")
+
+
+def test_a_resource_that_is_there_already_is_not_taken_over(act: Act, tmp_path: Path, dev: dict[str, Recorded]) -> None:
+    with World(tmp_path / "azure.json").changed() as resources:
+        for name in ("resource-group", "vault"):
+            resources[resource_id(dev[name].token, dev[name].inputs)] = dev[name]
+
+    with pytest.raises(RuntimeError, match="already existing resource"):
+        act("up")
 
 
 @pytest.mark.parametrize(

@@ -114,6 +114,15 @@ def test_the_connector_reaches_its_database_without_a_password(deployment: str, 
     assert "sslmode=verify-full" in url["value"]
 
 
+def test_the_worker_alone_shows_itself_to_communication_services(rendered: Documents) -> None:
+    shows: dict[str, bool] = {}
+    for part in ("web", "worker"):
+        container = _of(rendered, "Deployment", f"ehr-connector-{part}")["spec"]["template"]["spec"]["containers"][0]
+        shows[part] = any(each["name"] == "EHR_CONNECTOR_ACS_CREDENTIAL" for each in container["env"])
+
+    assert shows == {"web": False, "worker": True}
+
+
 @pytest.mark.parametrize("part", ["web", "worker"])
 def test_keys_come_from_the_vault_under_the_names_of_their_files(
     part: str, kubectl: Path, production: dict[str, Recorded]
