@@ -1,0 +1,54 @@
+"""A cluster of these tests' own: they install for the whole cluster what other tests must not meet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+
+import pytest
+from cluster.control_plane.kubectl import Kubectl
+from cluster.deployment.modules import MODULES, crds
+from cluster.deployment.rendered import DEPLOY, REPOSITORY, Document, render
+
+from ehr_sandbox.control_plane.assets import Assets
+from ehr_sandbox.control_plane.cluster import ControlPlane, running_control_plane
+from ehr_sandbox.control_plane.progress import PlainProgress
+
+SYSTEM = "ehr-system"
+
+
+def a_cluster(assets: Assets) -> AbstractContextManager[ControlPlane]:
+    """A fresh control plane."""
+    return running_control_plane(progress=PlainProgress(), assets=assets)
+
+
+@pytest.fixture(scope="package")
+def cluster(assets: Assets) -> Iterator[Kubectl]:
+    """A cluster with cert-manager's, Gateway API's, the Prometheus operator's and Flux's CRDs, and ours."""
+    with a_cluster(assets) as running:
+        kubectl = Kubectl(running, SYSTEM)
+        for module in MODULES:
+            files = [f"--filename={file}" for file in crds(module)]
+            kubectl.ok("apply", "--server-side", *files)
+        kubectl.ok("apply", "--server-side", "--kustomize", str(REPOSITORY / "crds"))
+        kubectl.ok("wait", "customresourcedefinition", "--all", "--for=condition=Established", "--timeout=60s")
+        yield kubectl
+
+
+@pytest.fixture(scope="package")
+def example(assets: Assets) -> list[Document]:
+    """What deploy/overlays/example renders to."""
+    return render(str(assets.kubectl), DEPLOY / "overlays/example")
+
+
+@pytest.fixture(scope="package")
+def installed(cluster: Kubectl) -> Kubectl:
+    """The cluster with the example applied as docs/how-to/deploy.md says."""
+    cluster.ok("apply", "--server-side", "--kustomize", str(DEPLOY / "overlays/example"))
+    return cluster
+
+
+@pytest.fixture(scope="package")
+def assets_kubectl(assets: Assets) -> str:
+    """Where kubectl is; to render needs no cluster."""
+    return str(assets.kubectl)

@@ -1,0 +1,107 @@
+"""The API server takes an installation as it is: every field, under the restricted profile, and without a change left over."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from cluster.control_plane.kubectl import Kubectl
+from cluster.deployment.rendered import DEPLOY, Document, of_kind, render, templates
+
+WORKLOADS = ("ehr-operator", "ehr-connector-web", "ehr-connector-worker")
+EXAMPLE = ("--server-side", "--kustomize", str(DEPLOY / "overlays/example"))
+
+
+def test_the_api_server_takes_every_object_in_a_dry_run(cluster: Kubectl, example: list[Document]) -> None:
+    """The namespace has to be there, since a dry run makes none; what CRDs define is checked too."""
+    cluster("create", "namespace", "ehr-system")
+    taken = cluster.ok("apply", "--dry-run=server", "--validate=strict", *EXAMPLE).splitlines()
+
+    assert len(taken) == len(example)
+
+
+def test_a_misspelt_field_is_refused(cluster: Kubectl, example: list[Document]) -> None:
+    """Or the test before would prove little."""
+    route = copy.deepcopy(of_kind(example, "HTTPRoute")["ehr-connector"])
+    route["spec"]["hostNames"] = route["spec"].pop("hostnames")
+
+    refused = cluster("apply", "--dry-run=server", "--server-side", "--filename=-", stdin=yaml.safe_dump(route))
+
+    assert refused.returncode != 0
+    assert "hostNames" in refused.stderr
+
+
+def test_nothing_is_left_to_change_after_an_installation(installed: Kubectl) -> None:
+    diff = installed("diff", *EXAMPLE)
+
+    assert (diff.returncode, diff.stdout) == (0, "")
+
+
+def test_a_change_of_a_setting_starts_new_pods(assets_kubectl: str, example: list[Document], tmp_path: Path) -> None:
+    overlay = {
+        "apiVersion": "kustomize.config.k8s.io/v1beta1",
+        "kind": "Kustomization",
+        "resources": ["example"],
+        "configMapGenerator": [
+            {
+                "name": "ehr-connector",
+                "namespace": "ehr-system",
+                "behavior": "merge",
+                "literals": ["EHR_CONNECTOR_GEOGRAPHY=Europe"],
+            }
+        ],
+    }
+    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(overlay))
+    (tmp_path / "example").symlink_to(DEPLOY / "overlays/example")
+
+    changed = templates(render(assets_kubectl, tmp_path))
+
+    moved = {name for name, template in templates(example).items() if template != changed[name]}
+    assert moved == {"ehr-connector-web", "ehr-connector-worker"}
+
+
+def a_pod(template: Document, name: str) -> dict[str, Any]:
+    """The pod that a controller would make of a template."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "namespace": "ehr-system", "labels": template["metadata"]["labels"]},
+        "spec": template["spec"],
+    }
+
+
+def tried(kubectl: Kubectl, pod: dict[str, Any]) -> tuple[int, str]:
+    done = kubectl("create", "--dry-run=server", "--output=json", "--filename=-", stdin=json.dumps(pod))
+    return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize("workload", WORKLOADS)
+def test_the_restricted_profile_admits_a_pod(installed: Kubectl, example: list[Document], workload: str) -> None:
+    """Controllers hide a refusal in their events; a bare pod is refused at once. A warning would be on stderr too."""
+    assert tried(installed, a_pod(templates(example)[workload], workload)) == (0, "")
+
+
+@pytest.mark.parametrize(
+    "weaker",
+    [
+        {"allowPrivilegeEscalation": True},
+        {"runAsNonRoot": False},
+        {"capabilities": {}},
+        {"seccompProfile": {"type": "Unconfined"}},
+    ],
+    ids=str,
+)
+def test_the_restricted_profile_refuses_a_weaker_pod(
+    installed: Kubectl, example: list[Document], weaker: dict[str, Any]
+) -> None:
+    pod = copy.deepcopy(a_pod(templates(example)["ehr-operator"], "weaker"))
+    pod["spec"]["containers"][0]["securityContext"] |= weaker
+
+    status, message = tried(installed, pod)
+
+    assert status != 0
+    assert 'violates PodSecurity "restricted' in message
