@@ -62,6 +62,8 @@ _AGENT = (
 )
 _CONNECTIONS = 16
 _ROUNDS = 5
+_QUIET_S = 4.0
+"""What is told of one arrival has reached every stream after this time."""
 _LENGTH = re.compile(rb"content-length: (\d+)", re.IGNORECASE)
 _CSRF = re.compile(r'name="csrf" value="([^"]+)"')
 _JOIN = re.compile(r'action="([^"]+/join)"')
@@ -267,13 +269,13 @@ async def streams(clinic: Clinic, number: int, notifications: int) -> None:
         raise RuntimeError("the client has no input")
     for number_of in range(notifications):
         began = datetime.now(UTC).timestamp()
-        process.stdin.write(b"\n")
+        process.stdin.write(f"{began}\n".encode())
         who = {"displayName": f"patient {number_of}"}
         await clinic.control(clinic.graph, "POST", f"meetings/{meeting['id']}/participants", json=who)
         told = await _line(process)
         first.append(told["first"] - began)
         last.append(told["last"] - began)
-        await asyncio.sleep(1)
+        await asyncio.sleep(_QUIET_S)
     clinic.figures.append(Figure("notification to first stream, median", statistics.median(first), "s"))
     clinic.figures.append(Figure("notification to last stream, median", statistics.median(last), "s"))
 

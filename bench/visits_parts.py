@@ -80,25 +80,26 @@ async def hello(given: Arguments) -> None:
 
 
 async def streams(given: Arguments) -> None:
-    """Open status streams and hold them; tell when each line of standard input has led to an event on one of them."""
+    """Open status streams and hold them; tell when each heard something after the moment in a line of standard input."""
     raise_file_limit()
     gate = asyncio.Semaphore(_AT_ONCE)
     tls = ssl.create_default_context(cafile=given["ca_file"])
     began_s = time.monotonic()
-    heard = asyncio.Event()
     opened = await asyncio.gather(*(_open(given, tls, gate) for _ in range(given["number"])))
     held = [one for one in opened if one is not None]
     _ready(open=len(held), seconds=time.monotonic() - began_s)
-    times: list[float] = []
-    followers = [asyncio.create_task(_follow(reader, times, heard)) for reader, _ in held]
+    told = [0.0] * len(held)
+    followers = [asyncio.create_task(_follow(reader, told, number)) for number, (reader, _) in enumerate(held)]
     loop = asyncio.get_running_loop()
-    while await loop.run_in_executor(None, sys.stdin.readline):
+    first_told: dict[int, float] = {}
+    while line := await loop.run_in_executor(None, sys.stdin.readline):
+        began = float(line)
+        first_told.clear()
         async with asyncio.timeout(60):
-            while len(times) < len(held):
-                await heard.wait()
-                heard.clear()
-        _ready(first=min(times), last=max(times), told=len(times))
-        times.clear()
+            while len(first_told) < len(held):
+                first_told |= {n: at for n, at in enumerate(told) if at >= began and n not in first_told}
+                await asyncio.sleep(0.02)
+        _ready(first=min(first_told.values()), last=max(first_told.values()))
     for follower in followers:
         follower.cancel()
 
@@ -120,11 +121,10 @@ async def _open(
         return reader, writer
 
 
-async def _follow(reader: asyncio.StreamReader, times: list[float], heard: asyncio.Event) -> None:
+async def _follow(reader: asyncio.StreamReader, told: list[float], number: int) -> None:
     while True:
         await reader.readuntil(b"event: ")
-        times.append(datetime.now(UTC).timestamp())
-        heard.set()
+        told[number] = datetime.now(UTC).timestamp()
 
 
 def _ready(**found: Any) -> None:
