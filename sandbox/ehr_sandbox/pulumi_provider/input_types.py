@@ -142,12 +142,12 @@ def _class_problems(expected: type[Any], value: Any, path: str) -> Iterator[Prob
             yield Problem(path, f"must be one of {', '.join(map(str, allowed))}, not '{value}'")
     elif expected is bool or expected is str:
         if not isinstance(value, expected):
-            yield Problem(path, f"must be a {expected.__name__}")
+            yield Problem(path, f"must be of type {expected.__name__}")
     elif expected is int or expected is float:
         # Numbers are all the same on the wire.
         whole = expected is float or (isinstance(value, float) and value.is_integer())
         if isinstance(value, bool) or not (isinstance(value, int) or (isinstance(value, float) and whole)):
-            yield Problem(path, f"must be a {expected.__name__}")
+            yield Problem(path, f"must be of type {expected.__name__}")
     elif isinstance(value, dict):
         yield from _object_problems(expected, typing.cast("dict[str, Any]", value), path)
     else:
