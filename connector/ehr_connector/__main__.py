@@ -16,6 +16,7 @@ from ehr_connector.administration import export_audit, forget_user, verify_audit
 from ehr_connector.app import create_app
 from ehr_connector.keys.files import KeysError
 from ehr_connector.keys.make import KeyKind, new_keys
+from ehr_connector.notify.provider import ProviderError
 from ehr_connector.serving import server
 from ehr_connector.settings import DatabaseSettings, Settings
 from ehr_connector.store.database import open_database
@@ -42,7 +43,7 @@ def main() -> int:
                 return _on_database(lambda engine: forget_user(engine, arguments.base_url, arguments.ehr_user))
             case _:
                 return _serve(load(Settings))
-    except (SettingsError, KeysError) as exc:
+    except (SettingsError, KeysError, ProviderError) as exc:
         print(exc, file=sys.stderr)  # noqa: T201 (for the person who starts it)
         return 2
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -30,6 +31,9 @@ from ehr_connector.launch.identity import Identity
 from ehr_connector.launch.routes import LaunchPages
 from ehr_connector.launch.session import clinician_sessions
 from ehr_connector.metrics import Metrics
+from ehr_connector.notify.allow_list import AllowLists
+from ehr_connector.notify.provider import Providers
+from ehr_connector.notify.sender import Sender
 from ehr_connector.settings import Settings
 from ehr_connector.store.accounts import Accounts
 from ehr_connector.store.events import Events
@@ -37,6 +41,7 @@ from ehr_connector.store.evidence import EvidenceBook
 from ehr_connector.store.guests import Guests
 from ehr_connector.store.leases import Leases
 from ehr_connector.store.rates import Rates
+from ehr_connector.store.sends import Sends
 from ehr_connector.store.single_use import SingleUse
 from ehr_connector.store.visits import VisitRow, Visits
 from ehr_connector.teams.composed import Teams
@@ -116,6 +121,25 @@ class VisitParts:
             now=now,
             monotonic=time.monotonic,
         )
+        self._sends = Sends(engine, now)
+        self._providers = Providers(
+            settings.acs_credential,
+            settings.trusted_urls,
+            tls_context(settings.ca_file),
+            entra_authority=settings.entra_authority,
+            entra_instance_discovery=settings.entra_instance_discovery,
+            environment=os.environ,
+        )
+        sender = Sender(
+            ehr=self.ehr,
+            service=service,
+            sends=self._sends,
+            providers=self._providers,
+            allow_lists=AllowLists(settings.test_recipients_dir),
+            secret=secret,
+            metrics=metrics,
+            now=now,
+        )
         boards = Boards(
             directory=directory,
             ehr=self.ehr,
@@ -125,6 +149,7 @@ class VisitParts:
             events=events,
             guests=guests,
             rates=self._rates,
+            sender=sender,
             evidence=evidence,
             audit=audit,
             secret=secret,
@@ -202,9 +227,11 @@ class VisitParts:
         return {"coming visits": self.coming.run, "tidy": partial(every, _TIDY_S, self._tidy)}
 
     async def aclose(self) -> None:
-        """Close the connections to EHRs."""
+        """Close the connections to EHRs and to Communication Services."""
         await self.ehr.aclose()
+        await self._providers.aclose()
 
     async def _tidy(self) -> None:
         await self._single_use.forget_expired()
         await self._rates.forget_expired()
+        await self._sends.forget_recipients()

@@ -54,6 +54,12 @@ class Metrics:
             ["outcome"],
             registry=self.registry,
         )
+        self.messages = Counter(
+            "ehr_connector_messages",
+            "Messages to patients, by channel, occasion, and what became of them.",
+            ["channel", "occasion", "outcome"],
+            registry=self.registry,
+        )
         self.appointment_writes = Counter(
             "ehr_connector_appointment_writes",
             "Changes of appointments in the EHR, by what was written and how it ended.",

@@ -108,6 +108,21 @@ class Settings(DatabaseSettings):
         " token), client-secret:PATH or certificate:PATH (PEM, key and certificate). The file is read anew whenever a"
         " token is needed. Without it no online meeting is held, and GraphAuthorized says so.",
     )
+    acs_credential: Annotated[str, StringConstraints(pattern="^(workload-identity|file:.+)$")] | None = Field(
+        default=None,
+        description="How the connector proves itself to Azure Communication Services: workload-identity (no secret), or"
+        " file:PATH with an access key. Without it no text and no e-mail is sent.",
+    )
+    trusted_urls: CommaSeparated[Annotated[str, StringConstraints(pattern="^https://")]] = Field(
+        default=(),
+        description="Addresses of Communication Services that may be sent the credential, besides Azure's own.",
+    )
+    test_recipients_dir: DirectoryPath | None = Field(
+        default=None,
+        description="Folder with the only recipients that Test endpoints may write to: a file {namespace}/{name} for each"
+        " organisation, mounted from its Secret, with a phone number in E.164 or an e-mail address a line. Without it"
+        " Test endpoints write to nobody.",
+    )
     notification_token_issuer: Annotated[str, StringConstraints(pattern="^https://.*[{]tenant[}]")] = Field(
         default="https://sts.windows.net/{tenant}/",
         description="Issuer of the tokens that come with Microsoft Graph's notifications; {tenant} is replaced.",

@@ -21,6 +21,8 @@ from ehr_connector.ehr.access import EhrAccess
 from ehr_connector.keys.files import KeysError
 from ehr_connector.keys.secret import SecretKeys
 from ehr_connector.launch.session import ClinicianSession
+from ehr_connector.notify.decision import Reason
+from ehr_connector.notify.sender import Outcome, Sender
 from ehr_connector.store.accounts import Accounts
 from ehr_connector.store.events import Events
 from ehr_connector.store.evidence import EvidenceBook
@@ -74,6 +76,8 @@ class BoardVisit:
     is_launched: bool
     """Whether the launch was about this very visit (the encounter's appointment)."""
     guests: Sequence[GuestLink]
+    channels: frozenset[Channel] = frozenset()
+    """How the link can be sent, as far as the set-up goes."""
 
 
 def _place(one: BoardVisit, now: datetime) -> tuple[bool, bool, timedelta, datetime]:
@@ -108,6 +112,7 @@ class Boards:
         events: Events,
         guests: Guests,
         rates: Rates,
+        sender: Sender,
         evidence: EvidenceBook,
         audit: Audit,
         secret: SecretKeys,
@@ -121,6 +126,7 @@ class Boards:
         self._events = events
         self._guests = guests
         self._rates = rates
+        self._sender = sender
         self._evidence = evidence
         self._audit = audit
         self._secret = secret
@@ -209,6 +215,20 @@ class Boards:
         await self._service.sent(found, Channel.COPY)
         await self._note(site, session, Action.SENT, visit, Channel.COPY)
 
+    async def send(self, session: ClinicianSession, visit: str, channel: Channel) -> Outcome | Reason:
+        """Send the patient's link, and return what became of it; who asked is noted, and nothing of the patient.
+
+        Raises:
+            BoardError: Not now.
+        """
+        site, found = await self._sendable(session, visit)
+        await self._limit(_SENDS, "send", visit)
+        outcome = await self._sender.send_link(found, session.patient, channel)
+        if outcome is Outcome.SENT:
+            await self._service.sent(found, channel)
+        await self._note(site, session, Action.SENT, visit, channel.value if outcome is Outcome.SENT else outcome.value)
+        return outcome
+
     async def add_guest(self, session: ClinicianSession, visit: str, role: Role) -> None:
         """Make a link for a guest or an interpreter.
 
@@ -289,6 +309,7 @@ class Boards:
             status=await self.status(visit),
             is_launched=found.appointment_id == launched,
             guests=await self._guests.of(visit),
+            channels=frozenset(one for one in (Channel.SMS, Channel.EMAIL) if self._sender.offers(found, one)),
         )
 
     async def _bookings(self, site: Site, session: ClinicianSession) -> list[Booking]:

@@ -18,6 +18,7 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from ehr_connector.clinician.board import Board, BoardError, BoardReason, Boards, BoardVisit
 from ehr_connector.clinician.problems import ancestors, board_page, sealed_page, teams_page
+from ehr_connector.clinician.sending import NOTICES, notice_of
 from ehr_connector.clinician.sign_in import SignIn
 from ehr_connector.directory import Site
 from ehr_connector.keys.secret import SecretKeys
@@ -27,6 +28,7 @@ from ehr_connector.metrics import Metrics
 from ehr_connector.store.guests import GUESTS_MAX
 from ehr_connector.teams.refusals import TeamsError
 from ehr_connector.visits.booking import Access
+from ehr_connector.visits.events import Channel
 from ehr_connector.visits.links import Role
 from ehr_connector.visits.live import Live
 from ehr_connector.web import cookies
@@ -55,6 +57,8 @@ _NOTICES = {
     "invited": N_("The new link is below. Give it to the person whom you invite."),
     "revoked": N_("The link does not work any more."),
 }
+_KINDS_OF_NOTICE = {**{name: (words, "good") for name, words in _NOTICES.items()}, **NOTICES}
+_CHANNELS = {channel.value: channel for channel in (Channel.SMS, Channel.EMAIL)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +83,7 @@ class ClinicianPages:
         router.add_api_route("/stream", self.stream, methods=["GET"])
         router.add_api_route("/visits/{visit}/join", self.join, methods=["POST"])
         router.add_api_route("/visits/{visit}/consult", self.consult, methods=["POST"])
+        router.add_api_route("/visits/{visit}/send", self.send, methods=["POST"])
         router.add_api_route("/visits/{visit}/copied", self.copied, methods=["POST"])
         router.add_api_route("/visits/{visit}/invitations", self.invite, methods=["POST"])
         router.add_api_route("/visits/{visit}/revocations", self.revoke, methods=["POST"])
@@ -146,6 +151,25 @@ class ClinicianPages:
         except SealedError:
             return Response(status_code=HTTPStatus.FORBIDDEN)
         return Response(status_code=HTTPStatus.NO_CONTENT)
+
+    async def send(
+        self,
+        request: Request,
+        session: str,
+        visit: str,
+        csrf: Annotated[str, Form()] = "",
+        channel: Annotated[str, Form()] = "",
+    ) -> Response:
+        """Send the patient's link by text message or by e-mail."""
+        wanted = _CHANNELS.get(channel)
+        if wanted is None:
+            return Response(status_code=HTTPStatus.BAD_REQUEST)
+        try:
+            opened = await self._posted(request, session, csrf)
+            outcome = await self.boards.send(opened, visit, wanted)
+        except (SealedError, BoardError) as exc:
+            return await self._refused(request, session, exc)
+        return _back(session, notice_of(outcome))
 
     async def invite(
         self,
@@ -219,7 +243,7 @@ class ClinicianPages:
             (one.booking.start.astimezone(zone).date() <= today, self._visit(session, one, language))
             for one in board.visits
         ]
-        words = _NOTICES.get(notice)
+        words, kind = _KINDS_OF_NOTICE.get(notice, (None, "good"))
         visits = board.site.organization.visits
         return BoardView(
             organization_name=board.site.organization.display_name,
@@ -230,7 +254,7 @@ class ClinicianPages:
             stream_url=f"{PREFIX}/{session}/stream",
             csrf=self._csrf(session),
             help_phone=visits.help_phone if visits else None,
-            notice=NoticeView(str(language.text(words))) if words else None,
+            notice=NoticeView(str(language.text(words)), kind) if words else None,
         )
 
     def _visit(self, session: str, one: BoardVisit, language: Language) -> VisitView:
@@ -248,8 +272,8 @@ class ClinicianPages:
             open=one.access is Access.OPEN,
             status=StatusView.of(one.status, language, zone),
             can_join=alive,
-            can_send_sms=False,
-            can_send_email=False,
+            can_send_sms=alive and Channel.SMS in one.channels,
+            can_send_email=alive and Channel.EMAIL in one.channels,
             can_consult=alive,
             can_invite=alive,
             patient_link=self.boards.patient_link(found) if alive else None,

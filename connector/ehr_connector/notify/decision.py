@@ -70,11 +70,11 @@ class Facts:
 
 def decide(facts: Facts) -> Reason | None:
     """Return None when the message may be sent, or the first reason against it."""
-    return _standing(facts) or _of_recipient(facts) or (_of_texts(facts) if facts.channel is Channel.SMS else None)
+    return against_set_up(facts) or _of_recipient(facts) or (_of_texts(facts) if facts.channel is Channel.SMS else None)
 
 
-def _standing(facts: Facts) -> Reason | None:
-    """Return what the set-up says, whoever the patient is."""
+def against_set_up(facts: Facts) -> Reason | None:
+    """Return what in the set-up speaks against any message, whoever the patient is."""
     is_sms = facts.channel is Channel.SMS
     if not facts.active:
         return Reason.INACTIVE
