@@ -64,10 +64,12 @@ class Pusher:
         except UntrustedUrlError as exc:
             return _failed("ControlUrlNotTrusted", str(exc), sending.status, again=False)
         except ControlRefusedError as exc:
-            return _failed(_REFUSALS.get(exc.status, "ConnectorRefused"), exc.explanation, sending.status)
+            reason = _REFUSALS.get(exc.status, "ConnectorRefused")
+            return _failed(reason, f"{exc.explanation.rstrip('.')}. {_REMEDIES[reason]}", sending.status)
         except RemoteError as exc:
             message = (
-                f"the connector gave no usable answer ({exc.operation}, {exc.detail}); it is tried again by itself"
+                f"the connector gave no usable answer ({exc.operation}, {exc.detail}). Platform team: bring it back, or open the"
+                " way to it"
             )
             return _failed("ConnectorUnavailable", message, sending.status)
 
@@ -129,7 +131,8 @@ async def _send(
             continue
         if stated != digest:
             message = (
-                "the connector read the configuration differently: operator and connector must be of versions that fit"
+                "the connector read the configuration differently. Platform team: run an operator and a connector of versions"
+                " that fit"
             )
             return _failed("DigestDiffers", message, sending.status)
         break
@@ -147,16 +150,21 @@ def _unsent(step: Step, status: EHRConnectorConfigStatus, desired: OrganizationC
             return Pushed(_IN_SYNC, _read_back(status, desired.digest()))
         case Report(fields):
             message = f"the connector's configuration was changed there: {fields}"
-            remedy = "bring the change into Git, or set driftPolicy: Correct to have it taken back"
+            remedy = (
+                "Author: bring the change into Git, or set driftPolicy: Correct to have it taken back. Looked at again by itself"
+                " every minute"
+            )
             return Pushed(
                 Push(
-                    false(Type.CONNECTOR_CONFIGURED, "ChangedInConnector", f"{message}; {remedy}"),
+                    false(Type.CONNECTOR_CONFIGURED, "ChangedInConnector", f"{message}. {remedy}"),
                     true(Type.DRIFTED, "ChangedInConnector", message),
                 ),
                 status,
             )
         case Rest() | Send():
-            rests = unknown(Type.CONNECTOR_CONFIGURED, "Suspended", "spec.suspend is true: nothing is sent")
+            rests = unknown(
+                Type.CONNECTOR_CONFIGURED, "Suspended", "spec.suspend is true: nothing is sent. Author: set it to false"
+            )
             return Pushed(Push(rests, _NOT_DRIFTED), status)
 
 
@@ -176,6 +184,13 @@ _REFUSALS = {
     412: "ChangedMeanwhile",
     422: "ConfigurationRefused",
 }
+_REMEDIES = {
+    "AccessDenied": "Platform team: compare the connector's EHR_CONNECTOR_CONTROL settings with the operator's token",
+    "BaseUrlClaimed": "Author: remove the base URL there, or delete the FhirEndpoint here",
+    "ChangedMeanwhile": "Nobody has to act: it is read again",
+    "ConfigurationRefused": "Author: correct what it names",
+    "ConnectorRefused": "Platform team: look into the connector's log",
+}
 
 
 def _in_part(refused: list[str]) -> Push:
@@ -183,17 +198,18 @@ def _in_part(refused: list[str]) -> Push:
         false(
             Type.CONNECTOR_CONFIGURED,
             "BaseUrlClaimed",
-            f"the connector serves another organisation at the base URL of {', '.join(refused)}, and was configured without:"
-            " remove it there, or delete the FhirEndpoint here",
+            f"the connector serves another organisation at the base URL of {', '.join(refused)}, and was configured"
+            " without. Author: remove it there, or delete the FhirEndpoint here. Looked at again by itself every minute",
         ),
         _NOT_DRIFTED,
     )
 
 
 def _failed(reason: str, message: str, status: EHRConnectorConfigStatus, *, again: bool = True) -> Pushed:
+    next_try = "Tried again by itself; when stands in status.retry" if again else "This goes on as soon as that is done"
     return Pushed(
         Push(
-            false(Type.CONNECTOR_CONFIGURED, reason, message),
+            false(Type.CONNECTOR_CONFIGURED, reason, f"{message}. {next_try}"),
             unknown(Type.DRIFTED, "NotChecked", "the connector's configuration could not be read"),
         ),
         status,

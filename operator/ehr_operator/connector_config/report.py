@@ -34,7 +34,8 @@ def consent(spec: EHRConnectorConfigSpec) -> Finding:
     return false(
         Type.CONSENT_RECORDED,
         "ConsentMissing",
-        "text messages need both consents in smsNotifications.consent, with acknowledgedBy and acknowledgedAt",
+        "text messages need both consents. Author: complete smsNotifications.consent, with acknowledgedBy and acknowledgedAt;"
+        " this goes on as soon as it is",
     )
 
 
@@ -44,7 +45,10 @@ def graph_authorized(report: GraphReport | None, standing: Condition | None) -> 
     What was found good stays out of the way while Microsoft's services do not answer; what never was is not called so.
     """
     if report is None:
-        message = "the connector gave no report on Microsoft Graph; it is asked again by itself"
+        message = (
+            "the connector gave no report on Microsoft Graph. Platform team, if it stays: run a connector of this version. It is"
+            " asked again by itself every minute"
+        )
         return unknown(Type.GRAPH_AUTHORIZED, "NotChecked", message)
     if not report.findings:
         count = report.organizers
@@ -54,7 +58,8 @@ def graph_authorized(report: GraphReport | None, standing: Condition | None) -> 
     shown = lasting or report.findings
     reason = _GRAPH_REASONS[shown[0].reason]
     more = f"; and {len(report.findings) - 1} more, shown once this is mended" if len(report.findings) > 1 else ""
-    message = f"{shown[0].message}: {shown[0].remedy}{more}"
+    # The command comes last, to be copied as it stands.
+    message = f"{shown[0].message} (looked at again by itself every minute): {shown[0].remedy}{more}"
     if not lasting and standing is not None and (standing.status == "True" or _was_good_before(standing)):
         return unknown(Type.GRAPH_AUTHORIZED, reason, message)
     return false(Type.GRAPH_AUTHORIZED, reason, message)
@@ -64,6 +69,7 @@ def _was_good_before(standing: Condition) -> bool:
     return standing.status == "Unknown" and standing.reason in {_GRAPH_REASONS[one] for one in _PASSING}
 
 
+_THEIRS = "their own conditions say who must act. This goes on as soon as they are"
 _PASSING = frozenset({GraphReason.THROTTLED, GraphReason.UNAVAILABLE})
 _GRAPH_REASONS = {
     GraphReason.NOT_CONFIGURED: "GraphNotConfigured",
@@ -85,7 +91,10 @@ def endpoints_ready(endpoints: Sequence[Body]) -> Finding:
     """Judge the endpoints. Production that only awaits its evidence is no fault."""
     if not endpoints:
         return false(
-            Type.ENDPOINTS_READY, "NoEndpoints", "waiting for a FhirEndpoint whose configRef names this organisation"
+            Type.ENDPOINTS_READY,
+            "NoEndpoints",
+            "waiting for a FhirEndpoint whose configRef names this organisation. Author: apply one; this goes on as soon as it is"
+            " there",
         )
     waiting = [
         f"{body['metadata']['name']} ({condition_reason(body, Type.READY) or 'not looked at yet'})"
@@ -95,7 +104,7 @@ def endpoints_ready(endpoints: Sequence[Body]) -> Finding:
         and not body["spec"].get("suspend")
     ]
     if waiting:
-        return false(Type.ENDPOINTS_READY, "EndpointsNotReady", f"waiting for {_names(waiting)}")
+        return false(Type.ENDPOINTS_READY, "EndpointsNotReady", f"waiting for {_names(waiting)}: {_THEIRS}")
     return true(Type.ENDPOINTS_READY, "EndpointsReady", "every FhirEndpoint is ready, or awaits only its evidence")
 
 
@@ -106,7 +115,10 @@ def sms_ready(spec: EHRConnectorConfigSpec, endpoints: Sequence[Body], numbers: 
     linked = {body["spec"]["smsNumberRef"]["name"] for body in endpoints if "smsNumberRef" in body["spec"]}
     if not linked:
         return false(
-            Type.SMS_READY, "NoNumberLinked", "text messages are on: name an SmsNumber in a FhirEndpoint's smsNumberRef"
+            Type.SMS_READY,
+            "NoNumberLinked",
+            "text messages are on, and no endpoint links to a number. Author: name an SmsNumber in a FhirEndpoint's smsNumberRef;"
+            " this goes on as soon as one is",
         )
     standing = {body["metadata"]["name"]: body for body in numbers}
     waiting = [
@@ -115,7 +127,7 @@ def sms_ready(spec: EHRConnectorConfigSpec, endpoints: Sequence[Body], numbers: 
         if name not in standing or condition_status(standing[name], Type.READY) != "True"
     ]
     if waiting:
-        return false(Type.SMS_READY, "NumbersNotReady", f"waiting for SmsNumber {_names(waiting)}")
+        return false(Type.SMS_READY, "NumbersNotReady", f"waiting for SmsNumber {_names(waiting)}: {_THEIRS}")
     return true(Type.SMS_READY, "NumbersReady", "every linked SmsNumber may send texts")
 
 

@@ -150,7 +150,7 @@ class Acquisition:
                 await self._buy(reservation_id, phone_number)
                 return await self._operation() or Situation(
                     "PurchaseSubmitted",
-                    f"Communication Services is buying {phone_number}",
+                    f"Communication Services is buying {phone_number}. Nobody has to act",
                     requeue_after_s=poll_pause_s(self._purchase_age_s()),
                 )
             case Poll(reason, message) if self._obj.status.purchase is None:
@@ -204,7 +204,7 @@ class Acquisition:
         if not reservation.held:
             return Situation(
                 "NumberNotReserved",
-                "the number was taken in between; another one is tried",
+                "the number was taken in between, and another one is tried. Nobody has to act",
                 backoff=FREE,
             )
         await self._write(
@@ -251,8 +251,8 @@ class Acquisition:
         code = operation.error.code if operation.error else "no reason given"
         return Situation(
             "PurchaseFailed",
-            f"Communication Services could not buy {self._purchase.phone_number} ({code}); another attempt follows once"
-            " its reservation has expired",
+            f"Communication Services could not buy {self._purchase.phone_number} ({code}); another attempt follows once its"
+            " reservation has expired. Azure, if it stays: ask support with this code",
             backoff=PAID,
         )
 
@@ -282,27 +282,28 @@ def situation_of(error: RefusedError) -> Situation:
     if error.status in {401, 403}:
         return Situation(
             "AccessDenied",
-            f"Communication Services refused the operator ({error.operation}, {error.detail}): give its workload identity"
-            " a role on the resource with the actions Read and Write",
+            f"Communication Services refused the operator ({error.operation}, {error.detail}). Platform team: give its"
+            " workload identity a role on the resource with the actions Read and Write",
             backoff=PAID,
         )
     if "quota" in error.code.lower() or "limit" in error.code.lower():
         return Situation(
             "QuotaReached",
-            f"the quota of Communication Services is used up ({error.detail}): ask Azure support for a larger one, or"
-            " adopt a number that is owned",
+            f"the quota of Communication Services is used up ({error.detail}). Azure: ask support for a larger one;"
+            " author: or adopt a number that is owned",
             backoff=PAID,
         )
     if error.status == HTTPStatus.CONFLICT:
         return Situation(
             "ReservationChanged",
-            f"the reservation ran out or was used in between ({error.operation}); it is asked what became of it",
+            f"the reservation ran out or was used in between ({error.operation}), and it is asked what became of"
+            " it. Nobody has to act",
             backoff=FREE,
         )
     return Situation(
         "ProviderRefused",
-        f"Communication Services refused ({error.operation}, {error.detail}): compare spec with what the resource's"
-        " country and subscription offer",
+        f"Communication Services refused ({error.operation}, {error.detail}). Author: compare spec with what"
+        " the resource's country and subscription offer",
         backoff=PAID,
     )
 
@@ -312,11 +313,12 @@ def _nothing_on_sale(spec: SmsNumberSpec, on_sale: list[AvailableNumber]) -> Sit
         limit = spec.max_monthly_cost
         return Situation(
             "TooExpensive",
-            f"every number on sale costs more than maxMonthlyCost ({limit.amount} {limit.currency}): raise it",
+            f"every number on sale costs more than maxMonthlyCost ({limit.amount} {limit.currency}). Author: raise it",
             backoff=PAID,
         )
     return Situation(
         "OutOfStock",
-        "no number on sale matches countryCode, numberType, areaCode and capabilities; it is tried again by itself",
+        "no number on sale matches countryCode, numberType, areaCode and capabilities. If it stays, author: ask for less, for"
+        " example no areaCode",
         backoff=PAID,
     )

@@ -92,21 +92,21 @@ def reason_to_wait(purchases: list[Spent], own: Key, endpoint: str, budget: Budg
             return WaitToBuy(
                 "PurchaseOfAnother",
                 f"the SmsNumber '{one.by.namespace}/{one.by.name}' is being bought in the same Communication Services"
-                " resource: one at a time",
+                " resource: one at a time. Nobody has to act",
                 soon=True,
             )
     day = [one for one in purchases if one.by.namespace == own.namespace and now - one.started_at < timedelta(days=1)]
     if budget.namespace_a_day is not None and len(day) >= budget.namespace_a_day:
         return WaitToBuy(
             "BudgetReached",
-            f"{budget.namespace_a_day} numbers were bought in this namespace within a day: wait, or let the platform team raise"
-            " EHR_OPERATOR_PURCHASES_PER_NAMESPACE_AND_DAY",
+            f"{budget.namespace_a_day} numbers were bought in this namespace within a day. Platform team: raise"
+            " EHR_OPERATOR_PURCHASES_PER_NAMESPACE_AND_DAY, or wait",
         )
     hour = [one for one in purchases if now - one.started_at < timedelta(hours=1)]
     if budget.operator_an_hour is not None and len(hour) >= budget.operator_an_hour:
         return WaitToBuy(
             "BudgetReached",
-            f"{budget.operator_an_hour} numbers were bought by this operator within an hour: wait, or let the platform team"
-            " raise EHR_OPERATOR_PURCHASES_PER_HOUR",
+            f"{budget.operator_an_hour} numbers were bought by this operator within an hour. Platform team: raise"
+            " EHR_OPERATOR_PURCHASES_PER_HOUR, or wait",
         )
     return None

@@ -132,7 +132,7 @@ def _held(phone_number: str, owned: dict[str, PurchasedNumber]) -> Step:
     return Blocked(
         "NumberNotOwned",
         f"{phone_number} is recorded here but the Communication Services resource does not own it (any more). It is not"
-        " bought again by itself: put it back, or delete this SmsNumber and create a new one",
+        " bought again by itself. Azure: put it back; author: or delete this SmsNumber and create a new one",
     )
 
 
@@ -150,14 +150,20 @@ def _resume(purchase: Purchase, observed: Observed, owned: dict[str, PurchasedNu
             return Poll(
                 "PurchaseOverdue",
                 "Communication Services has been buying the number for more than an hour. Nothing else is bought in its"
-                f" place: ask Azure support what became of the reservation {purchase.reservation_id}",
+                f" place. Azure: ask support what became of the reservation {purchase.reservation_id}",
             )
         case "submitted", _:
-            return Poll("PurchaseSubmitted", "Communication Services is buying the number; this can take minutes")
+            return Poll(
+                "PurchaseSubmitted",
+                "Communication Services is buying the number; this can take minutes. Nobody has to act",
+            )
         case "completed", [number] if number.phone_number in owned:
             return Hold(owned[number.phone_number])
         case "completed", [_]:
-            return Poll("AwaitingListing", "the number is bought; Communication Services does not list it yet")
+            return Poll(
+                "AwaitingListing",
+                "the number is bought, and Communication Services does not list it yet. Nobody has to act",
+            )
         case "active", []:
             return _willing(spec, observed) or Reserve(purchase.reservation_id)
         case "active", [number]:
@@ -174,7 +180,7 @@ def _forgotten(purchase: Purchase, observed: Observed, owned: dict[str, Purchase
     if purchase.state is PurchaseState.SUBMITTED and observed.purchase_age_s < _HOLD_MAX_S:
         # A reservation lives for two hours at the most: until then a purchase of it may still come true.
         return Poll(
-            "PurchaseSubmitted", "Communication Services tells nothing of the purchase just now; it is asked again"
+            "PurchaseSubmitted", "Communication Services tells nothing of the purchase just now. Nobody has to act"
         )
     if recorded is None:
         return _willing(spec, observed) or Reserve(purchase.reservation_id)
@@ -205,8 +211,8 @@ def _buy(spec: SmsNumberSpec, purchase: Purchase, number: AvailableNumber) -> St
     if affordable(spec, [number]) is None:
         return Blocked(
             "TooExpensive",
-            f"the reserved {number.phone_number} costs more than maxMonthlyCost now allows: raise it, or wait for the"
-            " reservation to lapse, after which another number is looked for",
+            f"the reserved {number.phone_number} costs more than maxMonthlyCost now allows. Author: raise it, or wait"
+            " for the reservation to lapse, after which another number is looked for",
             stalled=False,
         )
     return Buy(purchase.reservation_id, number.phone_number)
@@ -235,17 +241,19 @@ def _acquire(spec: SmsNumberSpec, observed: Observed) -> Step:
     if spec.phone_number is not None:
         if spec.phone_number in observed.claimed:
             holder = observed.claimed[spec.phone_number]
-            return Blocked("AlreadyClaimed", f"the SmsNumber '{holder}' has {spec.phone_number}: remove one of the two")
+            return Blocked(
+                "AlreadyClaimed", f"the SmsNumber '{holder}' has {spec.phone_number}. Author: remove one of the two"
+            )
         return Blocked(
             "PinnedNumberNotOwned",
-            f"the Communication Services resource does not own {spec.phone_number}: port it there, or remove"
-            " spec.phoneNumber in a new SmsNumber to take or buy another one",
+            f"the Communication Services resource does not own {spec.phone_number}. Azure: port it there;"
+            " author: or create an SmsNumber without spec.phoneNumber to take or buy another one",
             stalled=False,
         )
     if spec.acquire is Acquire.ADOPT:
         return Blocked(
             "NoNumberToAdopt",
-            "the Communication Services resource owns no unclaimed number that matches; buy one there, or set"
+            "the Communication Services resource owns no unclaimed number that matches. Azure: buy one there; author: or set"
             " acquire: AdoptOrPurchase",
             stalled=False,
         )
@@ -261,8 +269,8 @@ def _awaited(spec: SmsNumberSpec, observed: Observed) -> Blocked | Poll | None:
         if one.overdue:
             return Blocked(
                 "UnknownPurchase",
-                "Communication Services has long been buying a number under a reservation that no SmsNumber tells of:"
-                f" ask Azure support what became of {one.reservation_id}. It is waited for until two hours after the"
+                "Communication Services has long been buying a number under a reservation that no SmsNumber tells of."
+                f" Azure: ask support what became of {one.reservation_id}. It is waited for until two hours after the"
                 " reservation's end, and adopted if it matches",
                 stalled=False,
             )
@@ -271,14 +279,15 @@ def _awaited(spec: SmsNumberSpec, observed: Observed) -> Blocked | Poll | None:
                 "UnknownPurchase",
                 "Communication Services is buying a number, or has just bought one that it does not list yet, under a"
                 f" reservation that no SmsNumber tells of ({one.reservation_id}), perhaps for this one before its cluster"
-                " was lost: it is waited for, and adopted if it matches",
+                " was lost: it is waited for, and adopted if it matches. Nobody has to act",
             )
     return None
 
 
 _PURCHASING_DISABLED = Blocked(
     "PurchasingDisabled",
-    "purchases are switched off for the whole operator: set EHR_OPERATOR_PURCHASING=enabled, or adopt a number",
+    "purchases are switched off for the whole operator. Platform team: set EHR_OPERATOR_PURCHASING=enabled and restart it;"
+    " author: or adopt a number",
     stalled=False,
 )
 

@@ -149,20 +149,22 @@ class SmsNumberKind:
         status = obj.status.model_copy(update={"linked_endpoints": linked})
         if linked:
             message = (
-                f"FhirEndpoints still text from this number: {', '.join(linked[:10])}. Delete them or point their"
-                " smsNumberRef elsewhere"
+                f"FhirEndpoints still text from this number: {', '.join(linked[:10])}. Author: delete them or point"
+                " their smsNumberRef elsewhere"
             )
             return report.outcome(obj.spec, status, Situation("DeletionBlocked", message))
         settled = is_settled(obj.spec, obj.status)
         if settled is not None:
             return settled
         if obj.spec.suspend:
-            message = "spec.suspend is true, so nothing is released: set it to false, or set deletionPolicy: Retain"
+            message = (
+                "spec.suspend is true, so nothing is released. Author: set it to false, or set deletionPolicy: Retain"
+            )
             return report.outcome(obj.spec, status, Situation("Suspended", message))
         endpoint = self._endpoint_of(obj)
         if endpoint is None:
             message = (
-                f"nothing tells which Communication Services resource has the number: restore the EHRConnectorConfig"
+                f"nothing tells which Communication Services resource has the number. Author: restore the EHRConnectorConfig"
                 f" '{obj.spec.config_ref.name}', or set deletionPolicy: Retain"
             )
             return report.outcome(obj.spec, status, Situation("ReleasePending", message))
@@ -293,23 +295,26 @@ def obstacle(obj: Number, organization: EHRConnectorConfigSpec | None) -> Situat
     name = obj.spec.config_ref.name
     held = obj.status.phone_number
     if organization is None:
-        return Situation("ConfigNotFound", f"waiting for the EHRConnectorConfig '{name}' in this namespace")
+        return Situation(
+            "ConfigNotFound",
+            f"waiting for the EHRConnectorConfig '{name}' in this namespace. Author: apply it, or correct configRef",
+        )
     if organization.communication_services is None:
-        message = f"the EHRConnectorConfig '{name}' needs communicationServices.endpoint: the resource for the number"
+        message = f"the EHRConnectorConfig '{name}' names no resource for the number. Author: set communicationServices.endpoint"
         return Situation("CommunicationServicesMissing", message)
     if not organization.consent_recorded:
         message = (
-            f"the EHRConnectorConfig '{name}' needs both consents in smsNotifications.consent, with who and when, before a"
-            " number is taken or bought"
+            f"the EHRConnectorConfig '{name}' records not both consents, so no number is taken or bought. Author: complete"
+            " smsNotifications.consent, with who and when"
         )
         return Situation("ConsentMissing", message)
     if obj.spec.suspend:
-        return Situation("Suspended", "spec.suspend is true: nothing is adopted or bought")
+        return Situation("Suspended", "spec.suspend is true: nothing is adopted or bought. Author: set it to false")
     named, has = organization.communication_services.endpoint, obj.status.communication_services_endpoint
     if held is not None and has is not None and origin(has) != origin(named):
         message = (
-            f"{held} is in the Communication Services resource {has}, and the EHRConnectorConfig '{name}' now names {named}:"
-            " put the endpoint back, or create a new SmsNumber for the new resource"
+            f"{held} is in the Communication Services resource {has}, and the EHRConnectorConfig '{name}' now names {named}."
+            " Author: put the endpoint back, or create a new SmsNumber for the new resource"
         )
         return Situation("NumberInOtherResource", message, stalled=True)
     return None
@@ -320,16 +325,16 @@ def _situation(error: RemoteError) -> Situation:
         case TemporaryError(status=HTTPStatus.TOO_MANY_REQUESTS, operation="purchase reservation"):
             return Situation(
                 "QuotaReached",
-                "the quota of numbers is used up (one a tenant, unless Azure support has raised it): ask Azure support for a"
-                " larger one, or adopt a number that is owned",
+                "the quota of numbers is used up (one a tenant, unless Azure support has raised it). Azure: ask support for a"
+                " larger one; author: or adopt a number that is owned",
                 backoff=PAID,
                 retry_after_s=error.retry_after_s,
             )
         case TemporaryError():
             return Situation(
                 "ProviderUnavailable",
-                f"Communication Services gave no usable answer ({error.operation}, {error.detail}); it is tried again by"
-                " itself",
+                f"Communication Services gave no usable answer ({error.operation}, {error.detail}). Azure, if it"
+                " stays: look at the service's health",
                 backoff=PAID if error.status == HTTPStatus.TOO_MANY_REQUESTS else FREE,
                 retry_after_s=error.retry_after_s,
             )
@@ -339,6 +344,6 @@ def _situation(error: RemoteError) -> Situation:
             return Situation(
                 "UnexpectedAnswer",
                 f"Communication Services answered in a way that this operator does not understand ({error.operation},"
-                f" {error.detail})",
+                f" {error.detail}). Platform team: report it, with the operator's version",
                 backoff=FREE,
             )

@@ -51,7 +51,7 @@ async def let_go(
             # Until it is listed nobody could adopt it, and a successor of this object would buy another one.
             return Situation(
                 "PurchaseUnderWay",
-                f"the purchase of {number} was under way when the deletion came; it goes on once the number is listed",
+                f"the purchase of {number} was under way when the deletion came, and it goes on once the number is listed. Nobody has to act",
                 requeue_after_s=poll_pause_s(deleting_for_s),
             )
         if spec.deletion_policy is DeletionPolicy.RETAIN:
@@ -64,11 +64,11 @@ async def let_go(
     except RefusedError as exc:
         if exc.status not in {HTTPStatus.CONFLICT, HTTPStatus.NOT_FOUND}:  # conflict: a release is under way already
             raise
-    message = f"Communication Services is releasing {number}"
+    message = f"Communication Services is releasing {number}. Nobody has to act"
     if deleting_for_s > LONG_S:
-        message += (
-            ", and has not done so for more than an hour: ask Azure support, or set deletionPolicy: Retain to let the object"
-            " go and keep the number"
+        message = (
+            f"Communication Services is releasing {number}, and has not done so for more than an hour. Azure: ask support; author:"
+            " or set deletionPolicy: Retain to let the object go and keep the number"
         )
     return Situation("ReleasePending", message, requeue_after_s=poll_pause_s(deleting_for_s))
 

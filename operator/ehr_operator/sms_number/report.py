@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from ehr_api.conditions import Finding, Type, false, true, unknown
@@ -16,12 +16,13 @@ from ehr_api.v1alpha1.sms_number import (
 )
 from ehr_clients.acs_numbers import Cost
 from ehr_operator.runtime.model import Backoff, Failure, Note, Outcome, State
+from ehr_operator.sms_number.pauses import SELDOM_S
 
 _UNCONFIRMED = unknown(
     Type.PROVISIONED,
     "ProviderUnavailable",
     "Communication Services has given no usable answer several times in a row, so nobody can tell whether the number is"
-    " still owned; it is asked again by itself. If this stays, look at the service's health in Azure",
+    " still owned. Azure, if it stays: look at the service's health. It is asked again by itself at least every 10 min",
 )
 
 
@@ -58,6 +59,8 @@ def outcome(
     `unanswered` says that nobody could tell for a while whether it still is. It stays Ready: what sends texts is another
     part of the provider, and nothing is known to be wrong with the number.
     """
+    if situation is not None:
+        situation = replace(situation, message=f"{situation.message}. {_next_try(situation)}")
     verified = _verified(spec)
     provisioned = _UNCONFIRMED if unanswered and situation is None else _provisioned(status, situation)
     findings = (_reserved(status, situation), provisioned, verified, _linked(status))
@@ -90,6 +93,15 @@ def outcome(
         requeue_after_s=requeue_after_s,
         notes=notes,
     )
+
+
+def _next_try(situation: Situation) -> str:
+    """Return when it goes on: by the rule, so that nothing moves in the message."""
+    if situation.backoff is not None:
+        return "Tried again by itself; when stands in status.retry"
+    if situation.requeue_after_s is None:
+        return "This goes on as soon as that is done"
+    return f"Looked at again by itself at least every {SELDOM_S / 60:g} min"
 
 
 def money(cost: Cost | None) -> Money | None:
@@ -127,8 +139,8 @@ def _verified(spec: SmsNumberSpec) -> Finding:
         return unknown(
             Type.VERIFIED,
             "VerificationNotStated",
-            "carriers block texts from a toll-free number until it is verified: apply in the Azure portal (Communication"
-            " Services, Regulatory documents), then state the outcome in spec.verification",
+            "carriers block texts from a toll-free number until it is verified. Azure: apply in the portal (Communication"
+            " Services, Regulatory documents); author: then state the outcome in spec.verification",
         )
     match stated.state:
         case VerificationState.VERIFIED:
@@ -137,15 +149,15 @@ def _verified(spec: SmsNumberSpec) -> Finding:
             return false(
                 Type.VERIFIED,
                 "VerificationRejected",
-                f"the toll-free verification {stated.reference} was rejected: apply again in the Azure portal and state"
-                " the new reference in spec.verification",
+                f"the toll-free verification {stated.reference} was rejected. Azure: apply again in the portal; author:"
+                " state the new reference in spec.verification",
             )
         case VerificationState.PENDING:
             return false(
                 Type.VERIFIED,
                 "VerificationPending",
-                f"the toll-free verification {stated.reference} is pending; it takes weeks. State its outcome in"
-                " spec.verification",
+                f"the toll-free verification {stated.reference} is pending; it takes weeks. Author: state its outcome"
+                " in spec.verification",
             )
 
 

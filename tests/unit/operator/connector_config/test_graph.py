@@ -37,7 +37,11 @@ def standing(status: ConditionStatus, reason: str) -> Condition:
 def test_each_finding_is_the_reason_of_the_condition_with_its_remedy(reason: GraphReason) -> None:
     judged = graph_authorized(report(reason), None)
 
-    assert (judged.status, judged.reason, judged.message) == ("False", reason.value, "what: the command")
+    assert (judged.status, judged.reason, judged.message) == (
+        "False",
+        reason.value,
+        "what (looked at again by itself every minute): the command",
+    )
 
 
 def test_what_people_must_mend_is_said_before_what_passes() -> None:

@@ -61,7 +61,7 @@ def test_waiting_endpoints_are_named_with_their_reasons_and_the_rest_is_counted(
     ]
     message = report.endpoints_ready(bodies).message
     assert "e-00 (Unreachable)" in message
-    assert message.endswith("and 2 more")
+    assert " and 2 more: their own conditions say who must act" in message
     assert "e-10" not in message
     assert "not looked at yet" in report.endpoints_ready([endpoint_body()]).message
 

@@ -39,7 +39,7 @@ def test_json_has_the_stated_fields(capsys: pytest.CaptureFixture[str]) -> None:
                 "object": {"kind": "SmsNumber", "namespace": "lamna", "name": "lamna-sms"},
                 "action": "NumberWaits",
                 "destructive": False,
-                "message": "waiting for the EHRConnectorConfig 'lamna' in this namespace",
+                "message": "waiting for the EHRConnectorConfig 'lamna' in this namespace. Author: apply it, or correct configRef",
                 "changes": [],
             }
         ],

@@ -29,7 +29,7 @@ async def test_an_outage_of_hours_is_told_in_a_condition_while_the_number_serves
         assert outcome.requeue_after_s is not None
         provisioned = finding(outcome, Type.PROVISIONED)
         told.append((provisioned.status.value, provisioned.reason))
-        assert ("health in Azure" in provisioned.message) == (len(told) > 2)
+        assert ("look at the service's health" in provisioned.message) == (len(told) > 2)
         pauses.append(outcome.requeue_after_s)
         events += [note.reason for note in outcome.notes]
         world.clock.advance(outcome.requeue_after_s)

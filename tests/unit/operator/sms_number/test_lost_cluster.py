@@ -101,7 +101,7 @@ async def test_a_purchase_that_never_ends_is_waited_for_until_two_hours_after_it
     waiting = await world.reconcile(again)
     assert waiting is not None
     assert (waiting.reason, waiting.requeue_after_s) == ("UnknownPurchase", 600.0)
-    assert "ask Azure support" in waiting.message
+    assert "Azure: ask support" in waiting.message
     held = await world.until_held(again)
 
     assert timedelta(hours=2) < world.clock() - began < timedelta(hours=3)
