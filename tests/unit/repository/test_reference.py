@@ -27,6 +27,7 @@ ANNOTATIONS = {
     "ACKNOWLEDGED_BY": ACKNOWLEDGED_BY,
     "DETACH": DETACH,
 }
+DEPLOY = DOCS.parent / "deploy"
 PAGES = sorted((*DOCS.glob("reference/*.md"), *DOCS.glob("how-to/*.md")))
 
 
@@ -86,10 +87,15 @@ def test_the_page_of_annotations_has_those_that_the_operator_reads_and_no_other(
 
 
 @pytest.mark.parametrize("page", PAGES, ids=_ids)
-def test_every_annotation_that_a_page_names_is_one_that_the_operator_reads(page: Path) -> None:
-    named = set(re.findall(rf"{re.escape(GROUP)}/([A-Za-z]+(?:-[a-z]+)*)", page.read_text(encoding="utf-8")))
+def test_every_annotation_that_a_page_names_is_read_by_the_operator_and_every_label_selected_by_a_manifest(
+    page: Path,
+) -> None:
+    of_ours = rf"{re.escape(GROUP)}/([A-Za-z]+(?:-[a-z]+)*)"
+    named = set(re.findall(of_ours, page.read_text(encoding="utf-8")))
+    manifests = [file.read_text(encoding="utf-8") for file in DEPLOY.rglob("*.yaml")]
+    selected = {name for text in manifests for name in re.findall(rf'{of_ours}: "true"', text)}
 
-    assert named <= {name.split("/")[1] for name in ANNOTATIONS.values()}
+    assert named <= {name.split("/")[1] for name in ANNOTATIONS.values()} | selected
 
 
 @pytest.mark.parametrize("page", PAGES, ids=_ids)
