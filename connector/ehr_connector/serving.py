@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
+from asyncio import sslproto
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 
@@ -13,6 +14,8 @@ import uvicorn
 _GRACE_S = 20
 """Requests under way may end in this time; Kubernetes gives a pod thirty seconds."""
 _POLL_S = 0.05
+_TLS_BUFFER_BYTES = 32 * 1024
+"""asyncio keeps a buffer of 256 KiB for each TLS connection; a stream of live status, open for an hour, needs next to none."""
 
 
 class Server(uvicorn.Server):
@@ -62,6 +65,7 @@ def server(
     trusted_proxies: Sequence[str] = (),
 ) -> Server:
     """Return the server of an app; with a certificate it speaks TLS."""
+    sslproto.SSLProtocol.max_size = _TLS_BUFFER_BYTES
     return Server(
         uvicorn.Config(
             app,  # pyright: ignore[reportArgumentType]  (uvicorn types the scope more closely than Starlette)

@@ -97,5 +97,5 @@ class Live:
                         watch.tell(one.visit)
             # What is told again because it may have come late is recognised by its number.
             seen = {one.number for one in told}
-            number = max(seen, default=number)
+            number = max([number, *seen])
             await asyncio.sleep(_LOOK_S)
