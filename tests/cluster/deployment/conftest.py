@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from functools import cache
 
 import pytest
 from cluster.control_plane.kubectl import Kubectl
@@ -15,6 +16,14 @@ from ehr_sandbox.control_plane.cluster import ControlPlane, running_control_plan
 from ehr_sandbox.control_plane.progress import PlainProgress
 
 SYSTEM = "ehr-system"
+Rendered = Callable[[str], list[Document]]
+
+
+class _StackValues(dict[str, str]):
+    """tests/infra renders with a stack's own values; here any do, since it is the fields that are looked at."""
+
+    def __missing__(self, name: str) -> str:
+        return f"{name.lower().replace('_', '-')}.example"
 
 
 def a_cluster(assets: Assets) -> AbstractContextManager[ControlPlane]:
@@ -36,9 +45,15 @@ def cluster(assets: Assets) -> Iterator[Kubectl]:
 
 
 @pytest.fixture(scope="package")
-def example(assets: Assets) -> list[Document]:
+def rendered(assets: Assets) -> Rendered:
+    """Gives what an overlay renders to, with something in place of each value that a stack would give."""
+    return cache(lambda overlay: render(str(assets.kubectl), DEPLOY / "overlays" / overlay, _StackValues()))
+
+
+@pytest.fixture(scope="package")
+def example(rendered: Rendered) -> list[Document]:
     """What deploy/overlays/example renders to."""
-    return render(str(assets.kubectl), DEPLOY / "overlays/example")
+    return rendered("example")
 
 
 @pytest.fixture(scope="package")

@@ -21,7 +21,7 @@ def render(kubectl: str, folder: Path, values: Mapping[str, str] | None = None) 
     """Build a kustomization; with `values`, put them in place of each ${NAME} as Flux does."""
     done = subprocess.run([kubectl, "kustomize", str(folder)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    text = _VARIABLE.sub(lambda match: values[match[1]], done.stdout) if values else done.stdout
+    text = _VARIABLE.sub(lambda match: values[match[1]], done.stdout) if values is not None else done.stdout
     return list(yaml.safe_load_all(text))
 
 
