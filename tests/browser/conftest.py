@@ -19,7 +19,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_
 
 from ehr_sandbox.chromium.finding import NoChromiumError, find_or_get
 
-_FLAGS = [
+FLAGS = [
     "--use-fake-device-for-media-stream",
     "--no-sandbox",
     "--disable-dev-shm-usage",
@@ -61,7 +61,7 @@ def chromium(playwright: Playwright) -> Path:
 @pytest.fixture(scope="session")
 def allowing(playwright: Playwright, chromium: Path) -> Iterator[Browser]:
     """A browser in which camera and microphone are allowed without a question."""
-    browser = playwright.chromium.launch(executable_path=chromium, args=[*_FLAGS, "--use-fake-ui-for-media-stream"])
+    browser = playwright.chromium.launch(executable_path=chromium, args=[*FLAGS, "--use-fake-ui-for-media-stream"])
     yield browser
     browser.close()
 
@@ -69,7 +69,7 @@ def allowing(playwright: Playwright, chromium: Path) -> Iterator[Browser]:
 @pytest.fixture(scope="session")
 def refusing(playwright: Playwright, chromium: Path) -> Iterator[Browser]:
     """A browser in which nobody allows them: without a window the question counts as refused."""
-    browser = playwright.chromium.launch(executable_path=chromium, args=_FLAGS)
+    browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
     yield browser
     browser.close()
 
