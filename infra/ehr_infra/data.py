@@ -62,7 +62,11 @@ class Database(pulumi.ComponentResource):
                 custom_window="Enabled", day_of_week=0, start_hour=3, start_minute=0
             ),
             tags=place.tags,
-            opts=place.kept(self),
+            opts=pulumi.ResourceOptions.merge(
+                place.kept(self),
+                # A failover exchanges the two zones, and going back is nobody's wish.
+                pulumi.ResourceOptions(ignore_changes=["availabilityZone", "highAvailability.standbyAvailabilityZone"]),
+            ),
         )
         database = dbforpostgresql.Database(
             "database",

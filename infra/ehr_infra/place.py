@@ -38,7 +38,7 @@ class Place:
         )
 
 
-class OutsideGeographyError(Exception):
+class OutsideGeographyError(pulumi.RunError):
     """A resource would be, or keep data, outside the stack's geography."""
 
 

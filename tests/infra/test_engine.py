@@ -112,6 +112,16 @@ def test_a_resource_deleted_behind_its_back_is_built_again(act: Act, stack: Path
     assert key in world.read()
 
 
+def test_a_failover_of_the_database_is_not_undone(act: Act, stack: Path) -> None:
+    with World(stack / "azure.json").changed() as resources:
+        key, found = next((key, found) for key, found in resources.items() if found.token.endswith("postgresql:Server"))
+        resources[key] = replace(found, inputs={**found.inputs, "availabilityZone": "3"})
+
+    act("refresh", folder=stack)
+
+    assert act("preview", folder=stack).keys() == {"same"}
+
+
 def test_destroy_leaves_nothing(act: Act, stack: Path) -> None:
     act("destroy", folder=stack)
 

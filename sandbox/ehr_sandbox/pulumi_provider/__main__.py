@@ -25,7 +25,6 @@ def main() -> None:
     state_file = os.environ.get(STATE_FILE)
     if state_file is None:
         sys.exit(f"This is a stand-in for pulumi-resource-azure-native; {STATE_FILE} must name the file of its state.")
-    # The SDK's classes take seconds to load, and the first calls would otherwise load them in many threads at once.
     server = grpc.server(
         ThreadPoolExecutor(max_workers=8),
         options=[("grpc.max_receive_message_length", _MESSAGE_BYTES), ("grpc.max_send_message_length", _MESSAGE_BYTES)],
