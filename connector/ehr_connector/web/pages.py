@@ -79,7 +79,7 @@ class Pages:
             "asset": self._assets.url,
             "tel": phone_url,
             "language": language,
-            "languages": self._choices(request, path or request.url.path),
+            "languages": self._choices(request, path),
             "lang_query": f"?lang={language.tag}" if asked == language.tag else "",
             "correlation_id": correlation_id.get(),
         }
@@ -144,10 +144,12 @@ class Pages:
             path=path,
         )
 
-    def _choices(self, request: Request, path: str) -> Sequence[tuple[Language, str]]:
-        """Return each language with the address of this page in it."""
-        kept = [(key, value) for key, value in request.query_params.multi_items() if key != "lang"]
-        return [(one, f"{path}?{urlencode([*kept, ('lang', one.tag)])}") for one in self.locales.languages]
+    def _choices(self, request: Request, path: str | None) -> Sequence[tuple[Language, str]]:
+        """Return each language with the address of this page in it; another page's query is not this one's."""
+        query = request.query_params.multi_items() if path is None else ()
+        kept = [(key, value) for key, value in query if key != "lang"]
+        address = path or request.url.path
+        return [(one, f"{address}?{urlencode([*kept, ('lang', one.tag)])}") for one in self.locales.languages]
 
 
 def phone_url(number: str) -> str:
@@ -206,14 +208,10 @@ def failure_answers(
         if not _shows_pages(request, prefixes):
             return failure()
         try:
-            page = refusal(pages, request, HTTPStatus.INTERNAL_SERVER_ERROR, frame_ancestors=embedders())
+            return refusal(pages, request, HTTPStatus.INTERNAL_SERVER_ERROR, frame_ancestors=embedders())
         except Exception:  # noqa: BLE001 (the cause may be the templates; the last answer needs none)
             _log.exception("the page that tells of a failure failed too")
             return failure()
-        # The address may hold a link.
-        page.headers["Referrer-Policy"] = "same-origin"
-        page.headers["X-Robots-Tag"] = "noindex, nofollow"
-        return page
 
     return answer
 
