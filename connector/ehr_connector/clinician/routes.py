@@ -254,7 +254,7 @@ class ClinicianPages:
             stream_url=f"{PREFIX}/{session}/stream",
             csrf=self._csrf(session),
             help_phone=visits.help_phone if visits else None,
-            notice=NoticeView(str(language.text(words)), kind) if words else None,
+            notice=NoticeView(language.text(words), kind) if words else None,
         )
 
     def _visit(self, session: str, one: BoardVisit, language: Language) -> VisitView:
