@@ -208,7 +208,7 @@ class Entra:
 
         Raises:
             CredentialError: The credential cannot be read.
-            RefusedError: `code` says why: access_denied when the person gave up, an AADSTS number, `state` or `nonce`
+            RefusedError: `code` says why: access_denied or AADSTS65004 when the person gave up, another AADSTS number, `state` or `nonce`
                 when the answer does not belong to this flow, `tenant` when it is somebody of another tenant.
             RemoteError: Entra gave no usable answer.
         """

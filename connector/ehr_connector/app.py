@@ -31,6 +31,7 @@ from ehr_connector.store.organizations import Organizations
 from ehr_connector.store.single_use import SingleUse
 from ehr_connector.store.visits import Visits
 from ehr_connector.teams.composed import Teams
+from ehr_connector.visits.links import PATH as LINK_PATH
 from ehr_connector.web.guessing import GuessingLimit
 from ehr_connector.web.middleware import RequestMiddleware
 from ehr_connector.web.pages import answer_pages, failure_answers
@@ -124,7 +125,7 @@ def create_app(
             app.include_router(router)
     answer_problems(app)
     answer_pages(app, parts.pages, PAGE_PREFIXES)
-    app.add_middleware(GuessingLimit, prefixes=PAGE_PREFIXES)
+    app.add_middleware(GuessingLimit, prefixes=(LINK_PATH,))
     failed = failure_answers(parts.pages, PAGE_PREFIXES, ground.directory.embedders)
     app.add_middleware(RequestMiddleware, metrics=metrics, failed=failed)
     return app

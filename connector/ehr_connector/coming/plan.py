@@ -16,7 +16,8 @@ from ehr_connector.visits.events import Stage, Status
 LONGEST_LINK = 255
 """What Cerner takes."""
 _ALIVE = frozenset({"booked", "arrived", "checked-in"})
-_HERE = frozenset({Stage.IN_LOBBY, Stage.IN_VISIT})
+_CAME = frozenset({Stage.IN_LOBBY, Stage.IN_VISIT, Stage.LEFT})
+"""Who has left again has come, too: between two looks a patient may be admitted and gone."""
 _MOMENT = timedelta(minutes=1)
 
 
@@ -56,7 +57,7 @@ def plan(found: Booking, desired: Desired, status: Status, now: datetime) -> lis
         links = _links(found, desired, now)
         if links is not None:
             actions.append(links)
-    if appointments.write_back_arrival and found.appointment.status == "booked" and status.stage in _HERE:
+    if appointments.write_back_arrival and found.appointment.status == "booked" and status.stage in _CAME:
         actions.append(WriteArrived())
     return actions
 

@@ -53,7 +53,7 @@ class ComingVisits:
 
     async def take_leases(self) -> None:
         """Take what is free, renew what is ours, and work for it and for nothing else."""
-        wanted = {site.base_url: site for site in await self._directory.sites() if _has_work(site)}
+        wanted = await self._sites_with_work()
         ends_s = self._tools.monotonic() + LEASE.total_seconds()
         ours = await self._leases.take(sorted(wanted), LEASE) if wanted else set[str]()
         await self._end([url for url in self._working if url not in ours])
@@ -77,7 +77,21 @@ class ComingVisits:
                 _log.warning("leases: the database does not answer (%s)", type(exc).__name__)
                 await asyncio.sleep(_FAILED_S)
             else:
-                await asyncio.sleep(_RENEW_S)
+                await self._until_due_or_changed()
+
+    async def _until_due_or_changed(self) -> None:
+        """Wait until leases are to be renewed; a new endpoint, or one that is active now, does not wait for that."""
+        known = await self._wanted()
+        for _ in range(int(_RENEW_S / _LOOK_S)):
+            await asyncio.sleep(_LOOK_S)
+            if await self._wanted() != known:
+                return
+
+    async def _wanted(self) -> frozenset[str]:
+        return frozenset(await self._sites_with_work())
+
+    async def _sites_with_work(self) -> dict[str, Site]:
+        return {site.base_url: site for site in await self._directory.sites() if _has_work(site)}
 
     async def _follow(self) -> None:
         number: int | None = None

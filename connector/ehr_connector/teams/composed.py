@@ -17,6 +17,7 @@ from ehr_connector.keys.secret import SecretKeys
 from ehr_connector.metrics import Metrics
 from ehr_connector.settings import Settings
 from ehr_connector.store.events import Events
+from ehr_connector.store.mutex import Mutex
 from ehr_connector.store.subscriptions import Subscriptions
 from ehr_connector.store.visits import Visits
 from ehr_connector.teams.access import GraphAccess
@@ -67,7 +68,9 @@ class Teams:
             metrics=metrics,
             now=now,
         )
-        self.meetings = Meetings(access, visits, self.subscriptions.ask, self.subscriptions.is_alive)
+        self.meetings = Meetings(
+            access, visits, self.subscriptions.ask, self.subscriptions.is_alive, Mutex(engine, now)
+        )
         self.preflight = Preflight(access, self.meetings.is_at_limit, now, time.monotonic)
         self.notifications = Notifications(
             visits=visits,

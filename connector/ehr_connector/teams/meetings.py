@@ -22,6 +22,7 @@ from ehr_api.v1alpha1.ehr_connector_config import PatientJoin
 from ehr_clients.entra import CredentialError
 from ehr_clients.errors import RefusedError, RemoteError
 from ehr_clients.graph import Graph, OnlineMeeting
+from ehr_connector.store.mutex import Mutex
 from ehr_connector.store.visits import Meeting, VisitRow, Visits
 from ehr_connector.teams.access import GraphAccess
 from ehr_connector.teams.refusals import TeamsError, error_of, is_limit, limit_reached
@@ -62,12 +63,14 @@ class Meetings:
         visits: Visits,
         ask_subscription: Callable[[VisitRow], Awaitable[None]],
         is_listened_to: Callable[[str], Awaitable[bool]],
+        mutex: Mutex,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._access = access
         self._visits = visits
         self._ask_subscription = ask_subscription
         self._is_listened_to = is_listened_to
+        self._mutex = mutex
         self._monotonic = monotonic
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._seen: OrderedDict[str, _Seen] = OrderedDict()
@@ -91,16 +94,18 @@ class Meetings:
             seen = self._seen.get(row.visit)
             if seen is not None and seen.satisfies(row, wanted, self._monotonic()):
                 return seen.meeting
-            found = await self._found(graph, organization, row) or await self._made(graph, organization, row)
-            organizer, meeting = found
-            try:
-                standing = await _adjust(graph, organizer, meeting, row, wanted)
-            except (RemoteError, CredentialError) as exc:
-                raise error_of(exc, organization, organizer) from exc
-            ours = Meeting(organizer, meeting.id, meeting.join_web_url)
-            if row.meeting != ours:
-                await self._visits.set_meeting(row.visit, ours)
-            await self._ask_subscription(row)
+            # And over all replicas: two clinicians who join at once must both be on the list that stands.
+            async with self._mutex.held(f"meeting {row.visit}"):
+                found = await self._found(graph, organization, row) or await self._made(graph, organization, row)
+                organizer, meeting = found
+                try:
+                    standing = await _adjust(graph, organizer, meeting, row, wanted)
+                except (RemoteError, CredentialError) as exc:
+                    raise error_of(exc, organization, organizer) from exc
+                ours = Meeting(organizer, meeting.id, meeting.join_web_url)
+                if row.meeting != ours:
+                    await self._visits.set_meeting(row.visit, ours)
+                await self._ask_subscription(row)
             self._seen[row.visit] = _Seen(
                 self._monotonic(), row.starts_at, row.ends_at, standing | {organizer.lower()}, ours
             )

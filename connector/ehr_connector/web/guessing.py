@@ -1,4 +1,4 @@
-"""Slows down whoever tries links or launches that are none: refused requests are limited by address.
+"""Slows down whoever tries links that are none: refused requests are limited by address.
 
 Good requests are not counted, since a hospital's clinicians, and many phones, share one address. Each process counts for
 itself: a link has 128 bits, so the limit keeps load and logs small rather than links secret.

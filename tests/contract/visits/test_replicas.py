@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import html
 import re
 
-from contract.visits.acting import clinician_of, listening, opened, signed_in, until
+from contract.visits.acting import Chart, clinician_of, listening, opened, signed_in, until
 from contract.visits.test_clinician import sign_in
 from contract.visits.world import CLINICIAN, World
+
+BEN = "5e0f3a10-0000-4000-8000-000000000012"
+"""Another clinician of the stand-in."""
 
 
 async def test_a_sign_in_at_one_replica_goes_on_in_a_frame_at_another(replicated: World) -> None:
@@ -53,3 +57,17 @@ async def test_what_one_replica_hears_of_a_visit_shows_on_a_page_of_another(repl
         await world.control(world.graph, "POST", path, json={"displayName": "Ada Okafor", "userId": CLINICIAN})
         await world.control(world.graph, "POST", f"{path}/{waiting['id']}/admit")
         assert (await stream.stage("in_visit"))["alert"] is False
+
+
+async def test_two_clinicians_who_join_at_two_replicas_at_once_can_both_admit(replicated: World) -> None:
+    world = replicated
+    other = await world.replica(role="web")
+    patient = await world.patient()
+    visit = await world.book(patient)
+    one = await signed_in(world, patient, visit["encounter"], user=CLINICIAN, **clinician_of(world))
+    two = await signed_in(world, patient, visit["encounter"], user=BEN, **clinician_of(world))
+    there = Chart(world, two.browser, two.url.replace(world.connector, other), two.page)
+    await world.fault(world.graph, "onlineMeetings", method="PATCH", action="delay", delay_s=0.5)
+    await asyncio.gather(one.press(one.visits[0], "join"), there.press(one.visits[0], "join"))
+    (meeting,) = await world.meetings()
+    assert {one["identity"]["user"]["id"] for one in meeting["attendees"]} == {CLINICIAN, BEN}

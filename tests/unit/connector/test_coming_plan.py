@@ -68,14 +68,14 @@ def test_a_visit_whose_window_has_closed_gets_no_links() -> None:
     assert plan(booked(), DESIRED, Status(), CLOSES) == []
 
 
-@pytest.mark.parametrize("stage", [Stage.IN_LOBBY, Stage.IN_VISIT])
-def test_a_booked_patient_who_is_here_has_arrived(stage: Stage) -> None:
+@pytest.mark.parametrize("stage", [Stage.IN_LOBBY, Stage.IN_VISIT, Stage.LEFT])
+def test_a_booked_patient_who_came_has_arrived(stage: Stage) -> None:
     found = booked(contained=rooms())
     assert plan(found, DESIRED, Status(stage), START) == [WriteArrived()]
 
 
-@pytest.mark.parametrize("stage", [stage for stage in Stage if stage not in {Stage.IN_LOBBY, Stage.IN_VISIT}])
-def test_a_patient_who_is_not_here_has_not_arrived(stage: Stage) -> None:
+@pytest.mark.parametrize("stage", [Stage.NOT_SENT, Stage.LINK_SENT, Stage.OPENED, Stage.JOINING])
+def test_a_patient_who_never_came_has_not_arrived(stage: Stage) -> None:
     assert plan(booked(contained=rooms()), DESIRED, Status(stage), START) == []
 
 
