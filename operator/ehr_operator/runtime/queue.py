@@ -132,7 +132,9 @@ class WorkQueue:
     def next_due_s(self, *, now: float) -> float | None:
         """Return the seconds until something is due (0: now), or None when nothing waits."""
         self._promote(now)
-        if any(entry.valid for _, _, entry in self._ready):
+        while self._ready and not self._ready[0][2].valid:
+            self._admit(heapq.heappop(self._ready)[2].host)  # its turn goes to one that is still wanted
+        if self._ready:
             return 0.0
         while self._later and not self._later[0].valid:
             heapq.heappop(self._later)

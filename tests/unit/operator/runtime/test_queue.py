@@ -231,3 +231,21 @@ def test_the_most_urgent_of_those_that_a_server_holds_up_comes_next() -> None:
     queue.done(A, now=1.0)
 
     assert taken(queue, 1.0) == [C]
+
+
+def test_a_request_that_was_replaced_while_a_server_held_it_up_does_not_hide_the_next_one() -> None:
+    queue = WorkQueue(host_of=lambda _: "x")
+    queue.add(A, Priority.CHANGE, now=0.0)
+    assert taken(queue, 0.0) == [A]
+    queue.add(B, Priority.RETRY, now=0.0)
+    queue.add(C, Priority.PERIODIC, now=0.0)
+    assert taken(queue, 0.0) == []
+    queue.add(B, Priority.CHANGE, now=0.0)
+    assert taken(queue, 0.0) == []
+    queue.done(A, now=0.0)
+    assert taken(queue, 0.0) == [B]
+
+    queue.done(B, now=0.0)
+
+    assert queue.next_due_s(now=0.0) == 0.0
+    assert taken(queue, 0.0) == [C]
