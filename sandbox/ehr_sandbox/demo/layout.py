@@ -11,6 +11,9 @@ BASE = REPOSITORY / "deploy/base"
 CRDS = REPOSITORY / "crds"
 
 NAMESPACE = "lamna"
+ORGANIZATION = "lamna"
+PATIENT_PHONE = "+12145550142"
+"""Of the patient of the played visit; nobody's, as all numbers 555-01xx."""
 TEST_TENANT = "5f3c2a10-0000-4000-8000-000000000001"
 PRODUCTION_TENANT = "5f3c2a10-0000-4000-8000-000000000002"
 SYSTEM_CLIENT = "lamna-system"
@@ -84,6 +87,11 @@ class Layout:
     def graph_secret_file(self) -> Path:
         """The secret of the connector's application at the stand-in for Entra ID."""
         return self.work / "graph-secret"
+
+    @property
+    def test_recipients(self) -> Path:
+        """The only recipients of Test endpoints: a file for each organisation, as a mounted Secret has it."""
+        return self.work / "test-recipients"
 
     @property
     def control_token_file(self) -> Path:

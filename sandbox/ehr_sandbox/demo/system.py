@@ -15,7 +15,17 @@ import httpx
 from ehr_sandbox.control_plane.cluster import ControlPlane
 from ehr_sandbox.control_plane.existing import ExistingCluster
 from ehr_sandbox.demo.kubectl import Kubectl
-from ehr_sandbox.demo.layout import BASE, CRDS, PRODUCTION_TENANT, SYSTEM_CLIENT, TEST_TENANT, Layout
+from ehr_sandbox.demo.layout import (
+    BASE,
+    CRDS,
+    NAMESPACE,
+    ORGANIZATION,
+    PATIENT_PHONE,
+    PRODUCTION_TENANT,
+    SYSTEM_CLIENT,
+    TEST_TENANT,
+    Layout,
+)
 from ehr_sandbox.demo.processes import Program, Supervised
 from ehr_sandbox.demo.report import StepFailedError
 from ehr_sandbox.graph.world import EXAMPLE_SECRET
@@ -79,6 +89,8 @@ class System:
                 *tls,
                 f"--access-key-file={layout.access_key_file}",
                 f"--state-file={layout.work / 'acs-state.json'}",
+                # The sample states that the number is verified; the carriers' stand-in is of the same mind.
+                "--verified",
             ],
             {},
         )
@@ -143,6 +155,9 @@ class System:
         jwks_url = self.control_plane.jwks_url
         if not layout.keys.exists():
             await _run([sys.executable, "-m", "ehr_connector", "new-key", str(layout.keys)])
+        recipients = layout.test_recipients / NAMESPACE / ORGANIZATION
+        recipients.parent.mkdir(parents=True, exist_ok=True)
+        recipients.write_text(f"{PATIENT_PHONE}\n")
         await self._start(
             "connector",
             [sys.executable, "-m", "ehr_connector"],
@@ -166,6 +181,9 @@ class System:
                 "EHR_CONNECTOR_ENTRA_INSTANCE_DISCOVERY": "false",
                 "EHR_CONNECTOR_NOTIFICATION_TOKEN_ISSUER": f"{layout.graph_url}/{{tenant}}/",
                 "EHR_CONNECTOR_TEAMS_ORIGINS": layout.graph_url,
+                "EHR_CONNECTOR_ACS_CREDENTIAL": f"file:{layout.access_key_file}",
+                "EHR_CONNECTOR_TRUSTED_URLS": layout.acs_url,
+                "EHR_CONNECTOR_TEST_RECIPIENTS_DIR": str(layout.test_recipients),
                 "EHR_CONNECTOR_ALLOWED_NETWORKS": "127.0.0.0/8",
                 # Whoever books a visit to look at it does not want to wait.
                 "EHR_CONNECTOR_APPOINTMENT_INTERVAL": "5",

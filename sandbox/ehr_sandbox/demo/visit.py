@@ -15,7 +15,7 @@ from playwright.async_api import Error as BrowserError
 from playwright.async_api import FrameLocator, Page, expect
 
 from ehr_sandbox.demo.browsers import Windows, windows
-from ehr_sandbox.demo.layout import NAMESPACE, TEST_TENANT
+from ehr_sandbox.demo.layout import NAMESPACE, PATIENT_PHONE, TEST_TENANT
 from ehr_sandbox.demo.report import Report, StepDetail, StepFailedError
 from ehr_sandbox.demo.system import System
 from ehr_sandbox.graph.world import EXAMPLE_CLINICIAN
@@ -24,7 +24,13 @@ APP = "Teams visit"
 """What the PowerChart-like page calls the connector."""
 _PRACTITIONER = "4122600"
 _LOCATION = "21304876"
-_PATIENT = {"given": "Rosalind", "family": "Quillfeather", "birthDate": "1984-02-29", "language": "en"}
+_PATIENT = {
+    "given": "Rosalind",
+    "family": "Quillfeather",
+    "birthDate": "1984-02-29",
+    "language": "en",
+    "phone": PATIENT_PHONE,
+}
 _WAIT_S = 60.0
 
 
@@ -79,8 +85,9 @@ async def play(system: System, report: Report, pictures: Path | None) -> None:
             await _launch(system, visit)
             detail.text = "one sign-in to Microsoft in a window of its own; the board is in the EHR's frame"
         async with _step(report, "patient in the lobby") as detail:
+            await _send_link(system, visit)
             await _enter_lobby(visit)
-            detail.text = "by the link of the appointment, with no account"
+            detail.text = "by the link that the clinician sent to the phone, with no account"
         async with _step(report, "status shown to the clinician") as detail:
             await visit.shows("Patient is waiting in the lobby")
             await opened.picture(visit.chart, "06-clinician-lobby")
@@ -139,6 +146,24 @@ async def _launch(system: System, visit: Visit) -> None:
     await expect(visit.frame.get_by_role("heading", name="Video visits")).to_be_visible()
     await visit.shows("Link not sent")
     await pages.picture(visit.chart, "04-board")
+
+
+async def _send_link(system: System, visit: Visit) -> None:
+    """Send the link from the board, and find it on the patient's phone."""
+    pages, phone = visit.windows, visit.phone
+    await visit.frame.get_by_role("button", name="Send link by text message").first.click()
+    await expect(visit.frame.get_by_text("The link was sent.")).to_be_visible()
+    await visit.shows("Link sent")
+    await pages.picture(visit.chart, "04-link-sent")
+    link = phone.locator("article.got a").first
+
+    async def arrived() -> bool:
+        await phone.goto(f"{system.layout.acs_url}/phone/{PATIENT_PHONE}")
+        return await link.count() > 0
+
+    await _eventually(arrived, "the text did not arrive on the phone")
+    await pages.picture(phone, "05-phone")
+    visit.patient_link = await link.get_attribute("href") or ""
 
 
 async def _enter_lobby(visit: Visit) -> None:
