@@ -350,3 +350,31 @@ async def test_who_and_when_is_written_down_and_nothing_of_the_patient(clinic: C
     assert visit in everything
     for canary in (phone.removeprefix("+1"), address, patient, "Quillfeather", "Reply STOP"):
         assert canary not in everything
+
+
+async def test_a_connector_that_dies_while_it_sends_leaves_one_text_to_whoever_presses_next(clinic: Clinic) -> None:
+    patient, phone = await clinic.patient()
+    chart = await clinic.chart(patient)
+    await clinic.world.fault(clinic.acs, "/sms", action="delay", delay_s=2.0)
+    pressed = asyncio.create_task(chart.press(chart.visits[0], "send", channel="sms"))
+    await _arrived(clinic)
+    await clinic.world.restart()
+    broken_off = await pressed
+    await clinic.world.control(clinic.acs, "PUT", "faults", json=[])
+    too_early = await press(chart)
+    await asyncio.sleep(2.0)  # the provider takes what it was sent, although nobody waits for its answer
+    clinic.world.clock.ahead = timedelta(seconds=61)
+    resumed = await press(chart)
+    clinic.world.clock.ahead = timedelta()
+
+    assert broken_off.status_code == 500
+    assert too_early == ("warn", "The link is being sent already.")
+    assert resumed == ("good", "The link was sent.")
+    assert len(await clinic.texts(phone)) == 1
+
+
+async def _arrived(clinic: Clinic) -> None:
+    """Wait until a request has met the fault."""
+    async with asyncio.timeout(10):
+        while not (await clinic.world.control(clinic.acs, "GET", "faults"))[0]["matched"]:  # noqa: ASYNC110 (below)
+            await asyncio.sleep(0.05)  # the stand-in is another server: it has no event for us
