@@ -23,4 +23,4 @@ class AllowLists:
             lines = (self._folder / namespace / name).read_text(encoding="utf-8").splitlines()
         except (OSError, UnicodeDecodeError):
             return False
-        return recipient.casefold() in {line.strip().casefold() for line in lines}
+        return recipient.casefold() in {line.strip().casefold() for line in lines if line.strip()}
