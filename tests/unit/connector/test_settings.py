@@ -142,7 +142,7 @@ def test_the_command_migrates_with_the_database_alone(tmp_path: Path) -> None:
     url = f"sqlite+aiosqlite:///{tmp_path / 'connector.sqlite3'}"
     first, second = (run("migrate", EHR_CONNECTOR_DATABASE_URL=url) for _ in range(2))
     assert (first.returncode, second.returncode) == (0, 0)
-    assert first.stdout == second.stdout == "The database is at revision 0002.\n"
+    assert first.stdout == second.stdout == "The database is at revision 0003.\n"
 
 
 @pytest.mark.parametrize("alone", ["TLS_CERT_FILE", "TLS_KEY_FILE"])
