@@ -7,6 +7,9 @@ blocked until they are verified. Nothing is bought, nobody is called, and texts 
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Any
 
 from starlette.applications import Starlette
@@ -23,9 +26,10 @@ from ehr_sandbox.acs.errors import AzureError, error_body
 from ehr_sandbox.acs.gate import Gate, answer_azure_error
 from ehr_sandbox.acs.messages import pages
 from ehr_sandbox.acs.messages import rest as messages_rest
+from ehr_sandbox.acs.messages.courier import Courier
 from ehr_sandbox.acs.settings import AcsSettings
 from ehr_sandbox.acs.state_file import Store
-from ehr_sandbox.acs.world import new_world
+from ehr_sandbox.acs.world import World, new_world
 from ehr_sandbox.faults import CONTROL_PREFIX, FaultMiddleware, Faults, fault_routes
 from ehr_sandbox.identity import FAULT_CONTROLS, SimulatorHeader, identity_route
 
@@ -59,6 +63,7 @@ def create_app(settings: AcsSettings | None = None) -> Starlette:
         *Controls(world, store).routes(),
     ]
     return Starlette(
+        lifespan=_lifespan(world, store, settings.queue_url),
         routes=[
             # A mount serves only what is below it; its own address would be a redirect.
             Route(CONTROL_PREFIX, identity.endpoint, methods=["GET"]),
@@ -74,6 +79,27 @@ def create_app(settings: AcsSettings | None = None) -> Starlette:
         ],
         exception_handlers={AzureError: answer_azure_error, HTTPException: _answer_unknown_address},
     )
+
+
+def _lifespan(
+    world: World, store: Store, queue_url: str | None
+) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
+    """Return what runs beside the answers: the courier of events, where there is a queue."""
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncGenerator[None]:
+        if queue_url is None:
+            yield
+            return
+        task = asyncio.create_task(Courier(world, store, queue_url).run(), name="bring events to the queue")
+        try:
+            yield
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    return lifespan
 
 
 def _fault_body(status: int) -> dict[str, Any]:

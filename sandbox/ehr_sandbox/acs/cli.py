@@ -58,6 +58,12 @@ def acs(
         list[str] | None,
         typer.Option(help="Domain that may send e-mail; may be repeated. lamna.example when not given."),
     ] = None,
+    queue_url: Annotated[
+        str | None,
+        typer.Option(
+            help="Storage queue (with its SAS) that gets delivery reports and received texts as Event Grid has them."
+        ),
+    ] = None,
     state_file: Annotated[
         Path | None, typer.Option(dir_okay=False, help="JSON file that keeps numbers and ledger over a restart.")
     ] = None,
@@ -91,6 +97,7 @@ def acs(
                 verified_at_once=verified,
             ),
             email_domains=frozenset(email_domain or {"lamna.example"}),
+            queue_url=queue_url,
             state_file=state_file,
         )
         asyncio.run(_run(settings, host, port, tls_cert, tls_key))

@@ -59,6 +59,8 @@ class AcsSettings:
     behaviour: Behaviour = field(default_factory=Behaviour)
     email_domains: frozenset[str] = frozenset({"lamna.example"})
     """Domains that are linked to the resource: senders of e-mail are of one of these."""
+    queue_url: str | None = field(default=None, repr=False)
+    """Storage queue that gets the events, with its shared access signature; its key would be a secret of another system."""
     state_file: Path | None = None
     """JSON; written after every change and read at the start, so that a restart forgets nothing."""
     now: Callable[[], datetime] = lambda: datetime.now(UTC)

@@ -123,5 +123,7 @@ class MessageState(BaseModel):
     mails: dict[str, Mail] = Field(default_factory=dict[str, Mail])
     events: list[dict[str, Any]] = Field(default_factory=list[dict[str, Any]])
     """In the shape that Event Grid delivers, the oldest first."""
+    queued: int = 0
+    """How many of them the Storage queue has."""
     planned: list[PlannedCode] = Field(default_factory=list[PlannedCode])
     planned_mail_failures: int = 0
