@@ -208,6 +208,11 @@ def _phone(chance: Random) -> str:
     )
 
 
+def all_phones() -> list[str]:
+    """Return every phone that a patient of the population may have, in E.164."""
+    return [f"+1{area}55501{line:02}" for area in _AREA_CODES for line in range(100)]
+
+
 def _language(chance: Random) -> str:
     return chance.choices(_LANGUAGES, weights=[weight for _, _, weight in _LANGUAGES])[0][0]
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import httpx
 
+from ehr_sandbox.cerner.people import all_phones
 from ehr_sandbox.control_plane.cluster import ControlPlane
 from ehr_sandbox.control_plane.existing import ExistingCluster
 from ehr_sandbox.demo.kubectl import Kubectl
@@ -157,7 +158,8 @@ class System:
             await _run([sys.executable, "-m", "ehr_connector", "new-key", str(layout.keys)])
         recipients = layout.test_recipients / NAMESPACE / ORGANIZATION
         recipients.parent.mkdir(parents=True, exist_ok=True)
-        recipients.write_text(f"{PATIENT_PHONE}\n")
+        # Whoever plays a visit may text any of the EHR's made-up patients.
+        recipients.write_text("\n".join([PATIENT_PHONE, *all_phones()]))
         await self._start(
             "connector",
             [sys.executable, "-m", "ehr_connector"],
