@@ -39,7 +39,7 @@ def cluster(assets: Assets) -> Iterator[Kubectl]:
         for module in MODULES:
             files = [f"--filename={file}" for file in crds(module)]
             kubectl.ok("apply", "--server-side", *files)
-        kubectl.ok("apply", "--server-side", "--kustomize", str(REPOSITORY / "crds"))
+        kubectl.ok("apply", "--kustomize", str(REPOSITORY / "crds"))
         kubectl.ok("wait", "customresourcedefinition", "--all", "--for=condition=Established", "--timeout=60s")
         yield kubectl
 

@@ -1,6 +1,7 @@
 """A cluster that ran an earlier version keeps everything when this one is applied over it.
 
-`previous/` is deploy/ and crds/ of commit 1487ca6, as they were: CRDs, policies, rights and samples.
+`previous/` holds crds/ and deploy/ of commit 1487ca6, as they were: CRDs, policies, rights and samples; and a record that its
+operator wrote.
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ from typing import Any
 import pytest
 import yaml
 from cluster.control_plane.kubectl import Kubectl
-from cluster.crds.conftest import RECORD
 from cluster.deployment.conftest import a_cluster
 from cluster.deployment.rendered import REPOSITORY
 
 from ehr_sandbox.control_plane.assets import Assets
 
 PREVIOUS = Path(__file__).parent / "previous"
+RECORD: dict[str, Any] = yaml.safe_load((PREVIOUS / "record.yaml").read_text(encoding="utf-8"))
 OPERATOR = "--as=system:serviceaccount:ehr-system:ehr-operator"
 LAMNA = "--namespace=lamna"
 KINDS = "ehrconnectorconfigs,fhirendpoints,smsnumbers,integrationrecords"
@@ -32,11 +33,19 @@ CONDITION = {
     "lastTransitionTime": "2026-01-31T09:00:00Z",
     "observedGeneration": 1,
 }
-STATUS: dict[str, dict[str, Any]] = {
-    "ehrconnectorconfig/lamna": {"conditions": [CONDITION], "observedGeneration": 1},
-    "fhirendpoint/lamna-test": {"conditions": [CONDITION], "observedGeneration": 1},
-    "smsnumber/lamna-sms": {"conditions": [CONDITION], "observedGeneration": 1, "phoneNumber": NUMBER},
-}
+STATUS: list[dict[str, Any]] = [
+    {
+        "apiVersion": "ehrconnector.io/v1alpha1",
+        "kind": kind,
+        "metadata": {"name": name},
+        "status": {"conditions": [CONDITION], "observedGeneration": 1, **more},
+    }
+    for kind, name, more in (
+        ("EHRConnectorConfig", "lamna", {}),
+        ("FhirEndpoint", "lamna-test", {}),
+        ("SmsNumber", "lamna-sms", {"phoneNumber": NUMBER}),
+    )
+]
 
 
 @pytest.fixture
@@ -48,14 +57,16 @@ def former(assets: Assets) -> Iterator[Kubectl]:
         kubectl.ok("wait", "customresourcedefinition", "--all", "--for=condition=Established", "--timeout=60s")
         kubectl.ok("apply", "--kustomize", str(PREVIOUS / "deploy/base"))
         kubectl.ok("apply", "--kustomize", str(PREVIOUS / "deploy/samples"), LAMNA)
-        for name, status in STATUS.items():
-            patch = json.dumps({"status": status})
-            kubectl.ok("patch", name, LAMNA, OPERATOR, "--subresource=status", "--type=merge", f"--patch={patch}")
-        kubectl.ok(
-            "apply", LAMNA, OPERATOR, "--server-side", "--field-manager=ehr-operator", "--filename=-",
-            stdin=yaml.safe_dump(RECORD),
-        )  # fmt: skip
+        for document in (*STATUS, RECORD):
+            written_by_the_operator(kubectl, document)
         yield kubectl
+
+
+def written_by_the_operator(kubectl: Kubectl, document: dict[str, Any]) -> None:
+    """Apply as the operator does, with the rights that it has."""
+    subresource = ["--subresource=status"] if "status" in document else []
+    command = ("apply", LAMNA, OPERATOR, "--server-side", "--field-manager=ehr-operator", *subresource)
+    kubectl.ok(*command, "--filename=-", stdin=yaml.safe_dump(document))
 
 
 def objects(kubectl: Kubectl) -> dict[str, Any]:
@@ -103,10 +114,8 @@ def test_after_an_upgrade_the_former_files_still_apply(former: Kubectl) -> None:
     upgrade(former)
 
     former.ok("apply", "--kustomize", str(PREVIOUS / "deploy/samples"), LAMNA)
-    former.ok(
-        "apply", LAMNA, OPERATOR, "--server-side", "--field-manager=ehr-operator", "--filename=-",
-        stdin=yaml.safe_dump(RECORD),
-    )  # fmt: skip
+    for document in (*STATUS, RECORD):
+        written_by_the_operator(former, document)
 
     stored = json.loads(former.ok("get", "customresourcedefinitions", "--output=json"))["items"]
     for definition in stored:
