@@ -7,15 +7,50 @@ Patient.
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Literal
+from datetime import UTC, datetime
+from typing import Annotated, Literal
 
-from pydantic import AliasPath, BaseModel, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    AliasPath,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 from pydantic.alias_generators import to_camel
 
 PATIENT_ROOM = "Patient Virtual Meeting Room"
 PROVIDER_ROOM = "Provider Virtual Meeting Room"
 """`type.text` of the two contained HealthcareServices that hold the links of a video visit."""
+
+_FIRST, _LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+_MINUTES_MAX = 7 * 24 * 60
+
+
+def _sane(moment: datetime) -> datetime:
+    """Refuse a year near the ends of the calendar: hours are added to it and taken from it."""
+    if not _FIRST <= moment < _LAST:
+        raise ValueError("must be a year from 1970 to 2199")
+    return moment
+
+
+def _if_readable(value: object, read: ValidatorFunctionWrapHandler) -> datetime | None:
+    try:
+        return read(value)
+    except ValidationError:
+        return None
+
+
+FhirId = Annotated[str, Field(pattern=r"^[A-Za-z0-9\-.]{1,64}$")]
+"""A logical id, or a version. Source: FHIR R4, data type `id`."""
+Instant = Annotated[AwareDatetime, AfterValidator(_sane)]
+"""A time with its offset. Source: FHIR R4, data type `instant`."""
+MaybeInstant = Annotated[Instant | None, WrapValidator(_if_readable)]
+"""The same, or None where there is only a day or a year, as the period of a phone number may have it."""
 
 
 class FhirModel(BaseModel):
@@ -64,8 +99,8 @@ class Reference(FhirModel):
 class Period(FhirModel):
     """A time with a beginning and an end."""
 
-    start: datetime | None = None
-    end: datetime | None = None
+    start: MaybeInstant = None
+    end: MaybeInstant = None
 
 
 class ContactPoint(FhirModel):
@@ -110,14 +145,14 @@ AppointmentStatus = Literal[
 class Appointment(FhirModel):
     """A booking."""
 
-    id: str
-    version: str | None = Field(default=None, validation_alias=AliasPath("meta", "versionId"))
+    id: FhirId
+    version: FhirId | None = Field(default=None, validation_alias=AliasPath("meta", "versionId"))
     status: AppointmentStatus
     service_type: list[CodeableConcept] = Field(default_factory=list[CodeableConcept])
     appointment_type: CodeableConcept | None = None
-    start: datetime | None = None
-    end: datetime | None = None
-    minutes_duration: int | None = None
+    start: Instant | None = None
+    end: Instant | None = None
+    minutes_duration: int | None = Field(default=None, ge=0, le=_MINUTES_MAX)
     participant: list[Participant] = Field(default_factory=list[Participant])
     contained: list[Contained] = Field(default_factory=list[Contained])
 
@@ -149,7 +184,7 @@ class Appointment(FhirModel):
 class Encounter(FhirModel):
     """The contact that happens."""
 
-    id: str
+    id: FhirId
     status: str | None = None
     appointment: list[Reference] = Field(default_factory=list[Reference])
 
@@ -173,7 +208,7 @@ class HumanName(FhirModel):
 class Patient(FhirModel):
     """Who a patient is, how the patient is reached, and in which language."""
 
-    id: str
+    id: FhirId
     active: bool = True
     name: list[HumanName] = Field(default_factory=list[HumanName])
     telecom: list[ContactPoint] = Field(default_factory=list[ContactPoint])

@@ -1,0 +1,78 @@
+"""Appointments as the EHR sends them: what is odd about one leaves it out, and hides no other."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncGenerator
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import pytest
+
+from ehr_clients.fhir import Fhir
+from ehr_clients.fhir_model import Appointment
+
+BASE_URL = "https://fhir.example/r4/t"
+START = datetime(2026, 11, 23, 12, tzinfo=UTC)
+SOUND: dict[str, Any] = {
+    "resourceType": "Appointment",
+    "id": "4823",
+    "meta": {"versionId": "7"},
+    "status": "booked",
+    "start": "2026-11-23T12:00:00Z",
+    "end": "2026-11-23T12:30:00Z",
+}
+
+
+async def _streamed(text: str) -> AsyncGenerator[bytes]:
+    yield text.encode()
+
+
+def answer(body: Any, **headers: str) -> httpx.Response:
+    """Return an answer of the EHR."""
+    kind = {"Content-Type": "application/fhir+json"}
+    return httpx.Response(200, content=_streamed(json.dumps(body)), headers=kind | headers)
+
+
+async def search(*resources: Any) -> list[Appointment]:
+    """Return what is found when the EHR has these resources."""
+    body = {"resourceType": "Bundle", "entry": [{"resource": one} for one in resources]}
+    async with httpx.AsyncClient(transport=httpx.MockTransport(lambda _: answer(body))) as http:
+        return await Fhir(http, BASE_URL, "token").appointments("location", ["1"], START, START)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"start": "2026-11-23T12:00:00"},
+        {"start": "2026-11-23"},
+        {"start": "9999-12-31T23:59:59Z"},
+        {"start": "0001-01-01T00:00:00Z"},
+        {"end": "9999-12-31T23:59:59Z"},
+        {"minutesDuration": 10**12},
+        {"minutesDuration": -5},
+        {"id": "é"},
+        {"id": "a/b"},
+        {"id": "4824\n"},
+        {"id": "x" * 65},
+        {"id": ""},
+        {"meta": {"versionId": 'é"'}},
+    ],
+)
+async def test_an_odd_appointment_is_left_out_and_the_others_stay(odd: dict[str, Any]) -> None:
+    found = await search(SOUND | {"id": "4824"} | odd, SOUND)
+
+    assert [one.id for one in found] == ["4823"]
+
+
+@pytest.mark.parametrize("moment", ["2020-01-01", "9999-12-31T23:59:59Z", "never"])
+async def test_a_period_that_cannot_be_compared_is_as_good_as_none(moment: str) -> None:
+    room = {
+        "resourceType": "HealthcareService",
+        "type": [{"text": "Provider Virtual Meeting Room"}],
+        "telecom": [{"system": "url", "value": "https://a.example", "period": {"start": moment, "end": SOUND["end"]}}],
+    }
+    (found,) = await search(SOUND | {"contained": [room]})
+
+    assert found.link_period() == (None, datetime(2026, 11, 23, 12, 30, tzinfo=UTC))
