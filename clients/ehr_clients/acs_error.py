@@ -14,7 +14,8 @@ from ehr_clients.http import Answer, parse
 
 
 class _Error(BaseModel):
-    code: str = Field(default="", max_length=128)
+    code: str = Field(default="", pattern="^([A-Za-z][A-Za-z0-9_.]{0,63})?$")
+    """A word; what is none may say more than it should, and is not taken."""
 
 
 class _Envelope(BaseModel):

@@ -87,6 +87,13 @@ def _place(one: BoardVisit, now: datetime) -> tuple[bool, bool, timedelta, datet
     return not one.is_launched, not is_open, abs(start - now) if is_open else timedelta(), start
 
 
+def _audited(channel: Channel, outcome: Outcome | Reason) -> str:
+    """Return an outcome as the audit's export tells success from failure; the reason is in the messages' own table."""
+    if outcome is Outcome.SENT:
+        return channel.value
+    return "refused" if isinstance(outcome, Reason) else "failed"
+
+
 @dataclass(frozen=True, slots=True)
 class Board:
     """What the page shows."""
@@ -226,7 +233,7 @@ class Boards:
         outcome = await self._sender.send_link(found, session.patient, channel)
         if outcome is Outcome.SENT:
             await self._service.sent(found, channel)
-        await self._note(site, session, Action.SENT, visit, channel.value if outcome is Outcome.SENT else outcome.value)
+        await self._note(site, session, Action.SENT, visit, _audited(channel, outcome))
         return outcome
 
     async def add_guest(self, session: ClinicianSession, visit: str, role: Role) -> None:

@@ -10,7 +10,7 @@ from cluster.system.conftest import free_ports_in_a_row
 
 from ehr_sandbox.control_plane.assets import Assets
 from ehr_sandbox.control_plane.progress import PlainProgress
-from ehr_sandbox.demo.layout import NAMESPACE, TEST_TENANT
+from ehr_sandbox.demo.layout import NAMESPACE, PATIENT_PHONE, TEST_TENANT
 from ehr_sandbox.demo.play import configure, remove, running_system
 from ehr_sandbox.demo.report import Report
 from ehr_sandbox.demo.system import System
@@ -32,7 +32,7 @@ STEPS = [
     "production promoted",
     "resources deleted",
 ]
-CANARIES = ("Quillfeather", "Rosalind", "1984-02-29")
+CANARIES = ("Quillfeather", "Rosalind", "1984-02-29", PATIENT_PHONE.removeprefix("+1"))
 """Of the patient whom the demo plants."""
 PLANTED = "planted-canary-Quillfeather"
 

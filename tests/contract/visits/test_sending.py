@@ -337,14 +337,23 @@ async def test_who_and_when_is_written_down_and_nothing_of_the_patient(clinic: C
     chart = await clinic.chart(patient)
     await press(chart)
     await press(chart, "email")
+    await clinic.world.fault(clinic.acs, "/sms", action="status", status=503)
+    await press(chart)
+    await clinic.world.control(clinic.acs, "PUT", "faults", json=[])
+    clinic.allowed.write_text("")
+    await press(chart)
     written = await tables(clinic.world)
     visit = chart.visits[0]
 
     sends = [row for row in written["send"] if row["visit"] == visit]
     audited = [row for row in written["audit_event"] if row["object"] == visit and row["action"] == "sent"]
     told = [row for row in written["visit_event"] if row["visit"] == visit and row["kind"] == "link_sent"]
-    assert [(row["channel"], row["state"]) for row in sends] == [("sms", "accepted"), ("email", "accepted")]
-    assert [row["outcome"] for row in audited] == ["sms", "email"]
+    assert [(row["channel"], row["state"], row["reason"]) for row in sends] == [
+        ("sms", "accepted", None),
+        ("email", "accepted", None),
+        ("sms", "not_sent", "not_allowed_in_test"),
+    ]
+    assert [row["outcome"] for row in audited] == ["sms", "email", "failed", "refused"]
     assert [row["code"] for row in told] == ["sms", "email"]
     everything = str(written)
     assert visit in everything
