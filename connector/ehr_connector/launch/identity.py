@@ -22,7 +22,10 @@ from ehr_clients.errors import ContractError
 from ehr_clients.fhir import SYSTEM
 from ehr_clients.http import Http, ask, check, parse
 from ehr_clients.smart import SmartConfiguration
+from ehr_connector.store.organizations import canonical
 
+CLINICIANS = frozenset({"Practitioner", "PractitionerRole"})
+"""Types of resource that a user who launches from the EHR may be."""
 _ALGORITHMS = ["RS256", "RS384", "ES256", "ES384"]
 _LEEWAY_S = 60
 _KEEP_S = 3600.0
@@ -60,9 +63,17 @@ class Identity:
         self._keys: dict[str, tuple[float, KeySet]] = {}
 
     async def user(
-        self, http: Http, configuration: SmartConfiguration, id_token: str | None, *, client_id: str, nonce: str
+        self,
+        http: Http,
+        configuration: SmartConfiguration,
+        id_token: str | None,
+        *,
+        client_id: str,
+        nonce: str,
+        base_url: str,
+        types: frozenset[str] | None,
     ) -> EhrUser:
-        """Return who the id token says that launched.
+        """Return who the id token says that launched: a resource at `base_url`, of one of `types` unless that is None.
 
         Raises:
             IdentityError: It does not hold.
@@ -87,7 +98,9 @@ class Identity:
             raise IdentityError("the nonce is another one")
         subject = str(claims["sub"])
         reference = claims.get("fhirUser") or claims.get("profile")
-        user = _relative(str(reference)) if reference else None
+        user = _relative(str(reference), base_url) if reference else None
+        if user is not None and types is not None and user.partition("/")[0] not in types:
+            raise IdentityError("the user is not one who may launch this")
         if not subject or len(user or subject) > _SUBJECT_LONGEST:
             raise IdentityError("the subject is no id")
         return EhrUser(user or subject)
@@ -134,7 +147,15 @@ def _issuer(id_token: str, configuration: SmartConfiguration) -> str:
     return named
 
 
-def _relative(reference: str) -> str | None:
-    """Return `Practitioner/123` of a full or relative reference."""
-    parts = reference.rstrip("/").split("/")
-    return "/".join(parts[-2:]) if len(parts) > 1 and all(parts[-2:]) else None
+def _relative(reference: str, base_url: str) -> str | None:
+    """Return `Practitioner/123` of a full or relative reference; an id of another server means nothing here."""
+    *before, kind, logical_id = "", *reference.rstrip("/").split("/")
+    if not kind or not logical_id:
+        return None
+    base = "/".join(before[1:])
+    try:
+        if base and canonical(base) != canonical(base_url):
+            raise IdentityError("the user is one of another server")
+    except ValueError as exc:
+        raise IdentityError("the user is one of another server") from exc
+    return f"{kind}/{logical_id}"

@@ -14,10 +14,11 @@ from joserfc.jwk import ECKey, KeySet, RSAKey
 
 from ehr_clients.errors import RemoteError
 from ehr_clients.smart import SmartConfiguration
-from ehr_connector.launch.identity import Identity, IdentityError
+from ehr_connector.launch.identity import CLINICIANS, Identity, IdentityError
 
 EHR = "https://ehr.example/tenants/t"
 ISSUER = f"{EHR}/oidc/idsps/t/"
+BASE_URL = "https://fhir.example/r4/t"
 CLIENT, NONCE = "lamna-clinician", "n" * 43
 FIRST, SECOND = RSAKey.generate_key(2048, {"kid": "1"}), RSAKey.generate_key(2048, {"kid": "2"})
 
@@ -101,9 +102,18 @@ def configuration(issuer: str | None = EHR) -> SmartConfiguration:
     return SmartConfiguration(token_endpoint=f"{EHR}/token", issuer=issuer)
 
 
-async def user(identity: Identity, http: httpx.AsyncClient, text: str | None, issuer: str | None = EHR) -> str:
+async def user(
+    identity: Identity,
+    http: httpx.AsyncClient,
+    text: str | None,
+    issuer: str | None = EHR,
+    types: frozenset[str] | None = CLINICIANS,
+) -> str:
     """Return the user whom a token proves."""
-    return (await identity.user(http, configuration(issuer), text, client_id=CLIENT, nonce=NONCE)).user
+    found = await identity.user(
+        http, configuration(issuer), text, client_id=CLIENT, nonce=NONCE, base_url=BASE_URL, types=types
+    )
+    return found.user
 
 
 @pytest.mark.parametrize(
@@ -112,7 +122,8 @@ async def user(identity: Identity, http: httpx.AsyncClient, text: str | None, is
         ({}, "Practitioner/12"),
         ({"fhirUser": "Practitioner/12"}, "Practitioner/12"),
         ({"fhirUser": "https://fhir.example/r4/t/Practitioner/12/"}, "Practitioner/12"),
-        ({"fhirUser": None, "profile": "https://fhir.example/r4/t/Person/7"}, "Person/7"),
+        ({"fhirUser": "https://FHIR.example:443/r4/t/Practitioner/12"}, "Practitioner/12"),
+        ({"fhirUser": None, "profile": f"{BASE_URL}/PractitionerRole/7"}, "PractitionerRole/7"),
         ({"fhirUser": None}, "aokafor"),
         ({"fhirUser": "12"}, "aokafor"),
     ],
@@ -121,6 +132,35 @@ async def test_the_user_is_the_relative_reference_or_else_the_subject(
     identity: Identity, http: httpx.AsyncClient, claims: dict[str, Any], expected: str
 ) -> None:
     assert await user(identity, http, token(**claims)) == expected
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [
+        "https://elsewhere.example/r4/t/Practitioner/12",
+        "https://fhir.example/r4/other/Practitioner/12",
+        "http://fhir.example/r4/t/Practitioner/12",
+        "https://fhir.example/r4/t/x/Practitioner/12",
+        "https://fhir.example:x/Practitioner/12",
+        "x/Practitioner/12",
+    ],
+)
+async def test_a_user_of_another_server_is_nobody_here(
+    identity: Identity, http: httpx.AsyncClient, reference: str
+) -> None:
+    for types in (CLINICIANS, None):
+        with pytest.raises(IdentityError):
+            await user(identity, http, token(fhirUser=reference), types=types)
+
+
+@pytest.mark.parametrize("kind", ["Patient", "RelatedPerson", "Person", "Device", "practitioner"])
+async def test_only_a_practitioner_completes_a_clinician_s_launch(
+    identity: Identity, http: httpx.AsyncClient, kind: str
+) -> None:
+    text = token(fhirUser=f"{BASE_URL}/{kind}/12")
+    with pytest.raises(IdentityError):
+        await user(identity, http, text)
+    assert await user(identity, http, text, types=None) == f"{kind}/12"
 
 
 @pytest.mark.parametrize("issuer", [f"{EHR}/", EHR, f"{EHR}/oidc/idsps/t"])
