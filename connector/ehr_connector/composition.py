@@ -184,7 +184,8 @@ class VisitParts:
             monotonic=time.monotonic,
             interval_s=settings.appointment_interval,
         )
-        self.coming = ComingVisits(directory, Leases(engine, uuid4().hex, now), tools)
+        self._leases = Leases(engine, uuid4().hex, now)
+        self.coming = ComingVisits(directory, self._leases, tools)
         self._launch = LaunchPages(
             flow=flow,
             sessions=sessions,
@@ -234,4 +235,5 @@ class VisitParts:
     async def _tidy(self) -> None:
         await self._single_use.forget_expired()
         await self._rates.forget_expired()
+        await self._leases.forget_expired()
         await self._sends.forget_recipients()

@@ -35,6 +35,11 @@ class Leases:
         async with self._engine.begin() as connection:
             await connection.execute(delete(lease).where(lease.c.holder == self._holder))
 
+    async def forget_expired(self) -> None:
+        """Remove leases that have passed on to nobody, whoever held them."""
+        async with self._engine.begin() as connection:
+            await connection.execute(delete(lease).where(lease.c.expires_at < self._now()))
+
     async def _take(self, names: Sequence[str], life: timedelta) -> set[str]:
         now = self._now()
         rows = [{"name": name, "holder": self._holder, "expires_at": now + life} for name in names]

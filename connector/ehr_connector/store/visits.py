@@ -82,15 +82,23 @@ class Visits:
             found = (await connection.execute(select(visit).where(visit.c.visit == row.visit))).one()
         return _visit(found)
 
-    async def set_meeting(self, name: str, meeting: Meeting) -> None:
-        """Record the meeting of a visit."""
+    async def set_meeting(self, name: str, meeting: Meeting, instead_of: Meeting | None = None) -> Meeting:
+        """Record the meeting of a visit in the place of that which was seen, and return the one that stands.
+
+        A meeting that somebody else recorded in the meantime stays: people may be in it already.
+        """
         values = {
             "organizer": meeting.organizer,
             "meeting_id": meeting.meeting_id,
             "join_web_url": meeting.join_web_url,
         }
+        seen = visit.c.meeting_id.is_(None)
+        if instead_of is not None:
+            seen |= visit.c.meeting_id == instead_of.meeting_id
         async with self._engine.begin() as connection:
-            await connection.execute(update(visit).where(visit.c.visit == name).values(**values))
+            await connection.execute(update(visit).where(visit.c.visit == name, seen).values(**values))
+            row = (await connection.execute(select(visit).where(visit.c.visit == name))).one_or_none()
+        return (None if row is None else _visit(row).meeting) or meeting
 
 
 def _visit(row: Row[tuple[object, ...]]) -> VisitRow:

@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha256
 from http import HTTPStatus
@@ -25,7 +25,7 @@ from ehr_clients.graph import Graph, OnlineMeeting
 from ehr_connector.store.mutex import Mutex
 from ehr_connector.store.visits import Meeting, VisitRow, Visits
 from ehr_connector.teams.access import GraphAccess
-from ehr_connector.teams.refusals import TeamsError, error_of, is_limit, limit_reached
+from ehr_connector.teams.refusals import TeamsError, error_of, is_limit, limit_reached, took_too_long
 
 SUBJECT = "Virtual visit"
 """All that the invitation says: no name, no department."""
@@ -94,18 +94,17 @@ class Meetings:
             seen = self._seen.get(row.visit)
             if seen is not None and seen.satisfies(row, wanted, self._monotonic()):
                 return seen.meeting
-            # And over all replicas: two clinicians who join at once must both be on the list that stands.
-            async with self._mutex.held(f"meeting {row.visit}"):
-                found = await self._found(graph, organization, row) or await self._made(graph, organization, row)
-                organizer, meeting = found
-                try:
-                    standing = await _adjust(graph, organizer, meeting, row, wanted)
-                except (RemoteError, CredentialError) as exc:
-                    raise error_of(exc, organization, organizer) from exc
-                ours = Meeting(organizer, meeting.id, meeting.join_web_url)
-                if row.meeting != ours:
-                    await self._visits.set_meeting(row.visit, ours)
-                await self._ask_subscription(row)
+            try:
+                # And over all replicas: two clinicians who join at once must both be on the list that stands.
+                async with self._mutex.held(f"meeting {row.visit}"):
+                    organizer, meeting, ours = await self._standing(graph, organization, row)
+                    try:
+                        standing = await _adjust(graph, organizer, meeting, row, wanted)
+                    except (RemoteError, CredentialError) as exc:
+                        raise error_of(exc, organization, organizer) from exc
+                    await self._ask_subscription(row)
+            except TimeoutError as exc:
+                raise TeamsError(took_too_long()) from exc
             self._seen[row.visit] = _Seen(
                 self._monotonic(), row.starts_at, row.ends_at, standing | {organizer.lower()}, ours
             )
@@ -151,6 +150,21 @@ class Meetings:
         self._addresses[key] = (self._monotonic(), address)
         _shorten(self._addresses)
         return address
+
+    async def _standing(
+        self, graph: Graph, organization: OrganizationConfiguration, row: VisitRow
+    ) -> tuple[str, OnlineMeeting, Meeting]:
+        """Return the visit's one meeting and its organiser, and the meeting as it is recorded."""
+        # The row was read before we were alone: another replica may have made a meeting, by another organiser.
+        now = await self._visits.get(row.visit)
+        row = replace(row, meeting=now.meeting) if now is not None else row
+        organizer, meeting = await self._found(graph, organization, row) or await self._made(graph, organization, row)
+        ours = Meeting(organizer, meeting.id, meeting.join_web_url)
+        if row.meeting != ours:
+            stands = await self._visits.set_meeting(row.visit, ours, row.meeting)
+            if stands != ours:
+                raise TeamsError(took_too_long())  # our lease had passed on; the next try finds the other one
+        return organizer, meeting, ours
 
     async def _found(
         self, graph: Graph, organization: OrganizationConfiguration, row: VisitRow

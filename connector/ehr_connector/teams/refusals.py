@@ -114,6 +114,15 @@ def limit_reached(organization: OrganizationConfiguration) -> GraphFinding:
     )
 
 
+def took_too_long() -> GraphFinding:
+    """Return the finding that a meeting could not be had in the time for which somebody waits."""
+    return _finding(
+        GraphReason.UNAVAILABLE,
+        "Microsoft Graph took too long to make or change a meeting",
+        "nothing, if it passes by itself; otherwise see how long Microsoft Graph takes to answer the connector",
+    )
+
+
 def permissions_missing(organization: OrganizationConfiguration, missing: list[str]) -> GraphFinding:
     """Return the finding that application permissions are not granted."""
     client = organization.microsoft365.client_id

@@ -180,6 +180,18 @@ async def test_a_visit_keeps_its_organiser_when_another_one_would_be_chosen_now(
     assert again.organizer == ORGANIZER
 
 
+async def test_a_visit_that_was_read_before_its_meeting_was_made_gets_no_second_meeting(
+    graph: GraphStandIn, small_teams: TeamsUnderTest
+) -> None:
+    read_before = await small_teams.visit()
+    first = await small_teams.ensured(read_before)
+    await small_teams.configure(meetingOrganizers=[SECOND_ORGANIZER])
+
+    assert await small_teams.ensured(read_before, CLINICIAN) == first
+    assert (await small_teams.again(read_before)).meeting == first
+    assert len(await meetings(graph)) == 1
+
+
 async def test_a_meeting_that_somebody_deleted_is_made_anew(graph: GraphStandIn, small_teams: TeamsUnderTest) -> None:
     row = await small_teams.visit()
     first = await small_teams.ensured(row)

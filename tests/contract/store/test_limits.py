@@ -91,6 +91,16 @@ async def test_a_visit_that_is_moved_keeps_its_meeting(engine: AsyncEngine, cloc
     assert await visits.by_join_web_url(meeting.join_web_url) == moved
 
 
+async def test_a_meeting_that_somebody_else_recorded_stays(engine: AsyncEngine, clock: Clock) -> None:
+    visits = Visits(engine, clock)
+    first, second = (Meeting("o" * 36, name, f"https://teams.example/{name}") for name in ("m", "n"))
+    await visits.put(row(clock))
+    assert await visits.set_meeting(VISIT, first) == first
+    assert await visits.set_meeting(VISIT, second) == first
+    assert await visits.set_meeting(VISIT, second, instead_of=first) == second
+    assert await visits.by_join_web_url(second.join_web_url) == replace(row(clock), meeting=second)
+
+
 async def test_replicas_that_record_a_visit_at_once_record_one(
     engine: AsyncEngine, other: AsyncEngine, clock: Clock
 ) -> None:
