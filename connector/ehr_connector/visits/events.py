@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import TypeVar
 
 
 class Kind(StrEnum):
@@ -119,66 +120,109 @@ _BEFORE_THE_CALL = {
 }
 _ORDER = {stage: number for number, stage in enumerate(Stage)}
 _ROSTER = frozenset({Kind.IN_LOBBY, Kind.IN_VISIT, Kind.LEFT})
+_RANK = {Kind.MOVED: -1, Kind.IN_LOBBY: 1, Kind.IN_VISIT: 2, Kind.LEFT: 3}
+"""Which of several events of one instant came first."""
 _STALE = timedelta(hours=12)
 """A participant of whom nothing was heard for so long is gone: Graph may lose a notification."""
+_Code = TypeVar("_Code", bound=StrEnum)
+
+
+@dataclass(frozen=True, slots=True)
+class _Present:
+    """Somebody in the lobby or in the meeting."""
+
+    kind: Kind
+    since: datetime
+    heard_at: datetime
 
 
 def status_of(events: Iterable[VisitEvent], now: datetime) -> Status:
     """Return the status after `events`, given in any order and with repetitions."""
     told = sorted({event.key: event for event in events}.values(), key=_chronologically)
-    before = _stage_before_the_call(told)
-    roster = {event.participant: event for event in told if event.kind in _ROSTER and event.participant}
-    ended = _last(told, Kind.CALL_ENDED)
-    here = {
-        participant: event
-        for participant, event in roster.items()
-        if event.kind is not Kind.LEFT
-        and now - event.happened_at < _STALE
-        and (ended is None or event.happened_at > ended.happened_at)
-    }
-    sides = {event.participant: event.code for event in told if event.kind is Kind.IN_VISIT}
-    patients = [event for event in here.values() if _is_patient(event, sides)]
-    waiting = [event for event in patients if event.kind is Kind.IN_LOBBY]
-    inside = [event for event in patients if event.kind is Kind.IN_VISIT]
-    seen = [event for event in roster.values() if _is_patient(event, sides)]
+    current = _since_the_last_move(told)
+    ended = _last(current, Kind.CALL_ENDED)
+    providers = _providers(told)
+    # Whoever is there stays there when the appointment is moved.
+    here = {who: one for who, one in _present(told).items() if now - one.heard_at < _STALE}
+    patients = [one for who, one in here.items() if who not in providers]
+    waiting = [one for one in patients if one.kind is Kind.IN_LOBBY]
+    inside = [one for one in patients if one.kind is Kind.IN_VISIT]
+    seen = [event for event in current if event.kind in _ROSTER and event.participant not in providers]
     if inside:
-        stage, since = Stage.IN_VISIT, min(event.happened_at for event in inside)
+        stage, since = Stage.IN_VISIT, min(one.since for one in inside)
     elif waiting:
-        stage, since = Stage.IN_LOBBY, min(event.happened_at for event in waiting)
+        stage, since = Stage.IN_LOBBY, min(one.since for one in waiting)
     elif seen:
-        ends = [ended.happened_at] if ended else []
-        left = max([*(event.happened_at for event in seen), *ends])
-        # Who left and opened the page again is on the way back.
-        stage, since = before if before[1] is not None and before[1] > left else (Stage.LEFT, left)
+        left = max(event.happened_at for event in [*seen, *([ended] if ended else [])])
+        # Who left and opened the page again is on the way back; a link that is sent again brings nobody.
+        back = _stage_before_the_call(event for event in current if event.happened_at > left)
+        stage, since = back if _ORDER[back[0]] > _ORDER[Stage.LINK_SENT] else (Stage.LEFT, left)
     else:
-        stage, since = before
-    test = _last(told, Kind.DEVICE_TEST)
+        stage, since = _stage_before_the_call(current)
+    test = _last(current, Kind.DEVICE_TEST)
+    sent = (_known(Channel, event.code) for event in told if event.kind is Kind.LINK_SENT)
     return Status(
         stage=stage,
         since=since,
-        channels=tuple(dict.fromkeys(Channel(e.code) for e in told if e.kind is Kind.LINK_SENT and e.code)),
-        device_test=DeviceTestResult(test.code) if test and test.code else None,
+        channels=tuple(dict.fromkeys(channel for channel in sent if channel is not None)),
+        device_test=_known(DeviceTestResult, test.code) if test else None,
         waiting=len(waiting),
-        provider_present=any(event.kind is Kind.IN_VISIT and event.code == Side.PROVIDER for event in here.values()),
-        started_at=_both_inside(told),
+        provider_present=any(one.kind is Kind.IN_VISIT and who in providers for who, one in here.items()),
+        started_at=_both_inside(current, providers),
         ended_at=ended.happened_at if ended and not here else None,
     )
 
 
-def _chronologically(event: VisitEvent) -> tuple[datetime, str]:
-    return event.happened_at, event.key
+def _chronologically(event: VisitEvent) -> tuple[datetime, int, str]:
+    return event.happened_at, _RANK.get(event.kind, 0), event.key
+
+
+def _since_the_last_move(told: list[VisitEvent]) -> list[VisitEvent]:
+    """Return what counts for the appointment as it stands; a link that was sent leads to it still."""
+    moves = [number for number, event in enumerate(told) if event.kind is Kind.MOVED]
+    if not moves:
+        return told
+    before, after = told[: moves[-1]], told[moves[-1] :]
+    came = {event.participant for event in after if event.kind in _ROSTER - {Kind.LEFT}}
+    # Who came for the old time and leaves now has not been to the new one.
+    stale = {event.participant for event in before if event.kind in _ROSTER} - came
+    links = [event for event in before if event.kind is Kind.LINK_SENT]
+    return links + [event for event in after if event.kind is not Kind.LEFT or event.participant not in stale]
+
+
+def _known(codes: type[_Code], code: str | None) -> _Code | None:
+    """Return what a code says; a newer version of this program may write others."""
+    return next((one for one in codes if one.value == code), None)
 
 
 def _last(told: list[VisitEvent], kind: Kind) -> VisitEvent | None:
     return next((event for event in reversed(told) if event.kind is kind), None)
 
 
-def _is_patient(event: VisitEvent, sides: dict[str | None, str | None]) -> bool:
-    """Who waits in the lobby is a patient unless it turned out that it was a clinician."""
-    return sides.get(event.participant, Side.PATIENT) != Side.PROVIDER
+def _providers(told: list[VisitEvent]) -> set[str | None]:
+    """Return the clinicians among the participants; who waits in the lobby is none unless it turned out so."""
+    sides = {event.participant: event.code for event in told if event.kind in _ROSTER and event.code}
+    return {who for who, side in sides.items() if side == Side.PROVIDER}
 
 
-def _stage_before_the_call(told: list[VisitEvent]) -> tuple[Stage, datetime | None]:
+def _present(told: list[VisitEvent]) -> dict[str, _Present]:
+    """Return who is there, and since when: Graph tells of somebody again whenever a microphone or a camera is changed."""
+    here: dict[str, _Present] = {}
+    for event in told:
+        if event.kind is Kind.CALL_ENDED:
+            here.clear()
+        elif event.participant is None or event.kind not in _ROSTER:
+            continue
+        elif event.kind is Kind.LEFT:
+            here.pop(event.participant, None)
+        else:
+            known = here.get(event.participant)
+            since = known.since if known is not None and known.kind is event.kind else event.happened_at
+            here[event.participant] = _Present(event.kind, since, event.happened_at)
+    return here
+
+
+def _stage_before_the_call(told: Iterable[VisitEvent]) -> tuple[Stage, datetime | None]:
     """Return the furthest stage that pages tell of, and when it was reached last."""
     stage, since = Stage.NOT_SENT, None
     for event in told:
@@ -188,16 +232,16 @@ def _stage_before_the_call(told: list[VisitEvent]) -> tuple[Stage, datetime | No
     return stage, since
 
 
-def _both_inside(told: list[VisitEvent]) -> datetime | None:
+def _both_inside(told: list[VisitEvent], providers: set[str | None]) -> datetime | None:
     """Return the first moment at which a clinician and a patient were in the meeting together."""
-    inside: dict[str, str] = {}
+    inside: dict[str, bool] = {}
     for event in told:
         if event.participant is None:
             continue
         if event.kind is Kind.IN_VISIT:
-            inside[event.participant] = event.code or Side.PATIENT
+            inside[event.participant] = event.participant in providers
         elif event.kind in {Kind.LEFT, Kind.IN_LOBBY}:
             inside.pop(event.participant, None)
-        if {Side.PATIENT, Side.PROVIDER} <= set(inside.values()):
+        if len(set(inside.values())) > 1:
             return event.happened_at
     return None

@@ -124,3 +124,56 @@ def test_the_last_device_test_counts() -> None:
 def test_each_channel_shows_once_in_order_of_use() -> None:
     sends = [SENT, event(Kind.LINK_SENT, 1, Channel.COPY), event(Kind.LINK_SENT, 2, Channel.SMS)]
     assert status_of(sends, LATER).channels == (Channel.SMS, Channel.COPY)
+
+
+def test_a_moved_visit_begins_anew_with_the_link_that_was_sent() -> None:
+    status = status_of([*WHOLE, event(Kind.MOVED, 60)], LATER)
+    assert (status.stage, status.since) == (Stage.LINK_SENT, SENT.happened_at)
+    assert status.channels == (Channel.SMS,)
+    assert (status.device_test, status.started_at, status.ended_at) == (None, None, None)
+
+
+def test_who_waits_while_the_visit_is_moved_is_still_waiting() -> None:
+    status = status_of([*WHOLE[:6], event(Kind.MOVED, 30)], LATER)
+    assert (status.stage, status.since, status.waiting) == (Stage.IN_LOBBY, LOBBY.happened_at, 1)
+
+
+@pytest.mark.parametrize(("kind", "told"), [(Kind.IN_LOBBY, 6), (Kind.IN_VISIT, 8)])
+def test_to_be_told_of_again_does_not_begin_the_waiting_anew(kind: Kind, told: int) -> None:
+    before = status_of(WHOLE[:told], LATER)
+    again = event(kind, 25, WHOLE[told - 1].code, "p")
+    assert status_of([*WHOLE[:told], again], LATER).since == before.since
+
+
+def test_who_was_told_of_again_lately_is_not_gone() -> None:
+    again = event(Kind.IN_LOBBY, 10 * 60, who="p")
+    assert status_of([*WHOLE[:6], again], NOON + timedelta(hours=13)).stage is Stage.IN_LOBBY
+
+
+@pytest.mark.parametrize("keys", [("a", "b", "c"), ("c", "b", "a"), ("b", "c", "a")])
+def test_of_one_instant_the_lobby_comes_before_the_visit_and_that_before_the_farewell(keys: tuple[str, ...]) -> None:
+    lobby, visit, left = (
+        VisitEvent(key, kind, NOON, participant="p")
+        for key, kind in zip(keys, (Kind.IN_LOBBY, Kind.IN_VISIT, Kind.LEFT), strict=True)
+    )
+    assert status_of([visit, lobby], LATER).stage is Stage.IN_VISIT
+    assert status_of([left, visit, lobby], LATER).stage is Stage.LEFT
+
+
+def test_a_patient_who_left_and_only_opens_the_page_again_is_on_the_way() -> None:
+    status = status_of([*WHOLE, event(Kind.OPENED, 50)], LATER)
+    assert (status.stage, status.since) == (Stage.OPENED, NOON + timedelta(minutes=50))
+
+
+def test_a_link_that_is_sent_again_does_not_bring_back_who_left() -> None:
+    assert status_of([*WHOLE, event(Kind.LINK_SENT, 50, Channel.SMS)], LATER).stage is Stage.LEFT
+
+
+def test_codes_of_a_newer_version_are_passed_over() -> None:
+    status = status_of([event(Kind.LINK_SENT, 0, "pigeon"), event(Kind.DEVICE_TEST, 1, "haunted")], LATER)
+    assert (status.stage, status.channels, status.device_test) == (Stage.LINK_SENT, (), None)
+
+
+def test_who_leaves_after_the_visit_was_moved_has_not_left_the_new_one() -> None:
+    status = status_of([*WHOLE[:6], event(Kind.MOVED, 30), event(Kind.LEFT, 31, who="p")], LATER)
+    assert status.stage is Stage.LINK_SENT
