@@ -1,7 +1,8 @@
 """Slows down whoever tries links that are none: refused requests are limited by address.
 
-Good requests are not counted, since a hospital's clinicians, and many phones, share one address. Each process counts for
-itself: a link has 128 bits, so the limit keeps load and logs small rather than links secret.
+Good requests are neither counted nor stopped, since a hospital's clinicians, and many phones, share one address: each is
+handled, and only the answer of one that is refused is replaced. Each process counts for itself: a link has 128 bits, so
+the limit hides what is refused and why, and tells programs to go away, rather than keeps links secret.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ _REFUSALS = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN, HTTPStatus.
 
 
 class GuessingLimit:
-    """Wraps the app: answers 429 to an address that was refused too often in this minute."""
+    """Wraps the app: what is refused to an address that was refused too often in this minute is answered with 429."""
 
     def __init__(self, app: ASGIApp, prefixes: Sequence[str]) -> None:
         self._app = app
@@ -35,19 +36,21 @@ class GuessingLimit:
             await self._app(scope, receive, send)
             return
         address = network_of(scope["client"][0] if scope.get("client") else "")
-        if not await self._limiter.test(_LIMIT, address):
-            answer = PlainTextResponse(
-                "Too many requests that were refused. Wait a minute, then open the link in your message again.\n",
-                HTTPStatus.TOO_MANY_REQUESTS,
-                {"Retry-After": str(_WAIT_S)},
-            )
-            await answer(scope, receive, send)
-            return
+        limited = False
 
         async def counting(message: Message) -> None:
+            nonlocal limited
             if message["type"] == "http.response.start" and message["status"] in _REFUSALS:
-                await self._limiter.hit(_LIMIT, address)
-            await send(message)
+                limited = not await self._limiter.hit(_LIMIT, address)
+                if limited:
+                    answer = PlainTextResponse(
+                        "Too many requests that were refused. Wait a minute, then open the link in your message again.\n",
+                        HTTPStatus.TOO_MANY_REQUESTS,
+                        {"Retry-After": str(_WAIT_S)},
+                    )
+                    await answer(scope, receive, send)
+            if not limited:
+                await send(message)
 
         await self._app(scope, receive, counting)
 

@@ -31,7 +31,14 @@ async def test_after_sixty_refusals_in_a_minute_an_address_has_to_wait() -> None
         refused = await http.get("/v/404")
         assert refused.status_code == 429
         assert refused.headers["Retry-After"] == "60"
-        assert (await http.get("/v/200")).status_code == 429
+        assert (await http.get("/v/403")).status_code == 429
+
+
+async def test_an_address_at_which_somebody_guesses_still_gets_good_links_opened() -> None:
+    async with phone() as http:
+        await statuses(http, "/v/404", 100)
+        assert set(await statuses(http, "/v/200", 5)) == {200}
+        assert (await http.get("/v/404")).status_code == 429
 
 
 @pytest.mark.parametrize("path", ["/v/200", "/v/303", "/v/410", "/v/503", "/control/404"])
