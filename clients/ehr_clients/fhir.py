@@ -7,6 +7,7 @@ and a date range.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Literal, TypeVar
@@ -23,6 +24,7 @@ _Read = TypeVar("_Read", bound=FhirModel)
 SYSTEM = "EHR"
 _FHIR_JSON = "application/fhir+json"
 _JSON_PATCH = "application/json-patch+json"
+_ETAG = re.compile(r'(?:W/)?"([A-Za-z0-9\-.]{1,64})"')
 _PAGES_MAX = 200
 """Pages of one search: an end for a server whose `next` links never end."""
 Actor = Literal["location", "practitioner", "patient"]
@@ -103,13 +105,18 @@ class Fhir:
         raise ContractError(SYSTEM, "search Appointment", f"more than {_PAGES_MAX} pages")
 
     async def appointment(self, appointment_id: str) -> Appointment:
-        """Return one appointment as it stands now, its version among it.
+        """Return one appointment as it stands now, its version among it, from the `ETag` where the body has none.
 
         Raises:
             RefusedError: `status` 404: there is none of that id.
             RemoteError: The server gave no usable answer.
         """
-        return await self._read(Appointment, "Appointment", appointment_id)
+        answer = await self._get(f"{self._base_url}/Appointment/{appointment_id}", "read Appointment")
+        appointment = parse(answer, Appointment)
+        tag = _ETAG.fullmatch(answer.headers.get("ETag", ""))
+        if appointment.version is None and tag is not None:
+            return appointment.model_copy(update={"version": tag[1]})
+        return appointment
 
     async def encounter(self, encounter_id: str) -> Encounter:
         """Return one encounter. Raises as `appointment` does."""
@@ -129,7 +136,8 @@ class Fhir:
 
         Raises:
             RefusedError: `status` 409 another version stands, 412, 422 not a video visit, 423 somebody edits it, 424.
-            RemoteError: The server gave no usable answer; read the appointment before repeating.
+            RemoteError: The server gave no usable answer; read the appointment before repeating. ContractError: it has no
+                version, so that a change by somebody else could not be noticed; nothing was sent.
         """
         op = "replace" if appointment.has_rooms() else "add"
         values = {
@@ -145,6 +153,8 @@ class Fhir:
         await self._patch(appointment, [{"op": "replace", "path": "/status", "value": status}])
 
     async def _patch(self, appointment: Appointment, operations: Sequence[Mapping[str, str]]) -> None:
+        if appointment.version is None:
+            raise ContractError(SYSTEM, "patch Appointment", "it was read without a version")
         request = self._http.build_request(
             "PATCH",
             f"{self._base_url}/Appointment/{appointment.id}",

@@ -1,4 +1,4 @@
-"""Appointments as the EHR sends them: what is odd about one leaves it out, and hides no other."""
+"""Appointments as the EHR sends them: what is odd about one leaves it out, and hides no other; none is written blindly."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from ehr_clients.errors import ContractError
 from ehr_clients.fhir import Fhir
 from ehr_clients.fhir_model import Appointment
 
@@ -76,3 +77,36 @@ async def test_a_period_that_cannot_be_compared_is_as_good_as_none(moment: str) 
     (found,) = await search(SOUND | {"contained": [room]})
 
     assert found.link_period() == (None, datetime(2026, 11, 23, 12, 30, tzinfo=UTC))
+
+
+@pytest.mark.parametrize(
+    ("meta", "etag", "expected"),
+    [
+        ({"versionId": "7"}, "", 'W/"7"'),
+        ({"versionId": "7"}, 'W/"8"', 'W/"7"'),
+        ({}, 'W/"8"', 'W/"8"'),
+        ({}, '"8"', 'W/"8"'),
+        ({}, "", None),
+        ({}, 'W/"', None),
+    ],
+)
+async def test_a_change_names_the_version_that_was_read_or_is_not_sent(
+    meta: dict[str, str], etag: str, expected: str | None
+) -> None:
+    sent: list[str | None] = []
+
+    def ehr(request: httpx.Request) -> httpx.Response:
+        if request.method == "PATCH":
+            sent.append(request.headers.get("If-Match"))
+        return answer(SOUND | {"meta": meta}, ETag=etag)
+
+    async with httpx.AsyncClient(transport=httpx.MockTransport(ehr)) as http:
+        fhir = Fhir(http, BASE_URL, "token")
+        found = await fhir.appointment("4823")
+        if expected is None:
+            with pytest.raises(ContractError):
+                await fhir.write_status(found, "arrived")
+        else:
+            await fhir.write_status(found, "arrived")
+
+    assert sent == ([] if expected is None else [expected])
