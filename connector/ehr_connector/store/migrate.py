@@ -19,7 +19,11 @@ _LOCK = 0x45485243
 
 
 async def migrate(engine: AsyncEngine) -> str:
-    """Apply what is missing, in one transaction, and return the revision that stands."""
+    """Apply what is missing, in one transaction, and return the revision that stands.
+
+    A schema of a newer version is left as it is: a migration only adds what the version before can do without, so that
+    this one serves while it is being replaced, and after a roll-back.
+    """
     async with engine.begin() as connection:
         if engine.dialect.name == "postgresql":
             await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
@@ -30,10 +34,13 @@ async def migrate(engine: AsyncEngine) -> str:
 async def pending(engine: AsyncEngine) -> bool:
     """Return whether the database lacks a migration of this version."""
     async with reading(engine).connect() as connection:
-        return await connection.run_sync(_current) != ScriptDirectory(str(_FOLDER)).get_current_head()
+        current = await connection.run_sync(_current)
+        return current != _head() and not _is_newer(current)
 
 
 def _upgrade(connection: Connection) -> None:
+    if _is_newer(_current(connection)):
+        return
     config = Config()
     config.set_main_option("script_location", str(_FOLDER))
     config.attributes["connection"] = connection
@@ -42,3 +49,12 @@ def _upgrade(connection: Connection) -> None:
 
 def _current(connection: Connection) -> str | None:
     return MigrationContext.configure(connection).get_current_revision()
+
+
+def _head() -> str:
+    return ScriptDirectory(str(_FOLDER)).get_current_head() or ""
+
+
+def _is_newer(revision: str | None) -> bool:
+    # Revisions are counted, in four digits.
+    return revision is not None and revision > _head()

@@ -103,6 +103,15 @@ async def test_the_way_back_leaves_nothing(engine: AsyncEngine) -> None:
     assert await migrate(engine) == NEWEST
 
 
+async def test_a_schema_of_a_newer_version_is_served_and_left_as_it_is(engine: AsyncEngine) -> None:
+    await migrate(engine)
+    async with engine.begin() as connection:
+        await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    assert not await pending(engine)
+    assert await migrate(engine) == "9999"
+    assert {*metadata.tables} <= await tables(engine)
+
+
 async def test_replicas_that_start_at_once_migrate_once(database_url: str) -> None:
     engines = [open_database(database_url) for _ in range(4)]
     try:
