@@ -11,13 +11,11 @@ from datetime import datetime, timedelta
 
 from ehr_clients.fhir_model import PATIENT_ROOM, PROVIDER_ROOM
 from ehr_connector.visits.booking import Booking
-from ehr_connector.visits.events import Stage, Status
+from ehr_connector.visits.events import Status
 
 LONGEST_LINK = 255
 """What Cerner takes."""
 _ALIVE = frozenset({"booked", "arrived", "checked-in"})
-_CAME = frozenset({Stage.IN_LOBBY, Stage.IN_VISIT, Stage.LEFT})
-"""Who has left again has come, too: between two looks a patient may be admitted and gone."""
 _MOMENT = timedelta(minutes=1)
 
 
@@ -57,9 +55,14 @@ def plan(found: Booking, desired: Desired, status: Status, now: datetime) -> lis
         links = _links(found, desired, now)
         if links is not None:
             actions.append(links)
-    if appointments.write_back_arrival and found.appointment.status == "booked" and status.stage in _CAME:
+    if appointments.write_back_arrival and found.appointment.status == "booked" and _came(found, status):
         actions.append(WriteArrived())
     return actions
+
+
+def _came(found: Booking, status: Status) -> bool:
+    """Return whether the patient came to this visit; who came before it opened came to another time of it."""
+    return status.came_at is not None and status.came_at >= found.opens_at
 
 
 def _links(found: Booking, desired: Desired, now: datetime) -> WriteLinks | None:

@@ -30,7 +30,7 @@ class Kind(StrEnum):
     CALL_STARTED = "call_started"
     CALL_ENDED = "call_ended"
     IN_LOBBY = "in_lobby"
-    """`participant` waits in the lobby. All from here on are told by Microsoft Graph."""
+    """`participant` waits in the lobby; `code` is a Side. All from here on are told by Microsoft Graph."""
     IN_VISIT = "in_visit"
     """`participant` is in the meeting; `code` is a Side."""
     LEFT = "left"
@@ -66,7 +66,7 @@ class Side(StrEnum):
     """Who a participant of the meeting is."""
 
     PATIENT = "patient"
-    """Somebody without an account of the organisation: the patient, or a guest."""
+    """Somebody without an account of the organisation: the patient, a guest, an interpreter, or a colleague from elsewhere."""
     PROVIDER = "provider"
 
 
@@ -105,6 +105,9 @@ class Status:
     """Since when the patient is at this stage."""
     channels: tuple[Channel, ...] = ()
     device_test: DeviceTestResult | None = None
+    came_at: datetime | None = None
+    """When somebody was last seen to come who is taken for the patient: the patient had gone on to Teams before. Whoever
+    comes without that may be a guest, an interpreter or a colleague from elsewhere."""
     waiting: int = 0
     """How many wait in the lobby."""
     provider_present: bool = False
@@ -166,6 +169,7 @@ def status_of(events: Iterable[VisitEvent], now: datetime) -> Status:
         since=since,
         channels=tuple(dict.fromkeys(channel for channel in sent if channel is not None)),
         device_test=_known(DeviceTestResult, test.code) if test else None,
+        came_at=_patient_came(current, providers),
         waiting=len(waiting),
         provider_present=any(one.kind is Kind.IN_VISIT and who in providers for who, one in here.items()),
         started_at=_both_inside(current, providers),
@@ -203,6 +207,13 @@ def _providers(told: list[VisitEvent]) -> set[str | None]:
     """Return the clinicians among the participants; who waits in the lobby is none unless it turned out so."""
     sides = {event.participant: event.code for event in told if event.kind in _ROSTER and event.code}
     return {who for who, side in sides.items() if side == Side.PROVIDER}
+
+
+def _patient_came(told: list[VisitEvent], providers: set[str | None]) -> datetime | None:
+    """Return when somebody who is no clinician was last told of as present, after the patient had gone on to Teams."""
+    joining = next((number for number, event in enumerate(told) if event.kind is Kind.JOINING), len(told))
+    came = (event for event in told[joining:] if event.kind in _ROSTER - {Kind.LEFT})
+    return max((event.happened_at for event in came if event.participant not in providers), default=None)
 
 
 def _present(told: list[VisitEvent]) -> dict[str, _Present]:

@@ -173,8 +173,10 @@ class VisitService:
         standing = await self._visits.get(row.visit)
         written = await self._visits.put(row)
         if standing is not None and standing.starts_at != row.starts_at:
-            key = f"moved {row.starts_at.isoformat()}"
-            await self._events.record(row.visit, [VisitEvent(key, Kind.MOVED, self._now())])
+            now = self._now()
+            # Replicas may notice it together; the same move on another day is another one.
+            key = f"moved {standing.starts_at.isoformat()} {row.starts_at.isoformat()} {_minute(now)}"
+            await self._events.record(row.visit, [VisitEvent(key, Kind.MOVED, now)])
         return written
 
     def row(self, found: Booking, kind: VisitKind = VisitKind.PATIENT) -> VisitRow:
@@ -259,8 +261,12 @@ class VisitService:
         if look.visit is None or not patient or look.access not in {Access.EARLY, Access.OPEN}:
             return
         now = self._now()
-        key = f"{kind} {code or ''} {int(now.timestamp()) // _REPEAT_S}"
+        key = f"{kind} {code or ''} {_minute(now)}"
         await self._events.record(look.visit, [VisitEvent(key, kind, now, code)])
+
+
+def _minute(now: datetime) -> int:
+    return int(now.timestamp()) // _REPEAT_S
 
 
 def _bare(site: Site, seen: Access, role: Role) -> Look:

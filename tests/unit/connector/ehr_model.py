@@ -196,7 +196,8 @@ class Log:
         return [Told(index, VISIT, event) for index, event in enumerate(self.events, 1) if index > number]
 
     def patient_waits(self, at: datetime) -> None:
-        """The patient comes into the lobby."""
+        """The patient goes on to Teams, and comes into the lobby."""
+        self.events.append(VisitEvent(f"joining {len(self.events)}", Kind.JOINING, at))
         self.events.append(VisitEvent(f"lobby {len(self.events)}", Kind.IN_LOBBY, at, participant="p"))
 
 

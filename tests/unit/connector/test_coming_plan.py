@@ -18,6 +18,7 @@ PATIENT, PROVIDER = "https://visits.lamna.example/v/patient", "https://visits.la
 DESIRED = Desired(PROVIDER, PATIENT)
 OPENS, CLOSES = START - timedelta(minutes=30), START + timedelta(hours=4)
 BEFORE = START - timedelta(days=1)
+CAME = Status(Stage.IN_LOBBY, came_at=START)
 
 
 def rooms(
@@ -71,24 +72,29 @@ def test_a_visit_whose_window_has_closed_gets_no_links() -> None:
 @pytest.mark.parametrize("stage", [Stage.IN_LOBBY, Stage.IN_VISIT, Stage.LEFT])
 def test_a_booked_patient_who_came_has_arrived(stage: Stage) -> None:
     found = booked(contained=rooms())
-    assert plan(found, DESIRED, Status(stage), START) == [WriteArrived()]
+    assert plan(found, DESIRED, Status(stage, came_at=OPENS), START) == [WriteArrived()]
 
 
-@pytest.mark.parametrize("stage", [Stage.NOT_SENT, Stage.LINK_SENT, Stage.OPENED, Stage.JOINING])
-def test_a_patient_who_never_came_has_not_arrived(stage: Stage) -> None:
+@pytest.mark.parametrize("stage", Stage)
+def test_a_patient_who_never_came_has_not_arrived_whoever_else_did(stage: Stage) -> None:
     assert plan(booked(contained=rooms()), DESIRED, Status(stage), START) == []
+
+
+def test_who_came_before_the_visit_opened_has_not_arrived() -> None:
+    early = Status(Stage.IN_LOBBY, came_at=OPENS - timedelta(seconds=1))
+    assert plan(booked(contained=rooms()), DESIRED, early, START) == []
 
 
 @pytest.mark.parametrize("status", ["arrived", "checked-in", "fulfilled", "cancelled", "proposed", "noshow"])
 def test_only_the_legal_move_to_arrived_is_made(status: str) -> None:
-    actions = plan(booked(status=status, contained=rooms()), DESIRED, Status(Stage.IN_LOBBY), START)
+    actions = plan(booked(status=status, contained=rooms()), DESIRED, CAME, START)
     assert WriteArrived() not in actions
 
 
 def test_only_what_the_endpoint_asks_for_is_written() -> None:
     asks_nothing = {"locations": ["21304876"], "virtualVisitTypes": ["Video Visit"], "timeZone": "UTC"}
-    assert plan(booked(site(appointments=asks_nothing)), DESIRED, Status(Stage.IN_LOBBY), START) == []
-    assert plan(booked(site(active=False)), DESIRED, Status(Stage.IN_LOBBY), START) == []
+    assert plan(booked(site(appointments=asks_nothing)), DESIRED, CAME, START) == []
+    assert plan(booked(site(active=False)), DESIRED, CAME, START) == []
 
 
 @given(
@@ -101,7 +107,7 @@ def test_the_patients_room_never_gets_the_providers_link(
     contained: list[dict[str, Any]], status: str, stage: Stage, minutes: int
 ) -> None:
     found = booked(status=status, contained=contained)
-    for action in plan(found, DESIRED, Status(stage), START + timedelta(minutes=minutes)):
+    for action in plan(found, DESIRED, Status(stage, came_at=START), START + timedelta(minutes=minutes)):
         if isinstance(action, WriteLinks):
             assert (action.provider, action.patient) == (PROVIDER, PATIENT)
             assert action.start < action.end

@@ -177,3 +177,28 @@ def test_codes_of_a_newer_version_are_passed_over() -> None:
 def test_who_leaves_after_the_visit_was_moved_has_not_left_the_new_one() -> None:
     status = status_of([*WHOLE[:6], event(Kind.MOVED, 30), event(Kind.LEFT, 31, who="p")], LATER)
     assert status.stage is Stage.LINK_SENT
+
+
+def test_the_patient_came_when_somebody_comes_after_the_patient_went_on_to_teams() -> None:
+    assert status_of(WHOLE[:5], LATER).came_at is None
+    assert status_of(WHOLE[:7], LATER).came_at == LOBBY.happened_at
+    assert status_of(WHOLE, LATER).came_at == ADMITTED.happened_at
+
+
+def test_who_comes_before_the_patient_went_on_to_teams_is_not_taken_for_the_patient() -> None:
+    interpreter = event(Kind.IN_LOBBY, 11, who="i")
+    assert status_of([SENT, OPENED, interpreter, JOINING], LATER).came_at is None
+
+
+def test_a_clinician_in_the_lobby_is_never_taken_for_the_patient() -> None:
+    clinician = event(Kind.IN_LOBBY, 13, Side.PROVIDER, "d")
+    status = status_of([SENT, OPENED, JOINING, clinician], LATER)
+    assert (status.stage, status.waiting, status.came_at) == (Stage.JOINING, 0, None)
+
+
+def test_a_patient_who_came_for_the_old_time_has_not_come_for_the_new_one() -> None:
+    moved = event(Kind.MOVED, 60)
+    guest = event(Kind.IN_LOBBY, 70, who="g")
+    assert status_of([*WHOLE, moved, guest], LATER).came_at is None
+    again = event(Kind.JOINING, 75), event(Kind.IN_LOBBY, 76, who="p2")
+    assert status_of([*WHOLE, moved, guest, *again], LATER).came_at == again[1].happened_at
