@@ -16,6 +16,7 @@ from ehr_connector.background import Work, going_on
 from ehr_connector.composition import PAGE_PREFIXES, Evidenced, Ground, VisitParts
 from ehr_connector.control.caller import Caller
 from ehr_connector.control.probes import Probes
+from ehr_connector.control.routes import PREFIX as CONTROL_PREFIX
 from ehr_connector.control.routes import ControlApi
 from ehr_connector.directory import Directory
 from ehr_connector.health import Health
@@ -31,6 +32,7 @@ from ehr_connector.store.organizations import Organizations
 from ehr_connector.store.single_use import SingleUse
 from ehr_connector.store.visits import Visits
 from ehr_connector.teams.composed import Teams
+from ehr_connector.teams.subscriptions import PATH as NOTIFICATIONS_PATH
 from ehr_connector.visits.links import PATH as LINK_PATH
 from ehr_connector.web.guessing import GuessingLimit
 from ehr_connector.web.middleware import RequestMiddleware
@@ -127,5 +129,7 @@ def create_app(
     answer_pages(app, parts.pages, PAGE_PREFIXES)
     app.add_middleware(GuessingLimit, prefixes=(LINK_PATH,))
     failed = failure_answers(parts.pages, PAGE_PREFIXES, ground.directory.embedders)
-    app.add_middleware(RequestMiddleware, metrics=metrics, failed=failed)
+    app.add_middleware(
+        RequestMiddleware, metrics=metrics, failed=failed, own_limits=(CONTROL_PREFIX, NOTIFICATIONS_PATH)
+    )
     return app

@@ -29,6 +29,7 @@ from ehr_connector.store.organizations import (
 from ehr_connector.teams.preflight import Preflight
 from ehr_connector.web.problems import ProblemError
 
+PREFIX = "/control/v1/"
 _MAX_BYTES = 32 * 1024 * 1024
 _SHOWN = 5
 _OPERATOR = "operator"
@@ -53,7 +54,7 @@ class ControlApi:
     def router(self) -> APIRouter:
         """Return the routes; each of them first checks who calls."""
         router = APIRouter(
-            prefix="/control/v1/organizations/{namespace}/{name}", dependencies=[Depends(self.authenticate)]
+            prefix=PREFIX + "organizations/{namespace}/{name}", dependencies=[Depends(self.authenticate)]
         )
         router.add_api_route("/configuration", self.get_configuration, methods=["GET"])
         router.add_api_route("/configuration", self.put_configuration, methods=["PUT"])

@@ -1,15 +1,20 @@
-"""Around every request: an id, the security headers, the count and the time. Pure ASGI, so that streams pass untouched."""
+"""Around every request: an id, the security headers, a limit of the body, the count and the time.
+
+Pure ASGI, so that streams pass untouched.
+"""
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from http import HTTPStatus
 from uuid import uuid4
 
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ehr_connector.metrics import Metrics
@@ -29,6 +34,8 @@ _HEADERS = {
 _UNKNOWN = "(no route)"
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _PROBES = frozenset({"/livez", "/readyz", "/metrics"})
+_MOST_BYTES = 64 * 1024
+"""The forms of our pages are a few fields."""
 
 
 def _problem(_request: Request) -> Response:
@@ -36,12 +43,23 @@ def _problem(_request: Request) -> Response:
 
 
 class RequestMiddleware:
-    """Wraps the whole app; `failed` answers a request at which we failed, by default with a problem."""
+    """Wraps the whole app.
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, failed: Callable[[Request], Response] = _problem) -> None:
+    `failed` answers a request at which we failed, by default with a problem. What is below `own_limits` limits its bodies
+    itself; of everything else a body is refused that is larger than any form of ours, before a handler keeps any of it.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        metrics: Metrics,
+        failed: Callable[[Request], Response] = _problem,
+        own_limits: Sequence[str] = (),
+    ) -> None:
         self._app = app
         self._metrics = metrics
         self._failed = failed
+        self._own_limits = tuple(own_limits)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
@@ -62,7 +80,12 @@ class RequestMiddleware:
             await send(message)
 
         try:
-            await self._answered(scope, receive, sending)
+            if scope["path"].startswith(self._own_limits):
+                await self._answered(scope, receive, sending)
+            elif (refused := _refused(Headers(scope=scope))) is not None:
+                await refused(scope, receive, sending)
+            else:
+                await self._answered(scope, _limited(receive), sending)
         finally:
             self._tell(scope, status, time.perf_counter() - started_s)
             correlation_id.reset(token)
@@ -92,3 +115,29 @@ class RequestMiddleware:
         self._metrics.request_seconds.labels(route).observe(seconds)
         if route not in _PROBES:
             _log.info("%s %s %s", method, route, status, extra={"seconds": round(seconds, 4)})
+
+
+def _refused(headers: Headers) -> Response | None:
+    """Return the answer to a body that can be refused unread."""
+    if headers.get("content-type", "").lower().startswith("multipart/"):
+        # No form of ours has files, and reading one would write them to the disk.
+        return PlainTextResponse("No files are taken here.\n", HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
+    length = headers.get("content-length", "0")
+    if not length.isdecimal() or len(length) > len(str(_MOST_BYTES)) or int(length) > _MOST_BYTES:
+        return PlainTextResponse("The request is too large.\n", HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+    return None
+
+
+def _limited(receive: Receive) -> Receive:
+    """Return `receive` for bodies that do not say how long they are: it ends the request where they are too long."""
+    taken = 0
+
+    async def receiving() -> Message:
+        nonlocal taken
+        message = await receive()
+        taken += len(message.get("body", b""))
+        if taken > _MOST_BYTES:
+            raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+        return message
+
+    return receiving
