@@ -45,8 +45,9 @@ from ehr_connector.store.sends import Sends
 from ehr_connector.store.single_use import SingleUse
 from ehr_connector.store.visits import VisitRow, Visits
 from ehr_connector.teams.composed import Teams
+from ehr_connector.visits.booking import VisitKind
 from ehr_connector.visits.device_test_records import DeviceTestRecords
-from ehr_connector.visits.events import Kind, Side, VisitEvent
+from ehr_connector.visits.events import Kind, Side, VisitEvent, status_of
 from ehr_connector.visits.links import Links
 from ehr_connector.visits.live import Live
 from ehr_connector.visits.patient_routes import PatientPages
@@ -77,15 +78,24 @@ class Ground:
 
 
 class Evidenced:
-    """Follows what Graph tells of a visit: a patient in the meeting is evidence for promotion, and audited."""
+    """Follows what Graph tells of a visit: a patient in the meeting is evidence for promotion, and audited.
 
-    def __init__(self, evidence: EvidenceBook, audit: Audit) -> None:
+    Who has no account of the organisation may be a guest: it is the patient who went on to Teams by the patient's link.
+    """
+
+    def __init__(self, evidence: EvidenceBook, audit: Audit, events: Events, now: Callable[[], datetime]) -> None:
         self._evidence = evidence
         self._audit = audit
+        self._events = events
+        self._now = now
 
     async def __call__(self, row: VisitRow, new: Sequence[VisitEvent]) -> None:
         """Count a patient who joined."""
-        if any(event.kind is Kind.IN_VISIT and event.code == Side.PATIENT for event in new):
+        if row.kind != VisitKind.PATIENT:
+            return
+        if not any(event.kind is Kind.IN_VISIT and event.code == Side.PATIENT for event in new):
+            return
+        if status_of(await self._events.of(row.visit), self._now()).came_at is not None:
             await self._evidence.patient_joined(row)
             await self._audit.record(row.namespace, row.name, Action.PATIENT_JOINED, Side.PATIENT, row.visit)
 

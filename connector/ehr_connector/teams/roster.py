@@ -80,7 +80,7 @@ def events_of(event: CallEvent, tenant_id: str, name: Callable[[str, str], str])
             for one in event.participants:
                 kind = _kind(one)
                 if kind is not None and (one.info is None or one.info.is_person):
-                    code = _side(one, tenant_id) if kind is Kind.IN_VISIT else None
+                    code = None if kind is Kind.LEFT else _side(one, tenant_id)
                     found.append(VisitEvent(key(one.id, kind), kind, when, code, name("participant", one.id)))
             return found
         case _:

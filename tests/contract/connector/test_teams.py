@@ -291,7 +291,7 @@ async def test_what_happens_in_a_meeting_becomes_events_of_its_visit(
     events = sorted(await teams.events.of(row.visit), key=lambda event: event.happened_at)
     mine = teams.secret_keys.name("participant", row.visit, patient["id"])
     assert [(e.kind, e.code) for e in events if e.participant == mine] == [
-        (Kind.IN_LOBBY, None),
+        (Kind.IN_LOBBY, Side.PATIENT),
         (Kind.IN_VISIT, Side.PATIENT),
         (Kind.LEFT, None),
     ]

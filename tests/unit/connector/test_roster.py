@@ -32,7 +32,7 @@ def somebody(kind: str = "guest", tenant: str | None = None, **changes: Any) -> 
 
 def test_who_waits_is_in_the_lobby() -> None:
     (event,) = told(somebody(isInLobby=True))
-    assert (event.kind, event.code, event.participant) == (Kind.IN_LOBBY, None, "participant<p1>")
+    assert (event.kind, event.code, event.participant) == (Kind.IN_LOBBY, Side.PATIENT, "participant<p1>")
     assert event.happened_at.isoformat() == "2026-01-31T12:00:00.123456+00:00"
 
 
@@ -57,6 +57,10 @@ def test_who_was_removed_has_left_even_from_the_lobby() -> None:
 def test_only_an_account_of_the_organisation_is_a_clinician(identity: tuple[str, str | None], side: Side) -> None:
     (event,) = told(somebody(*identity))
     assert (event.kind, event.code) == (Kind.IN_VISIT, side)
+
+
+def test_an_account_of_the_organisation_is_a_clinician_in_the_lobby_too() -> None:
+    assert [event.code for event in told(somebody("user", TENANT, isInLobby=True))] == [Side.PROVIDER]
 
 
 def test_who_has_no_identity_is_a_patient() -> None:
