@@ -154,6 +154,7 @@ def board_view(language: Language, status: Status | None = None) -> BoardView:
         since=START - timedelta(minutes=4),
         channels=(Channel.SMS,),
         device_test=DeviceTestResult.PASSED,
+        came_at=START - timedelta(minutes=4),
         waiting=1,
     )
     return BoardView(

@@ -35,6 +35,8 @@ _STAGES = {
     Stage.IN_VISIT: N_("Patient is in the visit"),
     Stage.LEFT: N_("Patient left"),
 }
+_SOMEBODY_WAITS = N_("Somebody is waiting in the lobby")
+"""The patient did not go on to Teams by the link: it may be a guest or an interpreter."""
 _DEVICE_TESTS = {
     DeviceTestResult.PASSED: N_("Device test passed"),
     DeviceTestResult.NO_MICROPHONE: N_("Device test: no microphone found"),
@@ -71,10 +73,11 @@ class StatusView:
     @classmethod
     def of(cls, status: Status, language: Language, time_zone: str) -> StatusView:
         """Return the words for `status`."""
+        unknown = status.stage is Stage.IN_LOBBY and status.came_at is None
         sent = ", ".join(language.text(CHANNELS[channel]) for channel in status.channels)
         return cls(
             stage=status.stage,
-            text=str(language.text(_STAGES[status.stage])),
+            text=str(language.text(_SOMEBODY_WAITS if unknown else _STAGES[status.stage])),
             since=status.since.isoformat() if status.since else None,
             since_text=language.time(status.since, time_zone) if status.since else None,
             sent=str(language.text(N_("Link sent %(how)s"), how=sent)) if sent else None,
