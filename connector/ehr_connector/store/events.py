@@ -13,6 +13,7 @@ from ehr_connector.store.database import insert_for, reading
 from ehr_connector.store.schema import visit_event
 from ehr_connector.visits.events import Kind, VisitEvent
 
+_KINDS = frozenset(kind.value for kind in Kind)
 _LATE = timedelta(seconds=10)
 """A transaction that took its number earlier may become visible later, by at most so much."""
 
@@ -68,7 +69,7 @@ class Events:
         """Return the events of a visit, in the order in which they were told."""
         query = select(visit_event).where(visit_event.c.visit == visit).order_by(visit_event.c.id)
         async with self._reads.connect() as connection:
-            return [_told(row).event for row in await connection.execute(query)]
+            return [told.event for row in await connection.execute(query) if (told := _told(row)) is not None]
 
     async def newest(self) -> int:
         """Return the number of the newest event, 0 when there is none."""
@@ -80,9 +81,12 @@ class Events:
         recent = visit_event.c.recorded_at > self._now() - _LATE
         query = select(visit_event).where((visit_event.c.id > number) | recent).order_by(visit_event.c.id)
         async with self._reads.connect() as connection:
-            return [_told(row) for row in await connection.execute(query)]
+            return [told for row in await connection.execute(query) if (told := _told(row)) is not None]
 
 
-def _told(row: Row[tuple[object, ...]]) -> Told:
+def _told(row: Row[tuple[object, ...]]) -> Told | None:
+    """Return what a row says, or None for a kind that a newer replica wrote: this one is to be replaced."""
+    if row.kind not in _KINDS:
+        return None
     event = VisitEvent(row.key, Kind(row.kind), row.happened_at, row.code, row.participant)
     return Told(row.id, row.visit, event)

@@ -6,9 +6,11 @@ import asyncio
 from datetime import timedelta
 
 from contract.store.conftest import Clock
+from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from ehr_connector.store.events import Events
+from ehr_connector.store.schema import visit_event
 from ehr_connector.visits.events import Channel, Kind, VisitEvent
 
 VISIT, OTHER = "v" * 43, "w" * 43
@@ -38,6 +40,15 @@ async def test_of_replicas_that_are_told_at_once_one_finds_it_new(
     replicas = [Events(engine, clock), Events(other, clock)] * 10
     new = await asyncio.gather(*(one.record(VISIT, [event("lobby", clock)]) for one in replicas))
     assert sorted(map(len, new)) == [0] * 19 + [1]
+
+
+async def test_a_kind_that_a_newer_replica_wrote_is_passed_over(engine: AsyncEngine, clock: Clock) -> None:
+    events = Events(engine, clock)
+    await events.record(VISIT, [event("known", clock), event("new", clock)])
+    async with engine.begin() as connection:
+        await connection.execute(update(visit_event).where(visit_event.c.key == "new").values(kind="levitated"))
+    assert [one.key for one in await events.of(VISIT)] == ["known"]
+    assert [one.event.key for one in await events.since(0)] == ["known"]
 
 
 async def test_another_replica_reads_what_was_told(engine: AsyncEngine, other: AsyncEngine, clock: Clock) -> None:
