@@ -72,14 +72,16 @@ def booking(site: Site, appointment: Appointment) -> Booking | None:
     if appointment.start is None or not any(concept.is_any_of(types) for concept in concepts):
         return None
     length = timedelta(minutes=appointment.minutes_duration) if appointment.minutes_duration else _USUAL_LENGTH
-    end = appointment.end or appointment.start + length
+    end = appointment.end
+    if end is None or end <= appointment.start:
+        end = appointment.start + length
     window = site.organization.visits.join_window if site.organization.visits else None
     before, after = join_window(window)
     return Booking(
         site=site,
         appointment=appointment,
         start=appointment.start,
-        end=max(end, appointment.start),
+        end=end,
         department=_department(site, appointment),
         opens_at=appointment.start - before,
         closes_at=appointment.start + after,

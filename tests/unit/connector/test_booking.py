@@ -86,6 +86,11 @@ def test_an_appointment_without_an_end_lasts_as_long_as_it_says_or_half_an_hour(
     assert booked(end=None).end == START + timedelta(minutes=30)
 
 
+@pytest.mark.parametrize("before", [timedelta(0), timedelta(minutes=5)])
+def test_an_appointment_that_ends_no_later_than_it_starts_lasts_as_if_it_had_no_end(before: timedelta) -> None:
+    assert booked(end=(START - before).isoformat()).end == START + timedelta(minutes=30)
+
+
 def test_nothing_of_a_patient_shows_in_a_repr() -> None:
     assert "Patient/12" not in repr(booked())
     assert "Patient/12" not in repr(appointment())
