@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator, Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -93,25 +93,41 @@ class Audit:
     ) -> None:
         """Add a row."""
         async with self._engine.begin() as connection:
-            await _one_at_a_time(connection)
-            newest = select(audit_event.c.number, audit_event.c.digest).order_by(audit_event.c.number.desc()).limit(1)
-            last = (await connection.execute(newest)).one_or_none()
-            event = AuditEvent(
-                number=last.number + 1 if last else 1,
-                happened_at=self._now(),
-                namespace=namespace,
-                name=name,
-                action=action.value,
-                outcome=outcome,
-                actor=actor,
-                object=target[:_OBJECT_MAX],
-                previous=last.digest if last else FIRST,
-                digest="",
-            )
-            digest = event.expected_digest()
-            await connection.execute(insert(audit_event).values(**asdict(event) | {"digest": digest}))
-        # Whoever collects the logs holds a copy of the chain that cannot be changed from here.
-        _log.info("audit %d:%s", event.number, digest)
+            event = await self.record_in(connection, namespace, name, action, actor, target, outcome)
+        tell(event)
+
+    async def record_in(
+        self,
+        connection: AsyncConnection,
+        namespace: str,
+        name: str,
+        action: Action,
+        actor: str,
+        target: str,
+        outcome: str = "success",
+    ) -> AuditEvent:
+        """Add a row in the transaction that does what it is about: neither is without the other.
+
+        The caller does this last in the transaction, for others wait until it ends, and calls `tell` after it.
+        """
+        await _one_at_a_time(connection)
+        newest = select(audit_event.c.number, audit_event.c.digest).order_by(audit_event.c.number.desc()).limit(1)
+        last = (await connection.execute(newest)).one_or_none()
+        event = AuditEvent(
+            number=last.number + 1 if last else 1,
+            happened_at=self._now(),
+            namespace=namespace,
+            name=name,
+            action=action.value,
+            outcome=outcome,
+            actor=actor,
+            object=target[:_OBJECT_MAX],
+            previous=last.digest if last else FIRST,
+            digest="",
+        )
+        event = replace(event, digest=event.expected_digest())
+        await connection.execute(insert(audit_event).values(**asdict(event)))
+        return event
 
     async def verify(self, known: str | None = None) -> Verdict:
         """Follow the chain from its beginning; `known` is `newest` of an earlier verdict, which must still be there."""
@@ -138,6 +154,11 @@ class Audit:
             if len(rows) < _PAGE:
                 return
             last = rows[-1].number
+
+
+def tell(event: AuditEvent) -> None:
+    """Log a row that is committed: whoever collects the logs holds a copy of the chain that cannot be changed from here."""
+    _log.info("audit %d:%s", event.number, event.digest)
 
 
 async def _one_at_a_time(connection: AsyncConnection) -> None:

@@ -10,11 +10,11 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Header, Path, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import ValidationError
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from ehr_api.control import OrganizationConfiguration
 from ehr_api.v1alpha1.ehr_connector_config import DataGeography
-from ehr_connector.audit import Action, Audit
+from ehr_connector.audit import Action, Audit, AuditEvent, tell
 from ehr_connector.control.caller import Caller, IssuerUnavailableError, UnauthenticatedError, WrongCallerError
 from ehr_connector.control.probes import Probes
 from ehr_connector.store.evidence import evidence_of
@@ -95,8 +95,15 @@ class ControlApi:
         precondition = _precondition(if_match, if_none_match)
         configuration = _parsed(await _body(request))
         _check(configuration, namespace, name, self.geography)
+        audited: list[AuditEvent] = []
+        target = f"configuration {configuration.digest()}"
+
+        async def note(connection: AsyncConnection) -> None:
+            event = await self.audit.record_in(connection, namespace, name, Action.CONFIGURED, _OPERATOR, target)
+            audited.append(event)
+
         try:
-            digest = await self.organizations.put(configuration, precondition)
+            digest = await self.organizations.put(configuration, precondition, note)
         except PreconditionFailedError as exc:
             detail = "the configuration is not the one that was read before: read it again"
             raise ProblemError(HTTPStatus.PRECONDITION_FAILED, detail) from exc
@@ -108,13 +115,23 @@ class ControlApi:
                 field="endpoints.baseURL",
                 base_url=exc.endpoint_url,
             ) from exc
-        await self.audit.record(namespace, name, Action.CONFIGURED, _OPERATOR, f"configuration {digest}")
+        for event in audited:
+            tell(event)
         return Response(status_code=HTTPStatus.NO_CONTENT, headers=_etag(digest))
 
     async def delete_configuration(self, namespace: Name, name: Name) -> Response:
         """Serve the organisation no more."""
-        if await self.organizations.delete(namespace, name):
-            await self.audit.record(namespace, name, Action.DECONFIGURED, _OPERATOR, "configuration")
+        audited: list[AuditEvent] = []
+
+        async def note(connection: AsyncConnection) -> None:
+            event = await self.audit.record_in(
+                connection, namespace, name, Action.DECONFIGURED, _OPERATOR, "configuration"
+            )
+            audited.append(event)
+
+        await self.organizations.delete(namespace, name, note)
+        for event in audited:
+            tell(event)
         return Response(status_code=HTTPStatus.NO_CONTENT)
 
     async def get_evidence(self, namespace: Name, name: Name) -> Response:

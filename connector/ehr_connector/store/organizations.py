@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property, lru_cache
@@ -20,6 +20,14 @@ from ehr_connector.store.schema import base_url_claim, organization
 _CLAIMS_A_STATEMENT = 200
 _SERIALIZATION = frozenset({"40001", "40P01"})
 """PostgreSQL: serialization failure, deadlock detected."""
+
+
+Noting = Callable[[AsyncConnection], Awaitable[None]]
+"""Writes down that something was done, in the transaction that does it."""
+
+
+async def _nothing(_connection: AsyncConnection) -> None:
+    """Write nothing down."""
 
 
 class PreconditionFailedError(Exception):
@@ -95,7 +103,9 @@ class Organizations:
             return known if stated is not None else None
         return await self.get(namespace, name)
 
-    async def put(self, configuration: OrganizationConfiguration, precondition: Precondition) -> str:
+    async def put(
+        self, configuration: OrganizationConfiguration, precondition: Precondition, note: Noting = _nothing
+    ) -> str:
         """Hold this configuration instead of the one before, and return its digest.
 
         Raises:
@@ -122,6 +132,7 @@ class Organizations:
                 else:
                     await connection.execute(update(organization).where(_is(namespace, name)).values(**values))
                 await _claim(connection, configuration)
+                await note(connection)
         except (IntegrityError, OperationalError) as exc:
             if isinstance(exc, OperationalError) and getattr(exc.orig, "sqlstate", None) not in _SERIALIZATION:
                 raise
@@ -129,10 +140,13 @@ class Organizations:
             raise PreconditionFailedError from exc
         return str(values["digest"])
 
-    async def delete(self, namespace: str, name: str) -> bool:
+    async def delete(self, namespace: str, name: str, note: Noting = _nothing) -> bool:
         """Forget an organisation, and return whether there was one."""
         async with self._engine.begin() as connection:
-            return (await connection.execute(delete(organization).where(_is(namespace, name)))).rowcount > 0
+            was_there = (await connection.execute(delete(organization).where(_is(namespace, name)))).rowcount > 0
+            if was_there:
+                await note(connection)
+        return was_there
 
     async def digests(self) -> dict[tuple[str, str], str]:
         """Return the stated digest of every organisation, by namespace and name."""

@@ -54,6 +54,17 @@ async def test_reading_twice_gives_the_same_bytes(connector: Connector) -> None:
     assert first.headers["Content-Type"] == "application/json"
 
 
+async def test_a_configuration_that_cannot_be_audited_is_not_held(connector: Connector, database_url: str) -> None:
+    held, other = organization(), organization(name="other", endpoints=[])
+    await connector.put_new(held)
+    await execute(database_url, "ALTER TABLE audit_event RENAME TO audit_event_away")
+    assert (await connector.put(other, NEW)).status_code == 500
+    assert (await connector.send("DELETE", path_of(held))).status_code == 500
+    await execute(database_url, "ALTER TABLE audit_event_away RENAME TO audit_event")
+    assert (await connector.get(path_of(other))).status_code == 404
+    assert (await connector.get(path_of(held))).status_code == 200
+
+
 async def test_a_deleted_configuration_is_gone(connector: Connector) -> None:
     document = organization()
     await connector.put_new(document)
