@@ -51,6 +51,10 @@ class Live:
         self._events = events
         self._watches: dict[str, set[Watch]] = defaultdict(set)
         self._watched = asyncio.Event()
+        self._number: int | None = None
+        """Up to where the log was read; it outlives a failure of the reader."""
+        self._gap = False
+        """Whether the log was not read for a time: what was told late may have been passed over."""
 
     @property
     def streams(self) -> int:
@@ -77,25 +81,34 @@ class Live:
 
     async def run(self) -> None:
         """Read the log for ever; while nobody watches, leave the database alone."""
-        number: int | None = None
+        self._gap = self._gap or self._number is not None
         seen: set[int] = set()
         while True:
             if not self._watches:
-                number = None
+                self._number, self._gap = None, False
                 await self._watched.wait()
             try:
-                if number is None:
-                    number, seen = await self._events.newest(), set()
-                told = await self._events.since(number)
+                if self._number is None:
+                    self._number, seen = await self._events.newest(), set()
+                told = await self._events.since(self._number)
             except (SQLAlchemyError, OSError) as exc:
+                self._gap = True
                 _log.warning("the log of events cannot be read: %s", type(exc).__name__)
                 await asyncio.sleep(_FAILED_S)
                 continue
+            if self._gap:
+                self._tell_all()
+                self._gap = False
             for one in told:
                 if one.number not in seen:
                     for watch in self._watches.get(one.visit, ()):
                         watch.tell(one.visit)
             # What is told again because it may have come late is recognised by its number.
             seen = {one.number for one in told}
-            number = max([number, *seen])
+            self._number = max([self._number, *seen])
             await asyncio.sleep(_LOOK_S)
+
+    def _tell_all(self) -> None:
+        for visit, watches in self._watches.items():
+            for watch in watches:
+                watch.tell(visit)
