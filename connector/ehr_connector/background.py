@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 
 _log = logging.getLogger(__name__)
 _PAUSE_S = 1.0
 _PAUSE_MAX_S = 60.0
+_CANCEL_AGAIN_S = 0.5
 
 Work = Callable[[], Awaitable[None]]
 
@@ -21,9 +22,16 @@ async def going_on(works: Mapping[str, Work]) -> AsyncGenerator[None]:
     try:
         yield
     finally:
-        for task in tasks:
+        await _end(tasks)
+
+
+async def _end(tasks: Iterable[asyncio.Task[None]]) -> None:
+    """Cancel until all have ended: a TaskGroup whose child fails in the same moment swallows a cancellation."""
+    pending = set(tasks)
+    while pending:
+        for task in pending:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        _, pending = await asyncio.wait(pending, timeout=_CANCEL_AGAIN_S)
 
 
 async def every(seconds: float, work: Work) -> None:

@@ -118,11 +118,13 @@ async def test_a_failure_is_a_problem_without_its_text(small: Connector) -> None
 async def test_metrics_name_routes_and_never_paths(small: Connector) -> None:
     await small.get(f"/control/v1/organizations/{CANARY.lower()}/x/configuration")
     await small.http.get(f"/v/{CANARY}")
+    await small.http.get(f"/nowhere/{CANARY}")
     await small.http.get(f"/livez?name={CANARY}")
     metrics = (await small.http.get("/metrics")).text
     assert CANARY.lower() not in metrics.lower()
     route = "/control/v1/organizations/{namespace}/{name}/configuration"
     assert f'ehr_connector_http_requests_total{{method="GET",route="{route}",status="404"}} 1.0' in metrics
+    assert 'ehr_connector_http_requests_total{method="GET",route="/v/{token}",status="404"} 1.0' in metrics
     assert 'ehr_connector_http_requests_total{method="GET",route="(no route)",status="404"} 1.0' in metrics
     assert f'ehr_connector_http_request_duration_seconds_count{{route="{route}"}} 1.0' in metrics
 
@@ -172,7 +174,8 @@ async def test_a_failure_is_found_in_the_log_by_the_id_of_its_answer(
 ) -> None:
     with failing_database():
         answer = await small.get(path_of(organization()))
-    causes = [record for record in log.records if record.exc_info]
+    # Work beside the requests meets the failing database, too.
+    causes = [one for one in log.records if one.exc_info and one.name == "ehr_connector.access"]
     assert [getattr(record, "correlation_id", "none") for record in causes] == [answer.json()["correlationID"]]
 
 
