@@ -106,15 +106,11 @@ class CommunicationServices(ApiModel):
 class ConnectorAddress(ApiModel):
     """Where the connector answers."""
 
-    public_url: Annotated[
-        HttpsUrl, rules(Cel("!self.endsWith('/')", "must not end with a slash: paths are added to it"))
-    ] = Field(
+    public_url: HttpsUrl = Field(
         description="Address that patients' and clinicians' browsers open. It stands in integration records and text"
         " messages, so use a domain of the organisation and keep it for good.",
     )
-    control_url: Annotated[
-        HttpsUrl, rules(Cel("!self.endsWith('/')", "must not end with a slash: paths are added to it"))
-    ] = Field(
+    control_url: HttpsUrl = Field(
         description="Address of the connector's control API, reached by the operator alone.",
     )
 
