@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ehr_clients.errors import RefusedError, RemoteError
 from ehr_clients.fhir import Actor, Fhir
-from ehr_clients.fhir_model import Appointment
+from ehr_clients.fhir_model import PATIENT_ROOM, Appointment
 from ehr_clients.limits import ANSWER_TIMEOUT_S
 from ehr_connector.coming.plan import LONGEST_LINK, Action, Desired, WriteArrived, WriteLinks, plan
 from ehr_connector.coming.ports import Ehr, EventLog, VisitBook
@@ -259,9 +259,11 @@ class EndpointWork:
             actions = self._allowed(visit, found, await self._status(visit, found))
             if not actions:
                 return True
-            await self._write(visit, found, actions[0])
+            is_written = await self._write(visit, found, actions[0])
             if not await self._look_again(visit):
                 return True
+            if is_written and isinstance(actions[0], WriteLinks):
+                self._check_rooms(visit, actions[0])
         return False
 
     async def _record(self, visit: str, found: Booking) -> None:
@@ -288,8 +290,10 @@ class EndpointWork:
             actions = [action for action in actions if type(action) not in refused]
         return actions
 
-    async def _write(self, visit: str, found: Booking, action: Action) -> None:
+    async def _write(self, visit: str, found: Booking, action: Action) -> bool:
         """Write one thing, or learn why it is not to be written; the next look tells what is left to do.
+
+        Return whether the EHR said that it is written.
 
         Raises:
             RemoteError: Nobody knows whether it was written, or it is to be tried later.
@@ -311,6 +315,16 @@ class EndpointWork:
                 _log.warning("an appointment of %s/%s cannot be changed: %s", *_names(self.site), exc)
         finally:
             self._tools.metrics.appointment_writes.labels(_what(action), outcome).inc()
+        return outcome == "written"
+
+    def _check_rooms(self, visit: str, action: WriteLinks) -> None:
+        """Give up on an EHR that took the links and shows the provider's in the patient's room: to repeat it mends nothing."""
+        found = self._bookings[visit]
+        if found.appointment.link(PATIENT_ROOM) != action.provider:
+            return
+        self._refuse(visit, found, action)
+        self._tools.metrics.appointment_writes.labels(_what(action), "exchanged").inc()
+        _log.error("%s/%s shows the provider's link in the patient's room of an appointment", *_names(self.site))
 
     def _refuse(self, visit: str, found: Booking, action: Action) -> None:
         version, refused = self._refused.get(visit, _NOTHING)

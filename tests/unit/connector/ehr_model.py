@@ -13,6 +13,7 @@ import httpx
 from unit.connector.visiting import START, site
 
 from ehr_clients.fhir import Fhir
+from ehr_clients.fhir_model import PATIENT_ROOM, PROVIDER_ROOM
 from ehr_connector.coming.endpoint import EndpointWork, Tools
 from ehr_connector.coming.worker import LEASE
 from ehr_connector.directory import Site
@@ -74,6 +75,8 @@ class ModelEhr:
     clock: Clock
     faults: deque[str] = field(default_factory=deque[str])
     """What befalls the next requests; nothing when it is empty."""
+    exchanges_rooms: bool = False
+    """Whether it shows each link in the room of the other."""
     requests: list[tuple[str, int]] = field(default_factory=list[tuple[str, int]])
     """Method and status of each, 0 for none."""
     shown_to_patients: set[str] = field(default_factory=set[str])
@@ -141,6 +144,10 @@ class ModelEhr:
                 return _told(exc.status)
             return _told(200)
         shown = appointment_resource(TENANT, self.appointment, _PERSON, _PERSON)
+        if self.exchanges_rooms:
+            names = (PATIENT_ROOM, PROVIDER_ROOM)
+            text = json.dumps(shown).replace(names[0], "\f").replace(names[1], names[0]).replace("\f", names[1])
+            shown = json.loads(text)
         if request.url.path.endswith(f"/Appointment/{self.id}"):
             return _told(200, shown)
         return _told(200, {"resourceType": "Bundle", "entry": [{"resource": shown}]})
