@@ -196,7 +196,12 @@ class Entra:
             application = self._signing_in(tenant, client)
             # msal warns of every other response mode than form_post.
             return application.initiate_auth_code_flow(
-                scopes=[], redirect_uri=redirect_uri, login_hint=login_hint, response_mode="form_post"
+                scopes=[],
+                redirect_uri=redirect_uri,
+                login_hint=login_hint,
+                response_mode="form_post",
+                # On a shared workstation somebody else may be signed in still.
+                prompt="select_account",
             )
 
         flow = await self._in_thread(_SIGN_IN, begin)

@@ -172,6 +172,17 @@ async def test_who_signs_in_is_told_by_ids(graph: GraphStandIn, entra: Entra) ->
     assert set(query["scope"][0].split()) == {"openid", "profile"}
 
 
+async def test_who_signed_in_before_at_the_same_browser_is_not_taken_for_the_next_person(
+    graph: GraphStandIn, entra: Entra
+) -> None:
+    first, _ = await entra.sign_in_address(TENANT, CLIENT, REDIRECT_URI)
+    await come_back(graph, first, user=CLINICIAN)
+
+    second, _ = await entra.sign_in_address(TENANT, CLIENT, REDIRECT_URI)
+
+    assert (await graph.http.get(second)).status_code == 200, "an account is chosen anew"
+
+
 async def test_an_answer_of_another_sign_in_is_refused(graph: GraphStandIn, entra: Entra) -> None:
     address, flow = await entra.sign_in_address(TENANT, CLIENT, REDIRECT_URI)
     brought = await come_back(graph, address, user=CLINICIAN)
