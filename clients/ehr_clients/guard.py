@@ -39,6 +39,9 @@ _NOT_THE_INTERNET = (
 )
 """IPv4 addresses that Python takes for global, or does in some of its releases."""
 
+_CONNECTIONS = 4
+"""Connections to one host of one validation."""
+
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
@@ -90,13 +93,20 @@ async def system_resolve(host: str, port: int) -> Sequence[Address]:
 class GuardedTransport(httpx.AsyncBaseTransport):
     """A transport that connects only to checked addresses, and to the same address of a host for its whole life.
 
-    Use one for each validation: it is cheap, and its connections are shared with no other endpoint.
+    Use one for each validation or endpoint: it is cheap, and its connections are shared with no other endpoint.
     """
 
     def __init__(
-        self, *, tls: ssl.SSLContext, allowed: Sequence[Network] = (), resolve: Resolve = system_resolve
+        self,
+        *,
+        tls: ssl.SSLContext,
+        allowed: Sequence[Network] = (),
+        resolve: Resolve = system_resolve,
+        max_connections: int = _CONNECTIONS,
     ) -> None:
+        """Make at most `max_connections` at a time to each host; further requests wait for one of them."""
         self._tls = tls
+        self._max_connections = max_connections
         self._allowed = allowed
         self._resolve = resolve
         self._pinned: dict[tuple[str, int], tuple[Address, httpx.AsyncHTTPTransport]] = {}
@@ -157,8 +167,9 @@ class GuardedTransport(httpx.AsyncBaseTransport):
             address = await self._checked_address(host, port)
             # A pool of its own for each host: pools are keyed by address, and a connection that was verified for one
             # name must not serve another.
-            transport = httpx.AsyncHTTPTransport(verify=self._tls, limits=httpx.Limits(max_connections=4))
-            self._pinned[host, port] = (address, transport)
+            if (host, port) not in self._pinned:  # another request may have been quicker
+                pool = httpx.Limits(max_connections=self._max_connections)
+                self._pinned[host, port] = (address, httpx.AsyncHTTPTransport(verify=self._tls, limits=pool))
         return self._pinned[host, port]
 
     async def _checked_address(self, host: str, port: int) -> Address:

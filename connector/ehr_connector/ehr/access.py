@@ -23,6 +23,8 @@ _Found = TypeVar("_Found")
 
 _CONNECTION_S = 300.0
 """A connection goes to the address that was checked when it was made; a moved server is found after this time."""
+_CONNECTIONS = 32
+"""Connections to one EHR: boards, patients' pages, launches and the reading of coming visits share them."""
 _FAREWELL_S = 60.0
 """A connection that was replaced is closed after this time: no call lasts longer."""
 _DISCOVERED_S = 600.0
@@ -135,7 +137,11 @@ class EhrAccess:
         return remote
 
     def _client(self) -> Http:
-        return client(transport=GuardedTransport(tls=self._tls, allowed=self._allowed, resolve=self._resolve))
+        return client(
+            transport=GuardedTransport(
+                tls=self._tls, allowed=self._allowed, resolve=self._resolve, max_connections=_CONNECTIONS
+            )
+        )
 
 
 async def _close_later(http: Http) -> None:

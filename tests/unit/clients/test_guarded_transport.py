@@ -14,6 +14,10 @@ from typing import Any
 import httpx
 import pytest
 import trustme
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 from unit.clients.conftest import Server, application
 
 from ehr_clients import limits
@@ -82,6 +86,47 @@ async def test_the_address_that_was_pinned_is_the_one_that_requests_go_to(server
         status = await get(http, f"http://hospital.example:{port_of(server)}/hello")
 
     assert (pinned, status) == (ip_address("127.0.0.1"), 200)
+
+
+async def test_as_many_requests_run_at_once_as_the_caller_allows() -> None:
+    together = asyncio.Barrier(8)
+
+    async def wait_for_the_others(_request: Request) -> Response:
+        async with asyncio.timeout(3):
+            await together.wait()
+        return Response()
+
+    transport = GuardedTransport(
+        tls=tls_context(), allowed=LOOPBACK, resolve=Resolver(["127.0.0.1"]), max_connections=8
+    )
+    async with (
+        serve(Starlette(routes=[Route("/", wait_for_the_others)])) as url,
+        client(transport=transport) as http,
+    ):
+        address = f"http://hospital.example:{httpx.URL(url).port}/"
+        assert await asyncio.gather(*(get(http, address) for _ in range(8))) == [200] * 8
+
+
+async def test_first_requests_that_come_at_once_share_their_connections(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[httpx.AsyncHTTPTransport] = []
+
+    class Counted(httpx.AsyncHTTPTransport):
+        def __init__(self, **settings: Any) -> None:
+            super().__init__(**settings)
+            made.append(self)
+
+    async def slowly(_host: str, _port: int) -> Sequence[Address]:
+        await asyncio.sleep(0)
+        return [ip_address("127.0.0.1")]
+
+    monkeypatch.setattr(httpx, "AsyncHTTPTransport", Counted)
+    async with guarded(slowly) as http:
+        url = f"http://hospital.example:{port_of(server)}/hello"
+        assert await asyncio.gather(*(get(http, url) for _ in range(5))) == [200] * 5
+
+    assert len(made) == 1
 
 
 @pytest.mark.parametrize(
