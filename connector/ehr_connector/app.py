@@ -89,7 +89,7 @@ def create_app(
         secret_keys=ground.secret_keys,
         metrics=metrics,
         now=now,
-        on_new=Evidenced(evidence, audit, ground.events, now),
+        on_told=Evidenced(evidence, audit, ground.events, ground.secret_keys, now),
     )
     parts = VisitParts(ground, teams, evidence, audit)
     works: dict[str, Work] = {}

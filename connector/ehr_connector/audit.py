@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Callable
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from sqlalchemy import Row, insert, select, text
@@ -20,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from ehr_api.digest import digest_of
 from ehr_connector.store.database import reading
 from ehr_connector.store.schema import audit_event
+from ehr_connector.store.single_use import SingleUse
 
 _log = logging.getLogger(__name__)
 
@@ -27,6 +28,7 @@ _LOCK = 0x45484155
 """Key of the advisory lock under which PostgreSQL adds one row after the other."""
 _OBJECT_MAX = 256
 _PAGE = 1000
+_ONCE = timedelta(days=30)
 FIRST = "sha256:" + "0" * 64
 """What the first row is chained to."""
 
@@ -94,6 +96,14 @@ class Audit:
         """Add a row."""
         async with self._engine.begin() as connection:
             event = await self.record_in(connection, namespace, name, action, actor, target, outcome)
+        tell(event)
+
+    async def record_once(self, token: str, namespace: str, name: str, action: Action, actor: str, target: str) -> None:
+        """Add a row, unless one was added for this token (a keyed digest) in the last days."""
+        async with self._engine.begin() as connection:
+            if not await SingleUse(self._engine, self._now).claim_in(connection, token, self._now() + _ONCE):
+                return
+            event = await self.record_in(connection, namespace, name, action, actor, target)
         tell(event)
 
     async def record_in(

@@ -83,21 +83,28 @@ class Evidenced:
     Who has no account of the organisation may be a guest: it is the patient who went on to Teams by the patient's link.
     """
 
-    def __init__(self, evidence: EvidenceBook, audit: Audit, events: Events, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self, evidence: EvidenceBook, audit: Audit, events: Events, secret: SecretKeys, now: Callable[[], datetime]
+    ) -> None:
         self._evidence = evidence
         self._audit = audit
         self._events = events
+        self._secret = secret
         self._now = now
 
-    async def __call__(self, row: VisitRow, new: Sequence[VisitEvent]) -> None:
-        """Count a patient who joined."""
-        if row.kind != VisitKind.PATIENT:
+    async def __call__(self, row: VisitRow, told: Sequence[VisitEvent]) -> None:
+        """Count a patient who joined; the same told again counts no second time."""
+        joined = {one.participant or "" for one in told if one.kind is Kind.IN_VISIT and one.code == Side.PATIENT}
+        if row.kind != VisitKind.PATIENT or not joined:
             return
-        if not any(event.kind is Kind.IN_VISIT and event.code == Side.PATIENT for event in new):
+        if status_of(await self._events.of(row.visit), self._now()).came_at is None:
             return
-        if status_of(await self._events.of(row.visit), self._now()).came_at is not None:
-            await self._evidence.patient_joined(row)
-            await self._audit.record(row.namespace, row.name, Action.PATIENT_JOINED, Side.PATIENT, row.visit)
+        await self._evidence.patient_joined(row)
+        for participant in sorted(joined):
+            token = self._secret.name("audited join", row.visit, participant)
+            await self._audit.record_once(
+                token, row.namespace, row.name, Action.PATIENT_JOINED, Side.PATIENT, row.visit
+            )
 
 
 class VisitParts:

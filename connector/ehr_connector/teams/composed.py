@@ -22,7 +22,7 @@ from ehr_connector.store.subscriptions import Subscriptions
 from ehr_connector.store.visits import Visits
 from ehr_connector.teams.access import GraphAccess
 from ehr_connector.teams.meetings import Meetings
-from ehr_connector.teams.notifications import Notifications, OnNew
+from ehr_connector.teams.notifications import Notifications, OnTold
 from ehr_connector.teams.preflight import Preflight
 from ehr_connector.teams.subscriptions import SubscriptionWorker
 from ehr_connector.teams.validation_tokens import ValidationTokens
@@ -42,7 +42,7 @@ class Teams:
         secret_keys: SecretKeys,
         metrics: Metrics,
         now: Callable[[], datetime],
-        on_new: OnNew,
+        on_told: OnTold,
     ) -> None:
         tls = tls_context(settings.ca_file)
         self._http = client(tls=tls)
@@ -83,7 +83,7 @@ class Teams:
             notification_keys=notification_keys,
             secret_keys=secret_keys,
             metrics=metrics,
-            on_new=on_new,
+            on_told=on_told,
             wake_subscriptions=self.subscriptions.wake,
         )
 

@@ -38,7 +38,8 @@ from ehr_connector.teams.subscriptions import PATH
 from ehr_connector.teams.validation_tokens import KeysUnavailableError, ValidationTokens
 from ehr_connector.visits.events import VisitEvent
 
-OnNew = Callable[[VisitRow, Sequence[VisitEvent]], Awaitable[None]]
+OnTold = Callable[[VisitRow, Sequence[VisitEvent]], Awaitable[None]]
+"""What follows from a visit's events. It is called again for a repetition, and must then do nothing a second time."""
 
 _log = logging.getLogger(__name__)
 _MOST_BYTES = 1024 * 1024
@@ -96,7 +97,7 @@ class Notifications:
         notification_keys: NotificationKeys,
         secret_keys: SecretKeys,
         metrics: Metrics,
-        on_new: OnNew,
+        on_told: OnTold,
         wake_subscriptions: Callable[[], None],
     ) -> None:
         self._visits = visits
@@ -107,7 +108,7 @@ class Notifications:
         self._notification_keys = notification_keys
         self._secret_keys = secret_keys
         self._metrics = metrics
-        self._on_new = on_new
+        self._on_told = on_told
         self._wake_subscriptions = wake_subscriptions
         self._queue: asyncio.Queue[_Waiting] = asyncio.Queue(_WAITING)
 
@@ -121,7 +122,7 @@ class Notifications:
         """Work off what was taken, until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             for _ in range(_WORKERS):
-                tasks.create_task(self._work(tasks))
+                tasks.create_task(self._work())
 
     async def take(self, request: Request) -> Response:
         """Answer the handshake of a new subscription, or take a delivery."""
@@ -151,27 +152,27 @@ class Notifications:
             return Response(status_code=HTTPStatus.SERVICE_UNAVAILABLE, headers={"Retry-After": "5"})
         return Response(status_code=HTTPStatus.ACCEPTED)
 
-    async def _work(self, tasks: asyncio.TaskGroup) -> None:
+    async def _work(self) -> None:
         while True:
             waiting = await self._queue.get()
             if waiting.done.done():
                 continue  # answered with 503 already: it comes again
             is_recorded = False
             try:
-                is_recorded = await self._record_all(waiting.delivery, tasks)
+                is_recorded = await self._record_all(waiting.delivery)
             except Exception as exc:  # noqa: BLE001 (a delivery that we fail at does not end the work on others)
                 _log.error("a notification could not be recorded: %s", _where(exc))
             finally:
                 if not waiting.done.done():
                     waiting.done.set_result(is_recorded)
 
-    async def _record_all(self, delivery: _Delivery, tasks: asyncio.TaskGroup) -> bool:
+    async def _record_all(self, delivery: _Delivery) -> bool:
         """Record every notification of a delivery; False when some must come again."""
         is_recorded = True
         for raw in delivery.value:
             try:
                 notification = _notification.validate_python(raw)
-                outcome = await self._record(notification, delivery.validation_tokens or (), tasks)
+                outcome = await self._record(notification, delivery.validation_tokens or ())
             except _RejectedError:
                 outcome = "rejected"
             except (UnreadableError, ValidationError):
@@ -182,7 +183,7 @@ class Notifications:
             self._count(outcome)
         return is_recorded
 
-    async def _record(self, notification: _Notification, tokens: Sequence[str], tasks: asyncio.TaskGroup) -> str:
+    async def _record(self, notification: _Notification, tokens: Sequence[str]) -> str:
         name = visit_of(self._secret_keys, notification.client_state)
         if name is None:
             raise _RejectedError
@@ -199,20 +200,11 @@ class Notifications:
         content = await asyncio.to_thread(opened, notification.encrypted_content, self._notification_keys)
         event = CallEvent.model_validate_json(content)
         tenant_id = organization.microsoft365.tenant_id
-        new = await self._events.record(
-            name, events_of(event, tenant_id, lambda what, text: self._secret_keys.name(what, name, text))
-        )
-        if not new:
-            return "repeated"
-        # What follows may take its time: Graph has its answer before.
-        tasks.create_task(self._follow(visit, new))
-        return "recorded"
-
-    async def _follow(self, visit: VisitRow, new: Sequence[VisitEvent]) -> None:
-        try:
-            await self._on_new(visit, new)
-        except Exception as exc:  # noqa: BLE001 (it ends no work on other visits)
-            _log.error("what follows from a visit's events failed: %s", _where(exc))
+        told = events_of(event, tenant_id, lambda what, text: self._secret_keys.name(what, name, text))
+        new = await self._events.record(name, told)
+        # Before Graph has its answer, and after a repetition too: who dies in between leaves nothing undone.
+        await self._on_told(visit, told)
+        return "recorded" if new else "repeated"
 
     async def _see_to_lifecycle(self, visit: str, notification: _Notification) -> None:
         """Renew what Graph asks to reauthorise, make anew what it removed; `missed` is of what it knows no more."""

@@ -66,6 +66,9 @@ class TeamsUnderTest:
     organization: OrganizationConfiguration
     url: str = ""
     told: list[tuple[str, VisitEvent]] = field(default_factory=list[tuple[str, VisitEvent]])
+    """What followed, each event once."""
+    failing: list[Exception] = field(default_factory=list[Exception])
+    """With what the next attempts at what follows fail."""
 
     async def visit(self, appointment: str = "1", *, starts_in: timedelta = timedelta(minutes=10)) -> VisitRow:
         """Record a visit of half an hour."""
@@ -148,8 +151,12 @@ async def running_teams(
     secret_keys, metrics = SecretKeys(keys_dir, now), Metrics()
     told: list[tuple[str, VisitEvent]] = []
 
-    async def on_new(visit: VisitRow, new: Sequence[VisitEvent]) -> None:
-        told.extend((visit.visit, event) for event in new)
+    failing: list[Exception] = []
+
+    async def on_told(visit: VisitRow, events: Sequence[VisitEvent]) -> None:
+        if failing:
+            raise failing.pop()
+        told.extend((visit.visit, event) for event in events if (visit.visit, event) not in told)
 
     teams = Teams(
         settings,
@@ -160,7 +167,7 @@ async def running_teams(
         secret_keys=secret_keys,
         metrics=metrics,
         now=now,
-        on_new=on_new,
+        on_told=on_told,
     )
     under_test = TeamsUnderTest(
         teams=teams,
@@ -173,6 +180,7 @@ async def running_teams(
         engine=engine,
         organization=OrganizationConfiguration.model_validate(teams_document()),
         told=told,
+        failing=failing,
     )
     app = FastAPI()
     app.include_router(teams.notifications.router())

@@ -319,6 +319,24 @@ async def test_a_notification_that_comes_twice_is_told_once(graph: GraphStandIn,
     assert len(small_teams.told) == 2
 
 
+async def test_what_follows_from_events_is_done_when_it_failed_after_they_were_recorded(
+    graph: GraphStandIn, small_teams: TeamsUnderTest
+) -> None:
+    row = await small_teams.visit()
+    meeting = await small_teams.ensured(row)
+    await subscribed(small_teams, row)
+    await graph.settings(resend_after_s=[0.1])
+    small_teams.failing.append(ConnectionError("the database went away"))
+
+    await control(graph, "POST", f"meetings/{meeting.meeting_id}/participants", {"displayName": PATIENT})
+
+    async def has_followed() -> bool:
+        return (row.visit, Kind.IN_LOBBY) in {(visit, event.kind) for visit, event in small_teams.told}
+
+    await until(has_followed)
+    assert small_teams.failing == []
+
+
 async def test_a_subscription_made_by_a_worker_that_died_is_found_and_taken_over(
     small_teams: TeamsUnderTest,
 ) -> None:

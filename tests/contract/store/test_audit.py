@@ -47,6 +47,14 @@ async def test_rows_that_replicas_add_at_once_form_one_chain(
     assert (verdict.rows, verdict.broken_at) == (20, None)
 
 
+async def test_what_is_told_again_is_audited_once(engine: AsyncEngine, other: AsyncEngine, clock: Clock) -> None:
+    audits = [Audit(engine, clock), Audit(other, clock)] * 3
+    for token in ("t" * 43, "u" * 43):
+        parts = (token, "lamna", "lamna", Action.PATIENT_JOINED, "patient", VISIT)
+        await asyncio.gather(*(one.record_once(*parts) for one in audits))
+    assert (await audits[0].verify()).rows == 2
+
+
 async def test_an_empty_log_holds(engine: AsyncEngine, clock: Clock) -> None:
     assert (await Audit(engine, clock).verify()).broken_at is None
 

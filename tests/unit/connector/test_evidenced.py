@@ -25,7 +25,7 @@ class Seen:
     def __init__(self, events: Sequence[VisitEvent]) -> None:
         self.events = events
         self.joins = 0
-        self.audited = 0
+        self.audited: list[str] = []
 
     async def of(self, _visit: str) -> Sequence[VisitEvent]:
         """Return the events."""
@@ -35,9 +35,13 @@ class Seen:
         """Count a join."""
         self.joins += 1
 
-    async def record(self, *_parts: str) -> None:
+    async def record_once(self, token: str, *_parts: str) -> None:
         """Audit it."""
-        self.audited += 1
+        self.audited.append(token)
+
+    def name(self, *parts: str) -> str:
+        """Return a keyed name."""
+        return "/".join(parts)
 
 
 @pytest.mark.parametrize(
@@ -56,5 +60,5 @@ async def test_only_a_patient_who_came_by_the_patients_link_counts(
     seen: Any = Seen(told)
     digest = "sha256:" + "0" * 64
     row = VisitRow("visit", "a", "b", "c", "Test", digest, "d", kind, START, START + timedelta(minutes=30))
-    await Evidenced(seen, seen, seen, lambda: START + timedelta(minutes=2))(row, told[-1:])
-    assert (seen.joins, seen.audited) == (counted, counted)
+    await Evidenced(seen, seen, seen, seen, lambda: START + timedelta(minutes=2))(row, told[-1:])
+    assert (seen.joins, seen.audited) == (counted, ["audited join/visit/p"] * counted)
