@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TypeVar
 
-from ehr_clients.errors import RefusedError
+from ehr_clients.errors import RefusedError, RemoteError
 from ehr_clients.fhir import Fhir
 from ehr_clients.guard import GuardedTransport, Network, Resolve, system_resolve
 from ehr_clients.http import Http, client
@@ -46,6 +47,25 @@ class _Remote:
     token_ends_s: float = 0.0
     token_for: tuple[str, tuple[str, ...]] = ("", ())
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    failures: int = 0
+    failure: RemoteError | None = None
+
+    @asynccontextmanager
+    async def attempt(self) -> AsyncGenerator[None]:
+        """Let one ask at a time; who waited shares a failure, as a slow EHR would be as slow for each of them in turn.
+
+        Raises:
+            RemoteError: Of this attempt, or of the one that was waited for.
+        """
+        seen = self.failures
+        async with self.lock:
+            if self.failure is not None and self.failures != seen:
+                raise self.failure
+            try:
+                yield
+            except RemoteError as exc:
+                self.failures, self.failure = self.failures + 1, exc
+                raise
 
 
 class EhrAccess:
@@ -75,13 +95,15 @@ class EhrAccess:
             KeysError: There is no key to sign with.
         """
         remote = self._remote(site)
+        token = await self._token(remote, site)
         try:
-            return await ask(await self._fhir(remote, site))
+            return await ask(Fhir(remote.http, site.endpoint.base_url, token))
         except RefusedError as exc:
             if exc.status != HTTPStatus.UNAUTHORIZED:
                 raise
-            remote.token = None
-        return await ask(await self._fhir(remote, site))
+            if remote.token == token:  # another call may have renewed it meanwhile
+                remote.token = None
+        return await ask(Fhir(remote.http, site.endpoint.base_url, await self._token(remote, site)))
 
     async def smart_configuration(self, site: Site) -> SmartConfiguration:
         """Return the SMART configuration of a site, at most ten minutes old.
@@ -90,7 +112,7 @@ class EhrAccess:
             RemoteError: The server gave no usable answer.
         """
         remote = self._remote(site)
-        async with remote.lock:
+        async with remote.attempt():
             return await self._configuration(remote, site)
 
     def http(self, site: Site) -> Http:
@@ -104,20 +126,28 @@ class EhrAccess:
         for remote in self._remotes.values():
             await remote.http.aclose()
 
-    async def _fhir(self, remote: _Remote, site: Site) -> Fhir:
+    async def _token(self, remote: _Remote, site: Site) -> str:
         endpoint = site.endpoint
         wanted = (endpoint.system_client_id, tuple(endpoint.system_scopes))
-        async with remote.lock:
-            if remote.token is None or remote.token_for != wanted or self._monotonic() >= remote.token_ends_s:
-                configuration = await self._configuration(remote, site)
-                key = self._signing_key()
-                grant = await system_token(
-                    remote.http, configuration.token_endpoint, endpoint.system_client_id, key, endpoint.system_scopes
-                )
-                life_s = _TOKEN_S if grant.expires_in is None else float(grant.expires_in)
-                remote.token, remote.token_for = grant.access_token, wanted
-                remote.token_ends_s = self._monotonic() + max(life_s - _EARLY_S, 0.0)
-            return Fhir(remote.http, endpoint.base_url, remote.token)
+
+        def standing() -> str | None:
+            good = remote.token_for == wanted and self._monotonic() < remote.token_ends_s
+            return remote.token if good else None
+
+        if (token := standing()) is not None:
+            return token
+        async with remote.attempt():
+            if (token := standing()) is not None:
+                return token
+            configuration = await self._configuration(remote, site)
+            key = self._signing_key()
+            grant = await system_token(
+                remote.http, configuration.token_endpoint, endpoint.system_client_id, key, endpoint.system_scopes
+            )
+            life_s = _TOKEN_S if grant.expires_in is None else float(grant.expires_in)
+            remote.token, remote.token_for = grant.access_token, wanted
+            remote.token_ends_s = self._monotonic() + max(life_s - _EARLY_S, 0.0)
+            return grant.access_token
 
     async def _configuration(self, remote: _Remote, site: Site) -> SmartConfiguration:
         if remote.configuration is None or self._monotonic() - remote.discovered_s > _DISCOVERED_S:
