@@ -12,8 +12,14 @@ help:  ## Print this list
 demo: $(SETUP)  ## Run the whole system on this machine until Ctrl-C (ARGS="--once --report FILE" checks it and ends)
 	@$(BIN)/python -m ehr_sandbox demo $(ARGS)
 
+# Most tests wait more than they work, so two at a time. The browser's own event loop suits no other test: they come apart.
 test: $(SETUP)  ## Run every test (ARGS="-k name" picks some)
+ifeq ($(strip $(ARGS)),)
+	@$(BIN)/pytest -n 2 --dist loadfile --ignore tests/browser
+	@$(BIN)/pytest tests/browser
+else
 	@$(BIN)/pytest $(ARGS)
+endif
 
 lint: $(SETUP)  ## Format check, lint, types, layers
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/lint-imports && $(BIN)/pyright
