@@ -38,7 +38,7 @@ _Found = TypeVar("_Found")
 _AHEAD = timedelta(days=14)
 _NOT_SHOWN = frozenset({Access.CANCELLED, Access.GONE})
 _SENDS = Limit(5, timedelta(hours=1))
-"""Links of one visit that are sent or copied."""
+"""Links of one visit that are sent."""
 _MEETINGS = Limit(10, timedelta(minutes=10))
 """Joins of one visit by one clinician: above that something presses the button by itself."""
 
@@ -218,7 +218,7 @@ class Boards:
             BoardError: Not now.
         """
         site, found = await self._sendable(session, visit)
-        await self._limit(_SENDS, "send", visit)
+        # The browser has copied it already: what cannot be prevented is written down, however often.
         await self._service.sent(found, Channel.COPY)
         await self._note(site, session, Action.SENT, visit, Channel.COPY)
 

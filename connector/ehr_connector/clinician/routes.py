@@ -16,6 +16,7 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
+from ehr_api.v1alpha1.fhir_endpoint import Environment
 from ehr_connector.clinician.board import Board, BoardError, BoardReason, Boards, BoardVisit
 from ehr_connector.clinician.problems import ancestors, board_page, sealed_page, teams_page
 from ehr_connector.clinician.sending import NOTICES, notice_of
@@ -145,9 +146,8 @@ class ClinicianPages:
         try:
             opened = await self._posted(request, session, csrf)
             await self.boards.copied(opened, visit)
-        except BoardError as exc:
-            status = HTTPStatus.TOO_MANY_REQUESTS if exc.reason is BoardReason.TOO_OFTEN else HTTPStatus.CONFLICT
-            return Response(status_code=status)
+        except BoardError:
+            return Response(status_code=HTTPStatus.CONFLICT)
         except SealedError:
             return Response(status_code=HTTPStatus.FORBIDDEN)
         return Response(status_code=HTTPStatus.NO_CONTENT)
@@ -332,4 +332,4 @@ def _back(session: str, notice: str) -> Response:
 
 
 def _is_test(site: Site) -> bool:
-    return site.endpoint.environment.value == "Test"
+    return site.endpoint.environment is Environment.TEST
