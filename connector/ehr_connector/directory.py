@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from ehr_api.control import EndpointConfiguration, OrganizationConfiguration
 from ehr_connector.store.organizations import Organizations, canonical
+
+_log = logging.getLogger(__name__)
 
 _FRESH_S = 0.5
 """How long the directory is used without a look at the database: a change reaches every replica in this time."""
 _MISSED_S = 0.05
 """The same when something is missed; it keeps those who ask for what there is not from storming the database."""
+_STALE_S = 300.0
+"""How long the directory is used when the database is away."""
 _TAG_BYTES = 8
 
 
@@ -63,6 +70,8 @@ class Directory:
         self._monotonic = monotonic
         self._snapshot = _Snapshot({}, {}, {}, {}, {})
         self._read_s: float | None = None
+        self._good_s: float | None = None
+        """When the database last answered."""
         self._lock = asyncio.Lock()
 
     async def by_base_url(self, base_url: str) -> Site | None:
@@ -109,11 +118,27 @@ class Directory:
         if self._is_older(age_s):
             async with self._lock:
                 if self._is_older(age_s):
-                    await self._refresh()
+                    await self._refreshed()
         return self._snapshot
 
     def _is_older(self, age_s: float) -> bool:
         return self._read_s is None or self._monotonic() - self._read_s >= age_s
+
+    async def _refreshed(self) -> None:
+        """Look at the database; while it is away, what was read last is used for some minutes.
+
+        So a patient is still told whom to call.
+        """
+        try:
+            await self._refresh()
+        except SQLAlchemyError as exc:
+            now_s = self._monotonic()
+            if self._good_s is None or now_s - self._good_s >= _STALE_S:
+                raise
+            _log.warning("the database is away, configurations of before are used: %s", type(exc).__name__)
+            self._read_s = now_s
+        else:
+            self._good_s = self._read_s
 
     async def _refresh(self) -> None:
         started_s = self._monotonic()
