@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import Table, event
+from sqlalchemy import Table, event, make_url
 from sqlalchemy.dialects.postgresql import Insert as PostgresqlInsert
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import Insert as SqliteInsert
@@ -15,6 +15,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 _READS = "ehr_reads"
 _BUSY_MS = 10_000
 """How long a writer of SQLite waits for the one before."""
+_POOL_S = 10
+_POSTGRESQL = {
+    "connect_timeout": 5,
+    # A server that vanished without a word, as in a fail-over, is noticed after this many milliseconds.
+    "tcp_user_timeout": 20_000,
+    "options": "-c statement_timeout=20s -c lock_timeout=10s -c idle_in_transaction_session_timeout=60s",
+}
+"""Limits in libpq's terms; what the URL says itself goes before them. Nothing waits for a dead one for ever."""
 
 
 def open_database(url: str) -> AsyncEngine:
@@ -24,8 +32,17 @@ def open_database(url: str) -> AsyncEngine:
         event.listen(engine.sync_engine, "connect", _configure_sqlite)
         event.listen(engine.sync_engine, "begin", _begin_sqlite)
         return engine
+    limits = {name: value for name, value in _POSTGRESQL.items() if name not in make_url(url).query}
     # A connection that the server or a proxy has closed in the meantime is noticed before it is used.
-    return create_async_engine(url, hide_parameters=True, pool_pre_ping=True, pool_size=10, max_overflow=10)
+    return create_async_engine(
+        url,
+        hide_parameters=True,
+        pool_pre_ping=True,
+        pool_size=10,
+        max_overflow=10,
+        pool_timeout=_POOL_S,
+        connect_args=limits,
+    )
 
 
 def reading(engine: AsyncEngine) -> AsyncEngine:

@@ -26,6 +26,9 @@ async def migrate(engine: AsyncEngine) -> str:
     """
     async with engine.begin() as connection:
         if engine.dialect.name == "postgresql":
+            # Another replica's migration is waited for, and a long one is not cut off.
+            for limit in ("lock_timeout", "statement_timeout", "idle_in_transaction_session_timeout"):
+                await connection.execute(text(f"SET LOCAL {limit} = 0"))
             await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
         await connection.run_sync(_upgrade)
         return await connection.run_sync(_current) or ""
