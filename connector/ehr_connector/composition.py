@@ -135,6 +135,7 @@ class VisitParts:
             events=events,
             guests=guests,
             meetings=teams.meetings,
+            rates=self._rates,
             now=now,
             monotonic=time.monotonic,
         )

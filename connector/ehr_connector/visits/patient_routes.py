@@ -21,7 +21,7 @@ from ehr_connector.teams.refusals import TeamsError
 from ehr_connector.visits.booking import Access
 from ehr_connector.visits.events import DeviceTestResult
 from ehr_connector.visits.links import LinkError, Role
-from ehr_connector.visits.service import JoinRefusedError, Look
+from ehr_connector.visits.service import JoinRefusedError, Look, TooOftenError
 from ehr_connector.web.browsers import Verdict, judge
 from ehr_connector.web.locales import N_
 from ehr_connector.web.origin import same_origin
@@ -160,6 +160,8 @@ class PatientPages:
             return self._no_link(request, token)
         except JoinRefusedError as exc:
             return self._visit(request, token, exc.look, HTTPStatus.CONFLICT)
+        except TooOftenError as exc:
+            return self._too_often(request, token, exc)
         except (TeamsError, RemoteError, KeysError):
             return await self._no_meeting(request, token)
         return RedirectResponse(address, HTTPStatus.SEE_OTHER, _HEADERS)
@@ -251,6 +253,21 @@ class PatientPages:
             text=N_("The button was pressed on a page that is not ours."),
             remedy=N_("Open the link in your message, and press the button there."),
             status=HTTPStatus.FORBIDDEN,
+            retry_url=f"/v/{token}",
+            path=f"/v/{token}",
+        )
+        page.headers.update(_HEADERS)
+        return page
+
+    def _too_often(self, request: Request, token: str, error: TooOftenError) -> Response:
+        page = self._pages.error(
+            request,
+            title=N_("That was too often"),
+            text=N_("This was done many times in a short while."),
+            remedy=N_("Wait %(minutes)s minutes and try again."),
+            status=HTTPStatus.TOO_MANY_REQUESTS,
+            help_phone=error.look.help_phone,
+            values={"minutes": error.minutes},
             retry_url=f"/v/{token}",
             path=f"/v/{token}",
         )

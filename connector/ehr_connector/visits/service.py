@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Protocol
 
@@ -24,6 +24,7 @@ from ehr_connector.keys.files import KeysError
 from ehr_connector.keys.secret import SecretKeys
 from ehr_connector.store.events import Events
 from ehr_connector.store.guests import Guests
+from ehr_connector.store.rates import Limit, Rates
 from ehr_connector.store.visits import Meeting, VisitRow, Visits
 from ehr_connector.teams.refusals import TeamsError
 from ehr_connector.visits.booking import Access, Booking, VisitKind, access, booking
@@ -37,6 +38,8 @@ _RECENT_S = 5.0
 """How long an appointment is believed to be as it was read."""
 _LISTENED_S, _LISTENED_TRIES = 3.0, 20
 """A patient waits for so long (seconds) at the most until the meeting is listened to; joining matters more."""
+_JOINS = Limit(30, timedelta(minutes=10))
+"""Joins by one link, and openings of its page: above that a program presses the button, or reloads the page."""
 _GUESTS = {Role.GUEST: "guest", Role.INTERPRETER: "interpreter"}
 
 
@@ -64,6 +67,15 @@ class JoinRefusedError(Exception):
     def __init__(self, look: Look) -> None:
         super().__init__(look.access)
         self.look = look
+
+
+class TooOftenError(Exception):
+    """The link was used too often in the last minutes."""
+
+    def __init__(self, look: Look, wait: timedelta) -> None:
+        super().__init__(wait)
+        self.look = look
+        self.minutes = max(1, round(wait.total_seconds() / 60))
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +110,7 @@ class VisitService:
         events: Events,
         guests: Guests,
         meetings: Meetings,
+        rates: Rates,
         now: Callable[[], datetime],
         monotonic: Callable[[], float],
     ) -> None:
@@ -109,7 +122,9 @@ class VisitService:
         self._events = events
         self._guests = guests
         self._meetings = meetings
+        self._rates = rates
         self._now = now
+        self._waits: dict[str, asyncio.Task[None]] = {}
         self._recent: Recent[tuple[bytes, str], Appointment] = Recent(_RECENT_S, monotonic)
 
     def name(self, site: Site, appointment_id: str) -> str:
@@ -127,6 +142,8 @@ class VisitService:
     async def opened(self, token: str) -> None:
         """Note that the patient uses the page."""
         look, found = await self._seen(token)
+        if await self._wait(look, "opened", token) is not None:
+            return
         await self._note(look, Kind.OPENED)
         if found is not None and look.access is Access.OPEN:
             # The patient is about to join: the meeting is made now, so that it is listened to by then.
@@ -144,12 +161,16 @@ class VisitService:
         Raises:
             LinkError: As for `look`.
             JoinRefusedError: The link opens nothing now.
+            TooOftenError: It was used too often.
             TeamsError: There is no meeting to be had.
         """
         look, found = await self._seen(token)
         early_provider = look.role is Role.PROVIDER and look.access is Access.EARLY
         if found is None or not (look.access is Access.OPEN or early_provider):
             raise JoinRefusedError(look)
+        wait = await self._wait(look, "joined", token)
+        if wait is not None:
+            raise TooOftenError(look, wait)
         row = await self.record(found)
         organization = found.site.organization
         meeting = await self._meetings.ensure(organization, row)
@@ -160,8 +181,24 @@ class VisitService:
         await self._until_listened_to(row.visit)
         return await self._meetings.patient_address(organization, meeting)
 
+    async def _wait(self, look: Look, what: str, token: str) -> timedelta | None:
+        """Return how long to wait until the link may do this again, or None; dead links do nothing anyway."""
+        if look.visit is None:
+            return None
+        return await self._rates.take(self._secret.name("rate", what, look.visit, token), _JOINS)
+
     async def _until_listened_to(self, visit: str) -> None:
-        """Wait a moment for Graph: whoever enters before it tells us is not seen until something else happens."""
+        """Wait a moment for Graph: whoever enters before it tells us is not seen until something else happens.
+
+        All who join a visit at once wait together, so that the database is asked for one.
+        """
+        wait = self._waits.get(visit)
+        if wait is None:
+            wait = self._waits[visit] = asyncio.create_task(self._listened_to(visit))
+            wait.add_done_callback(lambda _: self._waits.pop(visit, None))
+        await asyncio.shield(wait)
+
+    async def _listened_to(self, visit: str) -> None:
         for _ in range(_LISTENED_TRIES):
             if await self._meetings.is_listened_to(visit):
                 return

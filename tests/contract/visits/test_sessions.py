@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 import pytest_asyncio
-from contract.visits.acting import CORRELATION, HEADING, Chart, clinician_of, listening, opened, signed_in, tables
+from contract.visits.acting import CORRELATION, HEADING, LINK, Chart, clinician_of, listening, opened, signed_in, tables
 from contract.visits.world import World
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -203,6 +203,20 @@ async def test_joining_is_limited_for_a_visit_and_a_clinician(world: World, char
     assert (await chart.press(chart.visits[0], "consult")).status_code == 303
     world.clock.ahead = timedelta(minutes=10)
     assert (await chart.press(chart.visits[0], "join")).status_code == 303
+
+
+async def test_joining_is_limited_for_a_patients_link(world: World, chart: Chart) -> None:
+    (link,) = LINK.findall(chart.page.text)
+    phone = world.browser()
+    for step in ("join", "opened"):
+        statuses = [(await phone.submit(f"{link}/{step}", follow=False)).status_code for _ in range(30)]
+        assert statuses == [303 if step == "join" else 204] * 30
+    answer = await phone.submit(f"{link}/join")
+    assert answer.status_code == 429
+    assert "That was too often" in answer.text
+    assert (await phone.open(link)).status_code == 200
+    world.clock.ahead = timedelta(minutes=10)
+    assert (await phone.submit(f"{link}/join", follow=False)).status_code == 303
 
 
 async def test_every_copy_of_a_link_is_written_down(world: World, chart: Chart) -> None:

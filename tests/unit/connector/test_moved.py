@@ -53,6 +53,7 @@ async def test_a_visit_that_goes_forth_and_back_and_forth_was_moved_three_times(
         events=book_,
         guests=book_,
         meetings=book_,
+        rates=book_,
         now=lambda: book.now,
         monotonic=lambda: 0.0,
     )
