@@ -48,7 +48,7 @@ class Health:
         problem = await _problem(self.engine, self.keys)
         if problem is not None:
             return PlainTextResponse(f"{problem}\n", HTTPStatus.SERVICE_UNAVAILABLE)
-        return PlainTextResponse("ok\n")
+        return PlainTextResponse(f"ok, but {self.keys.problem}\n" if self.keys.problem else "ok\n")
 
     async def get_metrics(self) -> Response:
         """Give the metrics in Prometheus' format."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Generic, TypeVar
+
+_log = logging.getLogger(__name__)
 
 _STAMP = "%Y%m%dT%H%M%SZ"
 
@@ -26,21 +29,50 @@ class KeyFiles(Generic[Key]):
         self._suffix = suffix
         self._load = load
         self._seen: tuple[tuple[str, int], ...] | None = None
-        self._keys: list[tuple[datetime, Key]] = []
+        self._keys: dict[str, tuple[datetime, Key]] = {}
+        self._sorted: list[tuple[datetime, Key]] = []
+        self.problem: str | None = None
+        """What was wrong with a file at the last look, although there are keys to go on with."""
 
     def read(self) -> Sequence[tuple[datetime, Key]]:
         """Return all keys, the oldest first.
 
+        A file that is bad when keys were read before is logged once; its last good key stays, if it had one.
+
         Raises:
-            KeysError: A file holds no usable key.
+            KeysError: A file holds no usable key, and none was read yet.
         """
         # Hidden files are half-written ones, and those of Kubernetes' projected volumes.
-        files = sorted(path for path in self._folder.glob(f"*{self._suffix}") if not path.name.startswith("."))
-        seen = tuple((path.name, path.stat().st_mtime_ns) for path in files)
+        files = [path for path in self._folder.glob(f"*{self._suffix}") if not path.name.startswith(".")]
+        changed = {path: at_ns for path in files if (at_ns := _changed_ns(path)) is not None}
+        seen = tuple(sorted((path.name, at_ns) for path, at_ns in changed.items()))
         if seen != self._seen:
-            self._keys = sorted((self._load(path) for path in files), key=lambda pair: pair[0])
-            self._seen = seen
-        return self._keys
+            self.problem = None
+            found = {path.name: key for path in changed if (key := self._loaded(path)) is not None}
+            self._keys, self._seen = found, seen
+            self._sorted = sorted(found.values(), key=lambda pair: pair[0])
+        return self._sorted
+
+    def _loaded(self, path: Path) -> tuple[datetime, Key] | None:
+        try:
+            return self._load(path)
+        except FileNotFoundError:  # it vanished this moment
+            return None
+        except (KeysError, OSError) as exc:
+            if not self._keys:
+                raise
+            kept = self._keys.get(path.name)
+            why = exc if isinstance(exc, KeysError) else f"{path.name} cannot be read: {type(exc).__name__}"
+            self.problem = str(why)
+            _log.error("a key file is %s: %s", "as good as missing" if kept is None else "used as it was before", why)
+            return kept
+
+
+def _changed_ns(path: Path) -> int | None:
+    try:
+        return path.stat().st_mtime_ns
+    except FileNotFoundError:
+        return None
 
 
 def new_key_id(now: datetime) -> str:

@@ -32,6 +32,11 @@ class SigningKeys:
         self._now = now
         self._files = KeyFiles(folder, _SUFFIX, _load)
 
+    @property
+    def problem(self) -> str | None:
+        """What is wrong with a file, although there are keys to go on with."""
+        return self._files.problem
+
     def signing_key(self) -> SigningKey:
         """Return the newest key that has been published for long enough; of keys that are all too new, the oldest.
 

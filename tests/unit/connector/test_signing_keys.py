@@ -198,3 +198,36 @@ def test_a_file_that_vanishes_is_no_failure(folder: Path, keys: SigningKeys) -> 
     keys.signing_key()
     gone.unlink()
     assert keys.signing_key().key_id == key_id(kept)
+
+
+def test_a_file_that_goes_bad_takes_no_running_connector_down(
+    folder: Path, keys: SigningKeys, caplog: pytest.LogCaptureFixture
+) -> None:
+    old, new = (new_signing_key(folder, NOON - timedelta(days=days)) for days in (30, 1))
+    keys.jwks()
+    new.write_bytes(b"half")
+    write(folder, "broken", b"never a key")
+
+    assert [keys.signing_key().key_id for _ in range(3)] == [key_id(new)] * 3
+    assert [entry["kid"] for entry in keys.jwks()["keys"]] == [key_id(old), key_id(new)]
+    assert len([one for one in caplog.records if one.levelname == "ERROR"]) == 2
+    assert "half" not in caplog.text
+
+
+def test_a_key_that_was_withdrawn_goes_although_another_file_is_bad(folder: Path, keys: SigningKeys) -> None:
+    old, new = (new_signing_key(folder, NOON - timedelta(days=days)) for days in (30, 1))
+    keys.jwks()
+    write(folder, "broken", b"never a key")
+    old.unlink()
+
+    assert [entry["kid"] for entry in keys.jwks()["keys"]] == [key_id(new)]
+
+
+def test_a_file_that_vanishes_while_the_folder_is_read_is_no_failure(
+    folder: Path, keys: SigningKeys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone, kept = new_signing_key(folder, NOON), new_signing_key(folder, NOON)
+    monkeypatch.setattr(Path, "glob", lambda *_: iter([gone, kept]))  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
+    gone.unlink()
+
+    assert keys.signing_key().key_id == key_id(kept)
