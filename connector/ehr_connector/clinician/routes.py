@@ -54,6 +54,7 @@ _ACCOUNT_S = 1.0
 """How often a page that waits for the sign-in looks whether it is done."""
 _LIFE_OF_A_STREAM_S = 3600
 """A browser connects again by itself; this ends streams that nobody reads any more."""
+_RELOAD = ServerSentEvent("{}", event="reload")
 _NOTICES = {
     "invited": N_("The new link is below. Give it to the person whom you invite."),
     "revoked": N_("The link does not work any more."),
@@ -125,12 +126,12 @@ class ClinicianPages:
                 events = self._signed_in(site, opened)
             else:
                 board = await self.boards.board(opened)
-                events = self._statuses(board, self.pages.language(request))
+                events = self._statuses(board, self.pages.language(request), opened)
         except (SealedError, BoardError) as exc:
             if isinstance(exc, BoardError) and exc.reason is BoardReason.EHR_UNAVAILABLE:
                 return Response(status_code=HTTPStatus.SERVICE_UNAVAILABLE, headers={"Retry-After": "5"})
-            # 204 tells an EventSource to connect no more (HTML, "Server-sent events").
-            return Response(status_code=HTTPStatus.NO_CONTENT)
+            # The page, fetched again, says why; from then on nothing listens any more.
+            events = _reloading()
         return EventSourceResponse(events, ping=_PING_S, send_timeout=_SEND_S, headers={"Cache-Control": "no-store"})
 
     async def join(self, request: Request, session: str, visit: str, csrf: Annotated[str, Form()] = "") -> Response:
@@ -216,9 +217,11 @@ class ClinicianPages:
             return teams_page(self.pages, request, exc, await self._site(session, cookies.browser_of(request)))
         return RedirectResponse(address, HTTPStatus.SEE_OTHER)
 
-    async def _statuses(self, board: Board, language: Language) -> AsyncGenerator[ServerSentEvent]:
+    async def _statuses(
+        self, board: Board, language: Language, session: ClinicianSession
+    ) -> AsyncGenerator[ServerSentEvent]:
         zones = {one.visit: one.booking.site.endpoint.appointments.time_zone for one in board.visits}
-        ends = self.now().timestamp() + _LIFE_OF_A_STREAM_S
+        ends = min(self.now().timestamp() + _LIFE_OF_A_STREAM_S, session.ends)
         with self.live.watch(zones) as watch:
             changed = set(zones)
             while self.now().timestamp() < ends:
@@ -226,14 +229,18 @@ class ClinicianPages:
                     status = StatusView.of(await self.boards.status(visit), language, zones[visit])
                     yield ServerSentEvent(json.dumps({"visit": visit, **status.to_json()}), event="status")
                 changed = await watch.changed(_PING_S)
+        if self.now().timestamp() >= session.ends:
+            yield _RELOAD
 
     async def _signed_in(self, site: Site, session: ClinicianSession) -> AsyncGenerator[ServerSentEvent]:
-        ends = self.now().timestamp() + _LIFE_OF_A_STREAM_S
+        ends = min(self.now().timestamp() + _LIFE_OF_A_STREAM_S, session.ends)
         while self.now().timestamp() < ends:
             if await self.boards.account(site, session) is not None:
                 yield ServerSentEvent("{}", event="signed-in")
                 return
             await asyncio.sleep(_ACCOUNT_S)
+        if self.now().timestamp() >= session.ends:
+            yield _RELOAD
 
     def _view(self, request: Request, session: str, board: Board, banner: str | None, notice: str) -> BoardView:
         language = self.pages.language(request)
@@ -329,6 +336,10 @@ class ClinicianPages:
 
 def _back(session: str, notice: str) -> Response:
     return RedirectResponse(f"{PREFIX}/{session}?notice={notice}", HTTPStatus.SEE_OTHER)
+
+
+async def _reloading() -> AsyncGenerator[ServerSentEvent]:
+    yield _RELOAD
 
 
 def _is_test(site: Site) -> bool:

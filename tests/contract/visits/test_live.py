@@ -188,6 +188,17 @@ async def test_a_stream_ends_with_the_page_s_hour(world: World, chart: Chart) ->
             pass
 
 
+async def test_a_stream_ends_with_its_session_and_has_the_page_say_so(world: World, chart: Chart) -> None:
+    world.clock.ahead = timedelta(hours=3, minutes=30)
+    async with listening(chart.browser, f"{chart.url}/stream") as stream:
+        await stream.next()
+        world.clock.ahead = timedelta(hours=4, seconds=1)
+        assert await stream.next(seconds=20) == ("reload", {})
+        assert await stream.next() is None
+    async with listening(chart.browser, f"{chart.url}/stream") as stream:
+        assert await stream.next() == ("reload", {})
+
+
 async def test_a_server_that_stops_waits_for_no_stream(world: World, chart: Chart) -> None:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]

@@ -15,6 +15,9 @@ import pytest_asyncio
 from contract.visits.acting import CORRELATION, HEADING, LINK, Chart, clinician_of, listening, opened, signed_in, tables
 from contract.visits.world import World
 
+RELOAD = "event: reload\r\ndata: {}\r\n\r\n"
+"""The whole stream of a page that shows nothing any more."""
+
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 OTHER_BROWSER = "This page belongs to another browser window"
@@ -58,7 +61,7 @@ async def test_an_address_without_its_browser_s_cookie_opens_nothing(world: Worl
     other = world.browser()
     await opened(world, await world.patient(), browser=other)
     refused(world, await other.open(chart.url), 400, OTHER_BROWSER)
-    assert (await other.http.get(f"{chart.url}/stream")).status_code == 204
+    assert (await other.http.get(f"{chart.url}/stream")).text == RELOAD
 
 
 @pytest.mark.parametrize("button", ["invitations", "revocations"])
@@ -178,7 +181,7 @@ async def test_a_session_ends_after_four_hours(world: World, chart: Chart) -> No
     world.clock.ahead = timedelta(hours=4)
     refused(world, await chart.browser.open(chart.url), 400, "This page is too old")
     refused(world, await chart.press(chart.visits[0], "join"), 400, "This page is too old")
-    assert (await chart.browser.http.get(f"{chart.url}/stream")).status_code == 204
+    assert (await chart.browser.http.get(f"{chart.url}/stream")).text == RELOAD
     assert (await chart.press(chart.visits[0], "copied")).status_code == 403
 
 
@@ -248,7 +251,7 @@ async def test_a_site_that_is_not_served_any_more_ends_its_sessions(world: World
         title = "Visits are not active at this endpoint"
         refused(world, await chart.browser.open(chart.url), 403, title)
         refused(world, await chart.press(visit, "join", csrf=csrf), 403, title)
-        assert (await chart.browser.http.get(f"{chart.url}/stream")).status_code == 204
+        assert (await chart.browser.http.get(f"{chart.url}/stream")).text == RELOAD
     finally:
         await world.configure(endpoints=endpoints)
         await asyncio.sleep(_SPREAD_S)
