@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import Row, delete, select, update
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from ehr_connector.store.database import reading
+from ehr_connector.store.database import insert_for, reading
 from ehr_connector.store.schema import graph_subscription
 
 CLAIM = timedelta(minutes=2)
@@ -47,8 +45,9 @@ class Subscriptions:
             return False
         table = graph_subscription
         async with self._engine.begin() as connection:
-            insert = postgresql_insert if connection.dialect.name == "postgresql" else sqlite_insert
-            statement = insert(table).values(visit=visit, namespace=namespace, name=name, due_at=due_at, attempts=0)
+            statement = insert_for(connection)(table).values(
+                visit=visit, namespace=namespace, name=name, due_at=due_at, attempts=0
+            )
             await connection.execute(
                 statement.on_conflict_do_update(
                     index_elements=["visit"], set_={"due_at": due_at}, where=table.c.due_at > due_at + CLAIM

@@ -68,7 +68,7 @@ class StatusView:
     """How the link went, when it did."""
     device_test: str | None
     alert: bool
-    """Whether somebody waits and no clinician is there."""
+    """Whether somebody waits, also while a clinician is in the visit: who waits is let in by a person."""
 
     @classmethod
     def of(cls, status: Status, language: Language, time_zone: str) -> StatusView:
