@@ -15,7 +15,7 @@ demo: $(SETUP)  ## Run the whole system on this machine until Ctrl-C (ARGS="--on
 # Most tests wait more than they work, so two at a time. The browser's own event loop suits no other test: they come apart.
 test: $(SETUP)  ## Run every test (ARGS="-k name" picks some)
 ifeq ($(strip $(ARGS)),)
-	@$(BIN)/pytest -n 2 --dist loadfile --ignore tests/browser
+	@$(BIN)/pytest -n 2 --dist loadfile --deselect tests/browser
 	@$(BIN)/pytest tests/browser
 else
 	@$(BIN)/pytest $(ARGS)
