@@ -97,11 +97,12 @@ class Meetings:
             try:
                 # And over all replicas: two clinicians who join at once must both be on the list that stands.
                 async with self._mutex.held(f"meeting {row.visit}"):
-                    organizer, meeting, ours = await self._standing(graph, organization, row)
+                    row, organizer, meeting = await self._standing(graph, organization, row)
                     try:
                         standing = await _adjust(graph, organizer, meeting, row, wanted)
                     except (RemoteError, CredentialError) as exc:
                         raise error_of(exc, organization, organizer) from exc
+                    ours = await self._recorded(row, Meeting(organizer, meeting.id, meeting.join_web_url))
                     await self._ask_subscription(row)
             except TimeoutError as exc:
                 raise TeamsError(took_too_long()) from exc
@@ -153,18 +154,19 @@ class Meetings:
 
     async def _standing(
         self, graph: Graph, organization: OrganizationConfiguration, row: VisitRow
-    ) -> tuple[str, OnlineMeeting, Meeting]:
-        """Return the visit's one meeting and its organiser, and the meeting as it is recorded."""
+    ) -> tuple[VisitRow, str, OnlineMeeting]:
+        """Return the visit as it is recorded now, and its one meeting with its organiser."""
         # The row was read before we were alone: another replica may have made a meeting, by another organiser.
         now = await self._visits.get(row.visit)
         row = replace(row, meeting=now.meeting) if now is not None else row
-        organizer, meeting = await self._found(graph, organization, row) or await self._made(graph, organization, row)
-        ours = Meeting(organizer, meeting.id, meeting.join_web_url)
-        if row.meeting != ours:
-            stands = await self._visits.set_meeting(row.visit, ours, row.meeting)
-            if stands != ours:
-                raise TeamsError(took_too_long())  # our lease had passed on; the next try finds the other one
-        return organizer, meeting, ours
+        found = await self._found(graph, organization, row) or await self._made(graph, organization, row)
+        return row, *found
+
+    async def _recorded(self, row: VisitRow, ours: Meeting) -> Meeting:
+        """Record the meeting, once it is as it must be."""
+        if row.meeting != ours and await self._visits.set_meeting(row.visit, ours, row.meeting) != ours:
+            raise TeamsError(took_too_long())  # our lease had passed on; the next try finds the other one
+        return ours
 
     async def _found(
         self, graph: Graph, organization: OrganizationConfiguration, row: VisitRow
