@@ -10,7 +10,8 @@ from contextlib import asynccontextmanager
 _log = logging.getLogger(__name__)
 _PAUSE_S = 1.0
 _PAUSE_MAX_S = 60.0
-_CANCEL_AGAIN_S = 0.5
+_CANCEL_AGAIN_S = 2.0
+_CANCELLATIONS = 5
 
 Work = Callable[[], Awaitable[None]]
 
@@ -28,10 +29,14 @@ async def going_on(works: Mapping[str, Work]) -> AsyncGenerator[None]:
 async def _end(tasks: Iterable[asyncio.Task[None]]) -> None:
     """Cancel until all have ended: a TaskGroup whose child fails in the same moment swallows a cancellation."""
     pending = set(tasks)
-    while pending:
+    for _ in range(_CANCELLATIONS):
         for task in pending:
             task.cancel()
-        _, pending = await asyncio.wait(pending, timeout=_CANCEL_AGAIN_S)
+        if pending:
+            _, pending = await asyncio.wait(pending, timeout=_CANCEL_AGAIN_S)
+    for task in pending:
+        # A process that is asked to stop stops: a kubelet would kill it a little later anyway.
+        _log.error("%s does not end, and is left behind", task.get_name())
 
 
 async def every(seconds: float, work: Work) -> None:

@@ -13,7 +13,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 _READS = "ehr_reads"
-_BUSY_MS = 10_000
+_BUSY_MS = 30_000
 """How long a writer of SQLite waits for the one before."""
 _POOL_S = 10
 _POSTGRESQL = {
