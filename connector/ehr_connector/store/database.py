@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -31,6 +32,7 @@ def open_database(url: str) -> AsyncEngine:
         engine = create_async_engine(url, hide_parameters=True)
         event.listen(engine.sync_engine, "connect", _configure_sqlite)
         event.listen(engine.sync_engine, "begin", _begin_sqlite)
+        event.listen(engine.sync_engine, "invalidate", _roll_back_sqlite)
         return engine
     limits = {name: value for name, value in _POSTGRESQL.items() if name not in make_url(url).query}
     # A connection that the server or a proxy has closed in the meantime is noticed before it is used.
@@ -66,3 +68,24 @@ def _configure_sqlite(connection: Any, _record: Any) -> None:
 def _begin_sqlite(connection: Any) -> None:
     # A transaction that begins as a reader could not become a writer after somebody else wrote.
     connection.exec_driver_sql("BEGIN" if connection.get_execution_options().get(_READS) else "BEGIN IMMEDIATE")
+
+
+_rolling_back: set[asyncio.Task[None]] = set()
+
+
+def _roll_back_sqlite(connection: Any, _record: Any, _error: BaseException | None) -> None:
+    """End the transaction of a connection that is given up, as when the task that used it was cancelled.
+
+    Closing it does not: SQLite keeps a connection with its lock until the last cursor is gone, which may live as
+    long as the traceback of the cancellation (https://www.sqlite.org/c3ref/close.html). The closing comes after
+    this in the connection's queue, so nothing waits here: a second cancellation could cut a wait.
+    """
+    task = asyncio.get_running_loop().create_task(connection.driver_connection.rollback())
+    _rolling_back.add(task)
+    task.add_done_callback(_rolled_back)
+
+
+def _rolled_back(task: asyncio.Task[None]) -> None:
+    _rolling_back.discard(task)
+    if not task.cancelled():
+        task.exception()  # a connection that was not even made has nothing to end
