@@ -14,12 +14,12 @@ from urllib.parse import urlsplit
 from ehr_clients.acs_auth import ENTRA_SCOPE, AccessKeyAuth, EntraTokenAuth
 from ehr_clients.acs_email import Email
 from ehr_clients.acs_sms import Sms
-from ehr_clients.entra import Entra, FederatedToken
+from ehr_clients.entra import CredentialError
 from ehr_clients.http import Auth, Http, client
+from ehr_clients.workload_identity import SETTING as WORKLOAD_IDENTITY
+from ehr_clients.workload_identity import WorkloadIdentity
 
 _AZURE_DOMAINS = (".communication.azure.com", ".communication.azure.us")
-WORKLOAD_IDENTITY = "workload-identity"
-_TENANT, _CLIENT, _TOKEN_FILE = "AZURE_TENANT_ID", "AZURE_CLIENT_ID", "AZURE_FEDERATED_TOKEN_FILE"
 
 
 class ProviderError(Exception):
@@ -45,7 +45,7 @@ class Providers:
             ProviderError: The credential cannot be used.
         """
         self._trusted = frozenset(_origin(url) for url in trusted_urls)
-        self._entra: Entra | None = None
+        self._identity: WorkloadIdentity | None = None
         self._http: Http | None = None
         if credential is not None:
             auth = self._auth(credential, tls, entra_authority, entra_instance_discovery, environment)
@@ -67,8 +67,8 @@ class Providers:
         """Close all connections."""
         if self._http is not None:
             await self._http.aclose()
-        if self._entra is not None:
-            await self._entra.close()
+        if self._identity is not None:
+            await self._identity.aclose()
 
     def _served(self, endpoint: str) -> Http:
         if self._http is None or not self._is_trusted(endpoint):
@@ -90,21 +90,13 @@ class Providers:
     ) -> Auth:
         if credential != WORKLOAD_IDENTITY:
             return _access_key(Path(credential.removeprefix("file:")))
-        missing = [name for name in (_TENANT, _CLIENT, _TOKEN_FILE) if not environment.get(name)]
-        if missing:
-            raise ProviderError(f"workload-identity needs {', '.join(missing)}, which Azure's webhook sets in the pod")
-        self._entra = entra = Entra(
-            authority,
-            credential=FederatedToken(Path(environment[_TOKEN_FILE])),
-            scope=ENTRA_SCOPE,
-            instance_discovery=instance_discovery,
-            tls=tls,
-        )
-
-        async def token() -> str:
-            return (await entra.token(environment[_TENANT], environment[_CLIENT])).value
-
-        return EntraTokenAuth(token)
+        try:
+            self._identity = WorkloadIdentity(
+                environment, ENTRA_SCOPE, authority=authority, instance_discovery=instance_discovery, tls=tls
+            )
+        except CredentialError as exc:
+            raise ProviderError(str(exc)) from exc
+        return EntraTokenAuth(self._identity.token)
 
 
 def _access_key(path: Path) -> Auth:
