@@ -1,0 +1,123 @@
+"""The pace of a number: under the provider's rate over all replicas, whatever their clocks do, and fair between endpoints."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from contract.store.conftest import Clock
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from ehr_connector.keys.secret import SecretKeys
+from ehr_connector.notify.pace import Pacer, pace_of
+from ehr_connector.store.paces import Pace, Paces
+from ehr_connector.store.rates import Rates
+
+NUMBER, BUCKET = "+18005550100", "b" * 43
+PACE = Pace(timedelta(seconds=1), burst=3)
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.fixture
+def pacer_of(clock: Clock, secret: SecretKeys) -> Callable[[AsyncEngine], Pacer]:
+    """Makes the pacer of a replica, in which time passes instead of being waited for."""
+
+    async def sleep(seconds: float) -> None:
+        clock.pass_(seconds)
+        await asyncio.sleep(0)
+
+    return lambda engine: Pacer(Paces(engine, clock), lambda number: secret.name("pace", number), sleep=sleep)
+
+
+async def test_after_a_rest_a_burst_may_come_and_then_one_an_interval(engine: AsyncEngine, clock: Clock) -> None:
+    paces = Paces(engine, clock)
+
+    assert [await paces.take(BUCKET, PACE) for _ in range(4)] == [None, None, None, timedelta(seconds=1)]
+    clock.pass_(1)
+    assert [await paces.take(BUCKET, PACE) for _ in range(2)] == [None, timedelta(seconds=1)]
+    clock.pass_(60)
+    assert [await paces.take(BUCKET, PACE) for _ in range(4)] == [None, None, None, timedelta(seconds=1)]
+
+
+async def test_replicas_share_one_bucket(engine: AsyncEngine, other: AsyncEngine, clock: Clock) -> None:
+    replicas = [Paces(engine, clock), Paces(other, clock)] * 5
+    waits = await asyncio.gather(*(one.take(BUCKET, PACE) for one in replicas))
+    assert waits.count(None) == PACE.burst
+
+
+async def test_a_clock_that_was_ahead_holds_nothing_up_once_it_is_right(engine: AsyncEngine, clock: Clock) -> None:
+    paces = Paces(engine, clock)
+    clock.pass_(3600)
+    await paces.take(BUCKET, PACE)
+    clock.pass_(-3600)
+
+    assert await paces.take(BUCKET, PACE) is None
+
+
+async def test_removing_expired_rates_removes_no_pace(engine: AsyncEngine, clock: Clock) -> None:
+    paces, rates = Paces(engine, clock), Rates(engine, clock)
+    for _ in range(3):
+        await paces.take(BUCKET, PACE)
+    await rates.forget_expired()
+    assert await paces.take(BUCKET, PACE) is not None
+
+
+async def test_in_any_minute_two_replicas_send_no_more_than_the_provider_takes(
+    engine: AsyncEngine, other: AsyncEngine, clock: Clock, pacer_of: Callable[[AsyncEngine], Pacer]
+) -> None:
+    sent = []
+
+    async def send(pacer: Pacer, messages: int) -> None:
+        for _ in range(messages):
+            await pacer.take(NUMBER)
+            sent.append(clock())
+
+    await asyncio.gather(*(send(pacer_of(one), 150) for one in (engine, other)))
+
+    busiest = max(sum(begins <= at < begins + MINUTE for at in sent) for begins in sent)
+    assert busiest <= 200
+    assert len(sent) / ((sent[-1] - sent[0]) / MINUTE) > 180  # and not much less
+
+
+async def test_an_endpoint_with_few_messages_does_not_wait_for_one_with_many(
+    engine: AsyncEngine, pacer_of: Callable[[AsyncEngine], Pacer]
+) -> None:
+    pacer, order = pacer_of(engine), []
+
+    async def send(endpoint: str) -> None:
+        await pacer.take(NUMBER, endpoint)
+        order.append(endpoint)
+
+    many = [asyncio.create_task(send("many")) for _ in range(40)]
+    await asyncio.sleep(0)
+    few = [asyncio.create_task(send("few")) for _ in range(3)]
+    await asyncio.gather(*many, *few)
+
+    assert Counter(order[:8])["few"] == 3
+    assert len(order) == 43
+
+
+async def test_who_is_cancelled_while_waiting_holds_nobody_up(
+    engine: AsyncEngine, pacer_of: Callable[[AsyncEngine], Pacer]
+) -> None:
+    pacer = pacer_of(engine)
+    waiting = [asyncio.create_task(pacer.take(NUMBER, str(number % 2))) for number in range(12)]
+    await asyncio.sleep(0)
+    for task in waiting[:10:2]:
+        task.cancel()
+    ended = await asyncio.wait_for(asyncio.gather(*waiting, return_exceptions=True), 30)
+
+    assert [type(one) for one in ended[:10:2]] == [asyncio.CancelledError] * 5
+    assert [one for one in ended if not isinstance(one, asyncio.CancelledError)] == [None] * 7
+    await asyncio.wait_for(pacer.take(NUMBER), 30)
+
+
+@pytest.mark.parametrize(
+    ("sender", "a_minute"), [("+18005550100", 200), ("12345", 6000), ("LAMNA", 600), ("+447700900123", 200)]
+)
+def test_a_sender_has_the_rate_that_the_provider_names(sender: str, a_minute: int) -> None:
+    pace = pace_of(sender)
+    assert MINUTE // pace.interval + pace.burst == a_minute
