@@ -1,0 +1,292 @@
+"""What pages and the API ask of the reports: filters, rows and summaries, and who may see them. No I/O.
+
+Visits belong to the time that they are booked for, so that one that nobody came to has a place too; messages to the time
+at which they were first sent. `day` is always a day at the endpoint's clinic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, time, timedelta
+from enum import StrEnum
+from typing import Protocol
+from zoneinfo import ZoneInfo
+
+from fastapi import Request
+
+
+class ReportRole(StrEnum):
+    """What somebody may see of an organisation's reports."""
+
+    VIEWER = "viewer"
+    AUDITOR = "auditor"
+    """Sees the audit log as well."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Who reads, and of which organisation. The identity stays in the session."""
+
+    namespace: str
+    name: str
+    roles: frozenset[ReportRole]
+
+
+Access = Callable[[Request], Awaitable[Reader]]
+"""A FastAPI dependency: returns the reader or raises `ProblemError` (401, 403)."""
+Require = Callable[[ReportRole], Access]
+"""Returns the dependency that lets only readers with a role in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """Which part of an organisation's data is meant; an empty choice means all."""
+
+    start: datetime
+    """From here on, inclusive."""
+    end: datetime
+    """Until here, exclusive."""
+    departments: Sequence[str] = ()
+    """Short names of departments."""
+    endpoints: Sequence[str] = ()
+    environments: Sequence[str] = ()
+
+    @classmethod
+    def of_days(
+        cls,
+        first: date,
+        last: date,
+        zone: str = "UTC",
+        *,
+        departments: Sequence[str] = (),
+        endpoints: Sequence[str] = (),
+        environments: Sequence[str] = (),
+    ) -> Filters:
+        """Return the filters for whole days of a time zone, the last one included."""
+        here = ZoneInfo(zone)
+        start = datetime.combine(first, time(), here)
+        end = datetime.combine(last + timedelta(days=1), time(), here)
+        return cls(start, end, departments, endpoints, environments)
+
+
+class VisitStatus(StrEnum):
+    """How a visit went."""
+
+    SCHEDULED = "scheduled"
+    """Its time is not over, and both sides have not met."""
+    IN_PROGRESS = "in_progress"
+    COMPLETED = "completed"
+    """Both sides were in the meeting together."""
+    HALF_JOINED = "half_joined"
+    """Both sides came, and were never in the meeting together."""
+    NO_SHOW_PATIENT = "no_show_patient"
+    NO_SHOW_PROVIDER = "no_show_provider"
+    NO_SHOW_BOTH = "no_show_both"
+    TECHNICAL_FAILURE = "technical_failure"
+    """Somebody tried to join, or the device test failed, and that side never came in."""
+    CANCELLED = "cancelled"
+    CANCELLED_LATE = "cancelled_late"
+    """Cancelled less than a day before it would have begun."""
+
+
+class BroughtBy(StrEnum):
+    """How the patient came to the visit."""
+
+    SMS = "sms"
+    EMAIL = "email"
+    COPY = "copy"
+    """A clinician copied the link."""
+    EHR = "ehr"
+    """The link in the EHR, or the patient's portal."""
+    NONE = "none"
+    """The patient did not use the link."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConsumptionRow:
+    """One visit. Every column of Microsoft's report is here that holds no identity."""
+
+    visit: str
+    """The name that the audit log has for it too; it leads to nobody."""
+    booked_start: datetime
+    booked_end: datetime
+    day: date
+    started_at: datetime | None
+    """When both sides were in for the first time."""
+    ended_at: datetime | None
+    """When the last one left."""
+    duration_s: int
+    """From the start to the end; 0 when a side never came."""
+    lobby_wait_s: int | None
+    """How long the patient waited; None for one who never did."""
+    status: VisitStatus
+    attendees: int
+    """How many entered the meeting."""
+    peak_attendees: int
+    """How many were in the meeting at once, at most."""
+    department: str
+    endpoint: str
+    environment: str
+    visit_type: str
+    """patient or consult."""
+    brought_by: BroughtBy
+    device_test: str | None
+    """How the last one ended (`ehr_connector.visits.events.DeviceTestResult`)."""
+    sms_sent: int
+    emails_sent: int
+
+
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """How long patients waited in the lobby, in seconds; None where nobody did."""
+
+    count: int = 0
+    p50_s: int | None = None
+    p90_s: int | None = None
+    p95_s: int | None = None
+    longest_s: int | None = None
+
+
+Counts = Mapping[VisitStatus, int]
+"""Visits by status; a status that none has is missing."""
+
+
+@dataclass(frozen=True, slots=True)
+class VisitSummary:
+    """Numbers of the visits that the filters choose."""
+
+    total: int = 0
+    by_status: Counts = field(default_factory=dict[VisitStatus, int])
+    by_day: Mapping[date, Counts] = field(default_factory=dict[date, Counts])
+    """In order of the days; a day without visits is missing."""
+    by_department: Mapping[str, Counts] = field(default_factory=dict[str, Counts])
+    by_endpoint: Mapping[str, Counts] = field(default_factory=dict[str, Counts])
+    by_channel: Mapping[BroughtBy, Counts] = field(default_factory=dict[BroughtBy, Counts])
+    waits: Waits = field(default_factory=Waits)
+    waits_by_day: Mapping[date, Waits] = field(default_factory=dict[date, Waits])
+    duration_s: int = 0
+    """Of all visits together."""
+    attendees: int = 0
+
+    @property
+    def no_show_rate(self) -> float | None:
+        """Return the part of the visits that were due in which a side did not come; None before any was due."""
+        missed = (VisitStatus.NO_SHOW_PATIENT, VisitStatus.NO_SHOW_PROVIDER, VisitStatus.NO_SHOW_BOTH)
+        due = self.total - sum(
+            self.by_status.get(one, 0)
+            for one in (VisitStatus.SCHEDULED, VisitStatus.CANCELLED, VisitStatus.CANCELLED_LATE)
+        )
+        return sum(self.by_status.get(one, 0) for one in missed) / due if due else None
+
+
+class MessageStatus(StrEnum):
+    """What became of a message: Microsoft's nine, and what theirs does not tell."""
+
+    SENT = "sent"
+    """Delivered."""
+    OPTED_OUT = "opted_out"
+    INVALID_NUMBER = "invalid_number"
+    NUMBER_DOES_NOT_EXIST = "number_does_not_exist"
+    BLOCKED_NUMBER = "blocked_number"
+    UNREACHABLE_NUMBER = "unreachable_number"
+    SPAM_DETECTED = "spam_detected"
+    RECIPIENT_BLOCKED = "recipient_blocked"
+    OTHER_ERROR = "other_error"
+    UNCONFIRMED = "unconfirmed"
+    """The provider has it, and has not said yet what became of it."""
+    PENDING = "pending"
+    """It is being sent."""
+    NOT_SENT = "not_sent"
+    """It was decided against, or the provider did not take it; the reason says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class MessageCount:
+    """How many messages are alike."""
+
+    channel: str
+    """sms or email."""
+    occasion: str
+    status: MessageStatus
+    reason: str | None
+    """Why it was not sent (`ehr_connector.notify.decision.Reason`, or the provider's code)."""
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class MessageRow:
+    """One message."""
+
+    first_sent_at: datetime
+    visit: str
+    channel: str
+    occasion: str
+    status: MessageStatus
+    reason: str | None
+    department: str
+    endpoint: str
+    environment: str
+
+
+@dataclass(frozen=True, slots=True)
+class MessageSummary:
+    """Numbers of the messages that the filters choose."""
+
+    total: int = 0
+    counts: Sequence[MessageCount] = ()
+    by_day: Mapping[date, Mapping[MessageStatus, int]] = field(default_factory=dict[date, Mapping[MessageStatus, int]])
+    """Days in UTC."""
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRow:
+    """One row of the audit log; actors and objects are opaque."""
+
+    number: int
+    happened_at: datetime
+    action: str
+    outcome: str
+    actor: str
+    object: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What the filters can be set to: what there is data of."""
+
+    departments: Sequence[str] = ()
+    endpoints: Sequence[str] = ()
+    environments: Sequence[str] = ()
+
+
+class ReportQueries(Protocol):
+    """What the database tells (`ehr_connector.reports.queries.Queries`).
+
+    The iterators read in pages, each in a transaction of its own: a slow reader holds nothing, and memory stays flat.
+    """
+
+    async def choices(self, reader: Reader) -> Choices:
+        """Return what can be filtered by."""
+        ...
+
+    def visits(self, reader: Reader, filters: Filters) -> AsyncIterator[ConsumptionRow]:
+        """Give the visits in the order of their booked time."""
+        ...
+
+    async def visit_summary(self, reader: Reader, filters: Filters) -> VisitSummary:
+        """Return the numbers of the visits."""
+        ...
+
+    def messages(self, reader: Reader, filters: Filters) -> AsyncIterator[MessageRow]:
+        """Give the messages in the order in which they were sent."""
+        ...
+
+    async def message_summary(self, reader: Reader, filters: Filters) -> MessageSummary:
+        """Return the numbers of the messages."""
+        ...
+
+    def audit(self, reader: Reader, start: datetime, end: datetime) -> AsyncIterator[AuditRow]:
+        """Give the organisation's audit log, the oldest first."""
+        ...
