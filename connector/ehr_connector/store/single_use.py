@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-from sqlalchemy import delete
+from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from ehr_connector.store.database import insert_for
+from ehr_connector.store.database import insert_for, reading
 from ehr_connector.store.schema import single_use
 
 
@@ -17,6 +17,7 @@ class SingleUse:
 
     def __init__(self, engine: AsyncEngine, now: Callable[[], datetime]) -> None:
         self._engine = engine
+        self._reads = reading(engine)
         self._now = now
 
     async def claim(self, token: str, expires_at: datetime) -> bool:
@@ -29,6 +30,12 @@ class SingleUse:
         statement = insert_for(connection)(single_use).values(token=token, expires_at=expires_at)
         statement = statement.on_conflict_do_nothing().returning(single_use.c.token)
         return (await connection.execute(statement)).scalar_one_or_none() is not None
+
+    async def is_used(self, token: str) -> bool:
+        """Return whether `token` was claimed."""
+        async with self._reads.connect() as connection:
+            found = await connection.execute(select(single_use.c.token).where(single_use.c.token == token))
+            return found.first() is not None
 
     async def forget_expired(self) -> None:
         """Remove what could not be used any more anyway."""
