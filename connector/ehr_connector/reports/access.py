@@ -5,8 +5,8 @@ A role belongs to one application of one tenant: it opens the reports of the org
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from http import HTTPStatus
@@ -18,6 +18,7 @@ from ehr_api.control import OrganizationConfiguration
 from ehr_connector.directory import Directory
 from ehr_connector.keys.secret import SecretKeys
 from ehr_connector.launch.sealed import Sealed, SealedError, Sealer
+from ehr_connector.reports.ports import Reader, ReportRole
 from ehr_connector.store.single_use import SingleUse
 from ehr_connector.web.problems import ProblemError
 from ehr_connector.web.sealed_cookie import SealedCookie
@@ -33,19 +34,11 @@ _COOKIE = "__Host-ehr-reports"
 _SIGNED_OUT = "signed out of reports"
 
 
-class Role(StrEnum):
-    """App roles, by the `value` that they have in the app registration."""
-
-    VIEWER = "Reports.Viewer"
-    """Reads consumption, call quality and messages."""
-    AUDITOR = "Reports.Auditor"
-    """Reads these and the audit log."""
-
-
-_SUFFICIENT = {
-    Role.VIEWER: frozenset({Role.VIEWER, Role.AUDITOR}),
-    Role.AUDITOR: frozenset({Role.AUDITOR}),
+APP_ROLES: Mapping[str, frozenset[ReportRole]] = {
+    "Reports.Viewer": frozenset({ReportRole.VIEWER}),
+    "Reports.Auditor": frozenset({ReportRole.VIEWER, ReportRole.AUDITOR}),
 }
+"""What an app role, by the `value` that it has in the app registration, lets its holder see."""
 
 
 class ReportsSession(Sealed):
@@ -57,21 +50,18 @@ class ReportsSession(Sealed):
     client: str
     account: str
     """Object id of the account."""
+    username: str
+    """Shown to the person alone."""
     roles: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Reader:
-    """Who reads the reports of an organisation."""
+class Admitted:
+    """Who was let in, and to what."""
 
+    session: ReportsSession = field(repr=False)
     organization: OrganizationConfiguration
-    actor: str
-    """Keyed name of the account, as the audit log has it."""
-    roles: frozenset[Role]
-
-    def has(self, role: Role) -> bool:
-        """Return whether the reader may do what `role` may."""
-        return bool(self.roles & _SUFFICIENT[role])
+    reader: Reader
 
 
 class Refusal(StrEnum):
@@ -115,22 +105,19 @@ class ReportsAccess:
             _COOKIE, Sealer(secret, ReportsSession, purpose="reports session", life=LIFE, now=now)
         )
 
-    def require(self, role: Role) -> Callable[[Request], Awaitable[Reader]]:
-        """Return a dependency of FastAPI for paths with `{namespace}` and `{name}`: the reader, or a problem.
-
-        `Depends(access.require(Role.VIEWER))` answers 401, 403 or 404 by itself.
-        """
+    def require(self, role: ReportRole) -> Callable[[Request], Awaitable[Reader]]:
+        """Return a dependency of FastAPI for paths below `ORGANIZATION`: the reader, or a problem (401, 403, 404)."""
 
         async def reader(request: Request) -> Reader:
             try:
-                return await self.reader(request, role)
+                return (await self.admitted(request, role)).reader
             except AccessError as exc:
                 status, detail = _PROBLEMS[exc.refusal]
                 raise ProblemError(status, detail) from None
 
         return reader
 
-    async def reader(self, request: Request, role: Role) -> Reader:
+    async def admitted(self, request: Request, role: ReportRole) -> Admitted:
         """Return who asks for what is below `ORGANIZATION`.
 
         Raises:
@@ -141,10 +128,10 @@ class ReportsAccess:
         organization = await self._directory.organization(str(names["namespace"]), str(names["name"]))
         if organization is None or not _is_for(session, organization):
             raise AccessError(Refusal.NO_SUCH_ORGANIZATION)
-        reader = Reader(organization, self.actor(session), roles_of(session))
-        if not reader.has(role):
+        roles = roles_of(session)
+        if role not in roles:
             raise AccessError(Refusal.NO_ROLE)
-        return reader
+        return Admitted(session, organization, Reader(organization.namespace, organization.name, roles))
 
     async def session(self, request: Request) -> ReportsSession:
         """Return the session of this browser.
@@ -193,9 +180,9 @@ class ReportsAccess:
         return self._secret.name(_SIGNED_OUT, session.number)
 
 
-def roles_of(session: ReportsSession) -> frozenset[Role]:
-    """Return the roles of a session that are ours."""
-    return frozenset(role for role in Role if role.value in session.roles)
+def roles_of(session: ReportsSession) -> frozenset[ReportRole]:
+    """Return what the roles of a session let its holder see."""
+    return frozenset[ReportRole]().union(*(APP_ROLES.get(role, ()) for role in session.roles))
 
 
 def _is_for(session: ReportsSession, organization: OrganizationConfiguration) -> bool:
