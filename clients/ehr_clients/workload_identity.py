@@ -6,7 +6,9 @@ import ssl
 from collections.abc import Mapping
 from pathlib import Path
 
-from ehr_clients.entra import CredentialError, Entra, FederatedToken
+from ehr_clients.entra.applications import Applications
+from ehr_clients.entra.credentials import CredentialError, FederatedToken
+from ehr_clients.entra.tokens import AppTokens
 
 SETTING = "workload-identity"
 """What a setting says that asks for it."""
@@ -34,13 +36,13 @@ class WorkloadIdentity:
         if missing:
             raise CredentialError(f"{SETTING} needs {', '.join(missing)}, which Azure's webhook sets in the pod")
         self._tenant, self._client = environment[_TENANT], environment[_CLIENT]
-        self._entra = Entra(
+        self._entra = Applications(
             authority,
             credential=FederatedToken(Path(environment[_TOKEN_FILE])),
-            scope=scope,
             instance_discovery=instance_discovery,
             tls=tls,
         )
+        self._tokens = AppTokens(self._entra, scope)
 
     async def token(self) -> str:
         """Return a token that is good for five minutes at least.
@@ -49,7 +51,7 @@ class WorkloadIdentity:
             CredentialError: The service account's token cannot be read.
             RemoteError: Entra refused, or gave no usable answer.
         """
-        return (await self._entra.token(self._tenant, self._client)).value
+        return (await self._tokens.token(self._tenant, self._client)).value
 
     async def aclose(self) -> None:
         """Close the connections to Entra."""

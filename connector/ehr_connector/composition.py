@@ -176,7 +176,7 @@ class VisitParts:
         sessions = clinician_sessions(secret, now)
         sign_in = SignIn.create(
             directory=directory,
-            entra=teams.entra,
+            entra=teams.sign_in,
             accounts=accounts,
             audit=audit,
             single_use=self._single_use,

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, DirectoryPath, Field, FilePath, StringConst
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from ehr_api.v1alpha1.ehr_connector_config import DataGeography
-from ehr_clients.entra import credential
+from ehr_clients.entra.credentials import credential
 from ehr_program.logs import Level
 from ehr_program.settings import CommaSeparated
 

@@ -19,7 +19,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
-from ehr_clients.entra import CredentialError, Entra
+from ehr_clients.entra.credentials import CredentialError
+from ehr_clients.entra.sign_in import PersonSignIn
 from ehr_clients.errors import RefusedError, RemoteError
 from ehr_connector.audit import Action, Audit
 from ehr_connector.directory import Directory, Site
@@ -73,7 +74,7 @@ class SignIn:
     """The handlers."""
 
     directory: Directory
-    entra: Entra | None
+    entra: PersonSignIn | None
     accounts: Accounts
     audit: Audit
     single_use: SingleUse
@@ -89,7 +90,7 @@ class SignIn:
         cls,
         *,
         directory: Directory,
-        entra: Entra | None,
+        entra: PersonSignIn | None,
         accounts: Accounts,
         audit: Audit,
         single_use: SingleUse,

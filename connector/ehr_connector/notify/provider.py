@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from ehr_clients.acs_auth import ENTRA_SCOPE, AccessKeyAuth, EntraTokenAuth
 from ehr_clients.acs_email import Email
 from ehr_clients.acs_sms import Sms
-from ehr_clients.entra import CredentialError
+from ehr_clients.entra.credentials import CredentialError
 from ehr_clients.http import Auth, Http, client
 from ehr_clients.workload_identity import SETTING as WORKLOAD_IDENTITY
 from ehr_clients.workload_identity import WorkloadIdentity

@@ -8,7 +8,10 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from ehr_clients.entra import Entra, credential
+from ehr_clients.entra.applications import Applications
+from ehr_clients.entra.credentials import credential
+from ehr_clients.entra.sign_in import PersonSignIn
+from ehr_clients.entra.tokens import AppTokens
 from ehr_clients.http import client, tls_context
 from ehr_connector.background import Work
 from ehr_connector.directory import Directory
@@ -46,16 +49,19 @@ class Teams:
     ) -> None:
         tls = tls_context(settings.ca_file)
         self._http = client(tls=tls)
-        self.entra: Entra | None = None
+        self._entra: Applications | None = None
+        self.sign_in: PersonSignIn | None = None
+        tokens: AppTokens | None = None
         if settings.graph_credential is not None:
-            self.entra = Entra(
+            self._entra = Applications(
                 settings.entra_authority,
                 credential=credential(settings.graph_credential),
-                scope=f"{settings.graph_url}/.default",
                 instance_discovery=settings.entra_instance_discovery,
                 tls=tls,
             )
-        access = GraphAccess(self._http, settings.graph_url, self.entra)
+            self.sign_in = PersonSignIn(self._entra)
+            tokens = AppTokens(self._entra, f"{settings.graph_url}/.default")
+        access = GraphAccess(self._http, settings.graph_url, tokens)
         notification_keys = NotificationKeys(settings.keys_dir, now)
         rows = Subscriptions(engine, now)
         self.subscriptions = SubscriptionWorker(
@@ -98,5 +104,5 @@ class Teams:
     async def aclose(self) -> None:
         """Close every connection."""
         await self._http.aclose()
-        if self.entra is not None:
-            await self.entra.close()
+        if self._entra is not None:
+            await self._entra.close()

@@ -19,7 +19,7 @@ from weakref import WeakValueDictionary
 
 from ehr_api.control import OrganizationConfiguration
 from ehr_api.v1alpha1.ehr_connector_config import PatientJoin
-from ehr_clients.entra import CredentialError
+from ehr_clients.entra.credentials import CredentialError
 from ehr_clients.errors import RefusedError, RemoteError
 from ehr_clients.graph import Graph, OnlineMeeting
 from ehr_connector.store.mutex import Mutex

@@ -14,7 +14,7 @@ from http import HTTPStatus
 
 from ehr_api.control import GraphFinding, GraphReason, GraphReport, OrganizationConfiguration
 from ehr_api.digest import digest_of
-from ehr_clients.entra import CredentialError
+from ehr_clients.entra.credentials import CredentialError
 from ehr_clients.errors import RefusedError, RemoteError
 from ehr_clients.graph import Graph, LicenseDetails
 from ehr_connector.teams.access import GraphAccess

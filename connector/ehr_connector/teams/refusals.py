@@ -5,8 +5,8 @@ from __future__ import annotations
 from http import HTTPStatus
 
 from ehr_api.control import GraphFinding, GraphReason, OrganizationConfiguration
-from ehr_clients.entra import SYSTEM as ENTRA
-from ehr_clients.entra import CredentialError
+from ehr_clients.entra.credentials import CredentialError
+from ehr_clients.entra.transport import SYSTEM as ENTRA
 from ehr_clients.errors import RefusedError, RemoteError, TemporaryError
 
 GRAPH_APP = "00000003-0000-0000-c000-000000000000"

@@ -16,7 +16,7 @@ from http import HTTPStatus
 from sqlalchemy.exc import SQLAlchemyError
 
 from ehr_api.control import OrganizationConfiguration
-from ehr_clients.entra import CredentialError
+from ehr_clients.entra.credentials import CredentialError
 from ehr_clients.errors import RefusedError, RemoteError, TemporaryError
 from ehr_clients.graph import Graph, Subscription, call_events_of
 from ehr_connector.directory import Directory

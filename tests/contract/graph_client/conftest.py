@@ -9,12 +9,15 @@ from pathlib import Path
 import pytest
 from contract.graph_stand_in.running import SECRET, Clock, GraphStandIn, Starter
 
-from ehr_clients.entra import ClientSecret, Credential, Entra
+from ehr_clients.entra.applications import Applications
+from ehr_clients.entra.credentials import ClientSecret, Credential
+from ehr_clients.entra.sign_in import PersonSignIn
+from ehr_clients.entra.tokens import AppTokens
 from ehr_clients.http import tls_context
 from ehr_sandbox.local_ca import LocalCA
 
 SCOPE = "https://graph.microsoft.com/.default"
-MakeEntra = Callable[..., Entra]
+MakeApplications = Callable[..., Applications]
 
 
 @pytest.fixture(scope="session")
@@ -51,14 +54,13 @@ def secret_file(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def entra_of(secret_file: Path, resources: AsyncExitStack) -> MakeEntra:
+def applications_of(secret_file: Path, resources: AsyncExitStack) -> MakeApplications:
     """Make a client of a simulator, which is closed at the end."""
 
-    def make(graph: GraphStandIn, credential: Credential | None = None, timeout_s: float = 20.0) -> Entra:
-        made = Entra(
+    def make(graph: GraphStandIn, credential: Credential | None = None, timeout_s: float = 20.0) -> Applications:
+        made = Applications(
             graph.url,
             credential=credential or ClientSecret(secret_file),
-            scope=SCOPE,
             instance_discovery=False,
             tls=tls_context(graph.ca.ca_file),
             timeout_s=timeout_s,
@@ -70,5 +72,15 @@ def entra_of(secret_file: Path, resources: AsyncExitStack) -> MakeEntra:
 
 
 @pytest.fixture
-def entra(graph: GraphStandIn, entra_of: MakeEntra) -> Entra:
-    return entra_of(graph)
+def applications(graph: GraphStandIn, applications_of: MakeApplications) -> Applications:
+    return applications_of(graph)
+
+
+@pytest.fixture
+def tokens(applications: Applications) -> AppTokens:
+    return AppTokens(applications, SCOPE)
+
+
+@pytest.fixture
+def sign_in(applications: Applications) -> PersonSignIn:
+    return PersonSignIn(applications)

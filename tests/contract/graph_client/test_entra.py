@@ -10,10 +10,13 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from contract.graph_client.conftest import MakeEntra
+from contract.graph_client.conftest import SCOPE, MakeApplications
 from contract.graph_stand_in.running import CLIENT, CLINICIAN, REDIRECT_URI, SECRET, TENANT, GraphStandIn
 
-from ehr_clients.entra import Certificate, ClientSecret, CredentialError, Entra, FederatedToken, credential
+from ehr_clients.entra.applications import Applications
+from ehr_clients.entra.credentials import Certificate, ClientSecret, CredentialError, FederatedToken, credential
+from ehr_clients.entra.sign_in import PersonSignIn
+from ehr_clients.entra.tokens import AppTokens
 from ehr_clients.errors import RefusedError, RemoteError, TemporaryError
 from ehr_sandbox.graph.world import CONNECTOR_ROLES, World, example_world
 
@@ -40,73 +43,75 @@ async def come_back(graph: GraphStandIn, address: str, **choice: str) -> dict[st
     return {name: values[0] for name, values in parse_qs(location.query).items()}
 
 
-async def test_a_token_tells_which_permissions_were_granted(entra: Entra) -> None:
-    token = await entra.token(TENANT, CLIENT)
+async def test_a_token_tells_which_permissions_were_granted(tokens: AppTokens) -> None:
+    token = await tokens.token(TENANT, CLIENT)
 
     assert token.roles == frozenset(CONNECTOR_ROLES)
     assert token.value not in repr(token)
 
 
-async def test_many_who_ask_at_once_share_one_request(graph: GraphStandIn, entra: Entra) -> None:
-    found = await asyncio.gather(*(entra.token(TENANT, CLIENT) for _ in range(20)))
+async def test_many_who_ask_at_once_share_one_request(graph: GraphStandIn, tokens: AppTokens) -> None:
+    found = await asyncio.gather(*(tokens.token(TENANT, CLIENT) for _ in range(20)))
 
     assert len({token.value for token in found}) == 1
     assert await token_requests(graph) == 1
 
 
-async def test_a_fresh_token_knows_of_a_consent_that_was_withdrawn(graph: GraphStandIn, entra: Entra) -> None:
-    await entra.token(TENANT, CLIENT)
+async def test_a_fresh_token_knows_of_a_consent_that_was_withdrawn(graph: GraphStandIn, tokens: AppTokens) -> None:
+    await tokens.token(TENANT, CLIENT)
     world: World = example_world(redirect_uris=[REDIRECT_URI])
     world.tenants[0].apps[0].app_roles = ["User.Read.All"]
     put = await graph.http.put("/_sandbox/world", json=world.model_dump(by_alias=True))
     assert put.is_success, put.text
 
-    stale = await entra.token(TENANT, CLIENT)
-    fresh = await entra.token(TENANT, CLIENT, fresh=True)
+    stale = await tokens.token(TENANT, CLIENT)
+    fresh = await tokens.token(TENANT, CLIENT, fresh=True)
 
     assert stale.roles == frozenset(CONNECTOR_ROLES)
     assert fresh.roles == {"User.Read.All"}
-    assert await entra.token(TENANT, CLIENT) == fresh
+    assert await tokens.token(TENANT, CLIENT) == fresh
 
 
-async def test_a_secret_is_read_again_when_a_new_token_is_asked_for(entra: Entra, secret_file: Path) -> None:
+async def test_a_secret_is_read_again_when_a_new_token_is_asked_for(tokens: AppTokens, secret_file: Path) -> None:
     await asyncio.to_thread(secret_file.write_text, "wrong")
     with pytest.raises(RefusedError) as refused:
-        await entra.token(TENANT, CLIENT)
+        await tokens.token(TENANT, CLIENT)
     await asyncio.to_thread(secret_file.write_text, SECRET)
 
     assert refused.value.code == "AADSTS7000215"
-    assert (await entra.token(TENANT, CLIENT)).value
+    assert (await tokens.token(TENANT, CLIENT)).value
 
 
-async def test_a_tenant_that_does_not_exist_is_refused_by_its_code(entra: Entra) -> None:
+async def test_a_tenant_that_does_not_exist_is_refused_by_its_code(tokens: AppTokens) -> None:
     with pytest.raises(RefusedError) as refused:
-        await entra.token("72f988bf-0000-4000-8000-0000000000ff", CLIENT)
+        await tokens.token("72f988bf-0000-4000-8000-0000000000ff", CLIENT)
 
     assert refused.value.code == "AADSTS90002"
 
 
-async def test_an_application_that_does_not_exist_is_refused_by_its_code(entra: Entra) -> None:
+async def test_an_application_that_does_not_exist_is_refused_by_its_code(tokens: AppTokens) -> None:
     with pytest.raises(RefusedError) as refused:
-        await entra.token(TENANT, "0a1b2c3d-0000-4000-8000-0000000000ff")
+        await tokens.token(TENANT, "0a1b2c3d-0000-4000-8000-0000000000ff")
 
     assert refused.value.code == "AADSTS700016"
 
 
 @pytest.mark.parametrize("kind", [ClientSecret, FederatedToken, Certificate])
 async def test_a_credential_that_is_missing_is_named_by_its_file(
-    graph: GraphStandIn, entra_of: MakeEntra, tmp_path: Path, kind: type[ClientSecret]
+    graph: GraphStandIn, applications_of: MakeApplications, tmp_path: Path, kind: type[ClientSecret]
 ) -> None:
     with pytest.raises(CredentialError, match="gone cannot be read"):
-        await entra_of(graph, kind(tmp_path / "gone")).token(TENANT, CLIENT)
+        await AppTokens(applications_of(graph, kind(tmp_path / "gone")), SCOPE).token(TENANT, CLIENT)
 
 
-async def test_a_file_without_key_is_no_certificate(graph: GraphStandIn, entra_of: MakeEntra, tmp_path: Path) -> None:
+async def test_a_file_without_key_is_no_certificate(
+    graph: GraphStandIn, applications_of: MakeApplications, tmp_path: Path
+) -> None:
     file = tmp_path / "certificate.pem"
     file.write_text("secret words")
 
     with pytest.raises(CredentialError, match="a private key and its certificate") as failed:
-        await entra_of(graph, Certificate(file)).token(TENANT, CLIENT)
+        await AppTokens(applications_of(graph, Certificate(file)), SCOPE).token(TENANT, CLIENT)
 
     assert "secret words" not in str(failed.value)
 
@@ -142,26 +147,27 @@ FAULTS: dict[str, tuple[dict[str, Any], str, float | None]] = {
 @pytest.mark.parametrize("path", ["/v2.0/.well-known/openid-configuration", "/oauth2/v2.0/token"])
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_a_fault_becomes_an_error_that_says_to_try_again(
-    graph: GraphStandIn, entra_of: MakeEntra, fault: str, path: str
+    graph: GraphStandIn, applications_of: MakeApplications, fault: str, path: str
 ) -> None:
     rule, detail, retry_after_s = FAULTS[fault]
-    entra = entra_of(graph, timeout_s=TIMEOUT_S) if fault == "delay" else entra_of(graph)
+    entra = applications_of(graph, timeout_s=TIMEOUT_S) if fault == "delay" else applications_of(graph)
+    tokens = AppTokens(entra, SCOPE)
     await faults(graph, {**rule, "path": f"/{TENANT}{path}", "count": None})
 
     with pytest.raises(TemporaryError, match=detail) as failed:
-        await entra.token(TENANT, CLIENT)
+        await tokens.token(TENANT, CLIENT)
 
     assert (failed.value.system, failed.value.operation) == ("Entra ID", "get application token")
     assert failed.value.retry_after_s == retry_after_s
     await faults(graph)
-    assert (await entra_of(graph).token(TENANT, CLIENT)).value
+    assert (await AppTokens(applications_of(graph), SCOPE).token(TENANT, CLIENT)).value
 
 
-async def test_who_signs_in_is_told_by_ids(graph: GraphStandIn, entra: Entra) -> None:
-    address, flow = await entra.sign_in_address(TENANT, CLIENT, REDIRECT_URI)
+async def test_who_signs_in_is_told_by_ids(graph: GraphStandIn, sign_in: PersonSignIn) -> None:
+    address, flow = await sign_in.sign_in_address(TENANT, CLIENT, REDIRECT_URI)
     kept = json.loads(json.dumps(flow))
 
-    account = await entra.signed_in(TENANT, CLIENT, kept, await come_back(graph, address, user=CLINICIAN))
+    account = await sign_in.signed_in(TENANT, CLIENT, kept, await come_back(graph, address, user=CLINICIAN))
 
     assert (account.object_id, account.tenant_id) == (CLINICIAN, TENANT)
     assert (account.display_name, account.username) == ("Ada Okafor", "ada.okafor@lamna.example")
@@ -173,58 +179,60 @@ async def test_who_signs_in_is_told_by_ids(graph: GraphStandIn, entra: Entra) ->
 
 
 async def test_who_signed_in_before_at_the_same_browser_is_not_taken_for_the_next_person(
-    graph: GraphStandIn, entra: Entra
+    graph: GraphStandIn, sign_in: PersonSignIn
 ) -> None:
-    first, _ = await entra.sign_in_address(TENANT, CLIENT, REDIRECT_URI)
+    first, _ = await sign_in.sign_in_address(TENANT, CLIENT, REDIRECT_URI)
     await come_back(graph, first, user=CLINICIAN)
 
-    second, _ = await entra.sign_in_address(TENANT, CLIENT, REDIRECT_URI)
+    second, _ = await sign_in.sign_in_address(TENANT, CLIENT, REDIRECT_URI)
 
     assert (await graph.http.get(second)).status_code == 200, "an account is chosen anew"
 
 
-async def test_an_answer_of_another_sign_in_is_refused(graph: GraphStandIn, entra: Entra) -> None:
-    address, flow = await entra.sign_in_address(TENANT, CLIENT, REDIRECT_URI)
+async def test_an_answer_of_another_sign_in_is_refused(graph: GraphStandIn, sign_in: PersonSignIn) -> None:
+    address, flow = await sign_in.sign_in_address(TENANT, CLIENT, REDIRECT_URI)
     brought = await come_back(graph, address, user=CLINICIAN)
 
     with pytest.raises(RefusedError) as refused:
-        await entra.signed_in(TENANT, CLIENT, {**flow, "state": "another"}, brought)
+        await sign_in.signed_in(TENANT, CLIENT, {**flow, "state": "another"}, brought)
 
     assert refused.value.code == "state"
 
 
-async def test_an_id_token_of_another_sign_in_is_refused(graph: GraphStandIn, entra: Entra) -> None:
-    address, flow = await entra.sign_in_address(TENANT, CLIENT, REDIRECT_URI)
+async def test_an_id_token_of_another_sign_in_is_refused(graph: GraphStandIn, sign_in: PersonSignIn) -> None:
+    address, flow = await sign_in.sign_in_address(TENANT, CLIENT, REDIRECT_URI)
     brought = await come_back(graph, address, user=CLINICIAN)
 
     with pytest.raises(RefusedError) as refused:
-        await entra.signed_in(TENANT, CLIENT, {**flow, "nonce": "another"}, brought)
+        await sign_in.signed_in(TENANT, CLIENT, {**flow, "nonce": "another"}, brought)
 
     assert refused.value.code == "nonce"
 
 
-async def test_a_code_is_worth_nothing_without_its_verifier(graph: GraphStandIn, entra: Entra) -> None:
-    address, flow = await entra.sign_in_address(TENANT, CLIENT, REDIRECT_URI)
+async def test_a_code_is_worth_nothing_without_its_verifier(graph: GraphStandIn, sign_in: PersonSignIn) -> None:
+    address, flow = await sign_in.sign_in_address(TENANT, CLIENT, REDIRECT_URI)
     brought = await come_back(graph, address, user=CLINICIAN)
 
     with pytest.raises(RefusedError) as refused:
-        await entra.signed_in(TENANT, CLIENT, {**flow, "code_verifier": "another" * 10}, brought)
+        await sign_in.signed_in(TENANT, CLIENT, {**flow, "code_verifier": "another" * 10}, brought)
 
     assert refused.value.code == "AADSTS501481"
 
 
-async def test_who_gives_up_at_the_sign_in_is_told_apart(graph: GraphStandIn, entra: Entra) -> None:
-    address, flow = await entra.sign_in_address(TENANT, CLIENT, REDIRECT_URI)
+async def test_who_gives_up_at_the_sign_in_is_told_apart(graph: GraphStandIn, sign_in: PersonSignIn) -> None:
+    address, flow = await sign_in.sign_in_address(TENANT, CLIENT, REDIRECT_URI)
 
     with pytest.raises(RemoteError) as refused:
-        await entra.signed_in(TENANT, CLIENT, flow, await come_back(graph, address, cancel="1"))
+        await sign_in.signed_in(TENANT, CLIENT, flow, await come_back(graph, address, cancel="1"))
 
     assert isinstance(refused.value, RefusedError)
     assert refused.value.code == "AADSTS65004"
 
 
-async def test_a_sign_in_leaves_no_token_behind(graph: GraphStandIn, entra: Entra) -> None:
-    address, flow = await entra.sign_in_address(TENANT, CLIENT, REDIRECT_URI)
-    account = await entra.signed_in(TENANT, CLIENT, flow, await come_back(graph, address, user=CLINICIAN))
+async def test_a_sign_in_leaves_no_token_behind(
+    graph: GraphStandIn, applications: Applications, sign_in: PersonSignIn
+) -> None:
+    address, flow = await sign_in.sign_in_address(TENANT, CLIENT, REDIRECT_URI)
+    account = await sign_in.signed_in(TENANT, CLIENT, flow, await come_back(graph, address, user=CLINICIAN))
 
-    assert not re.search(r"eyJ[\w-]{20,}", f"{vars(entra)} {account} {flow}")
+    assert not re.search(r"eyJ[\w-]{20,}", f"{vars(sign_in)} {vars(applications)} {account} {flow}")

@@ -12,7 +12,7 @@ import httpx
 import pytest
 from contract.graph_stand_in.running import CLIENT, ORGANIZER, TENANT, GraphStandIn
 
-from ehr_clients.entra import Entra
+from ehr_clients.entra.tokens import AppTokens
 from ehr_clients.errors import RefusedError, TemporaryError
 from ehr_clients.graph import Graph, OnlineMeeting, call_events_of
 from ehr_clients.http import client, tls_context
@@ -37,11 +37,11 @@ class Connected:
 
 
 @pytest.fixture
-async def connected(graph: GraphStandIn, entra: Entra, resources: AsyncExitStack) -> Connected:
+async def connected(graph: GraphStandIn, tokens: AppTokens, resources: AsyncExitStack) -> Connected:
     http = await resources.enter_async_context(client(tls=tls_context(graph.ca.ca_file)))
 
     async def token() -> str:
-        return (await entra.token(TENANT, CLIENT)).value
+        return (await tokens.token(TENANT, CLIENT)).value
 
     ours = Graph(http, graph.url, token)
     meeting = await ours.create_or_get_meeting(ORGANIZER, "digest", start=START, end=END, subject="Virtual visit")
