@@ -26,13 +26,12 @@ from ehr_api.v1alpha1.ehr_connector_config import (
     CommunicationServices,
     DataGeography,
     Ehr,
-    EmailNotifications,
     Microsoft365,
     Reports,
-    SmsNotifications,
     Visits,
 )
 from ehr_api.v1alpha1.fhir_endpoint import Appointments, Department, Environment
+from ehr_api.v1alpha1.messages import EmailNotifications, SmsNotifications
 
 Digest = Annotated[str, Field(pattern="^sha256:[0-9a-f]{64}$")]
 

@@ -7,7 +7,7 @@ from datetime import datetime, time, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
-from ehr_api.v1alpha1.ehr_connector_config import QuietHours, SmsCaps, SmsConsent
+from ehr_api.v1alpha1.messages import QuietHours, SmsCaps, SmsConsent
 from ehr_connector.notify.recipient import Unreachable
 from ehr_connector.visits.events import Channel
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
-from ehr_api.v1alpha1.ehr_connector_config import Locale
 from ehr_api.v1alpha1.fhir_endpoint import Environment
+from ehr_api.v1alpha1.messages import Locale
 from ehr_clients.errors import RefusedError, RemoteError
 from ehr_clients.fhir_model import Patient
 from ehr_connector.ehr.access import EhrAccess

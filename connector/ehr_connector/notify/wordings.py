@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from ehr_api.v1alpha1.ehr_connector_config import Locale
+from ehr_api.v1alpha1.messages import Locale
 
 
 class Occasion(StrEnum):

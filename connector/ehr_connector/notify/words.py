@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 import babel
 from babel.dates import format_skeleton, format_time, get_timezone_name
 
-from ehr_api.v1alpha1.ehr_connector_config import Locale, MessageKind, MessageTemplate
+from ehr_api.v1alpha1.messages import Locale, MessageKind, MessageTemplate
 from ehr_connector.notify.segments import thrifty
 from ehr_connector.notify.wordings import WORDINGS, Occasion
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ehr_api.v1alpha1.ehr_connector_config import QuietHours, SmsCaps, SmsConsent
+from ehr_api.v1alpha1.messages import QuietHours, SmsCaps, SmsConsent
 from ehr_connector.notify.decision import Facts, Reason, decide, is_quiet
 from ehr_connector.notify.recipient import Unreachable
 from ehr_connector.visits.events import Channel
