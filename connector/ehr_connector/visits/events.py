@@ -19,6 +19,8 @@ class Kind(StrEnum):
     """`code` is a Channel."""
     MOVED = "moved"
     """The EHR gave the appointment another time."""
+    CANCELLED = "cancelled"
+    """The EHR shows the appointment as cancelled."""
     OPENED = "opened"
     """The patient used the page: touched it or pressed a key, so that no scanner of links counts."""
     DEVICE_TEST = "device_test"
@@ -87,8 +89,6 @@ class Stage(StrEnum):
 
     NOT_SENT = "not_sent"
     LINK_SENT = "link_sent"
-    MOVED = "moved"
-    """The EHR gave the appointment another time."""
     OPENED = "opened"
     JOINING = "joining"
     IN_LOBBY = "in_lobby"
@@ -122,10 +122,11 @@ _BEFORE_THE_CALL = {
     Kind.JOINING: Stage.JOINING,
 }
 _ORDER = {stage: number for number, stage in enumerate(Stage)}
-_ROSTER = frozenset({Kind.IN_LOBBY, Kind.IN_VISIT, Kind.LEFT})
+ROSTER = frozenset({Kind.IN_LOBBY, Kind.IN_VISIT, Kind.LEFT})
+"""What is told of a participant."""
 _RANK = {Kind.MOVED: -1, Kind.IN_LOBBY: 1, Kind.IN_VISIT: 2, Kind.LEFT: 3}
 """Which of several events of one instant came first."""
-_STALE = timedelta(hours=12)
+STALE = timedelta(hours=12)
 """A participant of whom nothing was heard for so long is gone: Graph may lose a notification."""
 _Code = TypeVar("_Code", bound=StrEnum)
 
@@ -141,16 +142,16 @@ class _Present:
 
 def status_of(events: Iterable[VisitEvent], now: datetime) -> Status:
     """Return the status after `events`, given in any order and with repetitions."""
-    told = sorted({event.key: event for event in events}.values(), key=_chronologically)
-    current = _since_the_last_move(told)
-    ended = _last(current, Kind.CALL_ENDED)
-    providers = _providers(told)
+    told = in_order(events)
+    current = since_the_last_move(told)
+    ended = last_of(current, Kind.CALL_ENDED)
+    providers = providers_among(told)
     # Whoever is there stays there when the appointment is moved.
-    here = {who: one for who, one in _present(told).items() if now - one.heard_at < _STALE}
+    here = {who: one for who, one in _present(told).items() if now - one.heard_at < STALE}
     patients = [one for who, one in here.items() if who not in providers]
     waiting = [one for one in patients if one.kind is Kind.IN_LOBBY]
     inside = [one for one in patients if one.kind is Kind.IN_VISIT]
-    seen = [event for event in current if event.kind in _ROSTER and event.participant not in providers]
+    seen = [event for event in current if event.kind in ROSTER and event.participant not in providers]
     if inside:
         stage, since = Stage.IN_VISIT, min(one.since for one in inside)
     elif waiting:
@@ -162,13 +163,13 @@ def status_of(events: Iterable[VisitEvent], now: datetime) -> Status:
         stage, since = back if _ORDER[back[0]] > _ORDER[Stage.LINK_SENT] else (Stage.LEFT, left)
     else:
         stage, since = _stage_before_the_call(current)
-    test = _last(current, Kind.DEVICE_TEST)
-    sent = (_known(Channel, event.code) for event in told if event.kind is Kind.LINK_SENT)
+    test = last_of(current, Kind.DEVICE_TEST)
+    sent = (known_code(Channel, event.code) for event in told if event.kind is Kind.LINK_SENT)
     return Status(
         stage=stage,
         since=since,
         channels=tuple(dict.fromkeys(channel for channel in sent if channel is not None)),
-        device_test=_known(DeviceTestResult, test.code) if test else None,
+        device_test=known_code(DeviceTestResult, test.code) if test else None,
         came_at=_patient_came(current, providers),
         waiting=len(waiting),
         provider_present=any(one.kind is Kind.IN_VISIT and who in providers for who, one in here.items()),
@@ -177,42 +178,48 @@ def status_of(events: Iterable[VisitEvent], now: datetime) -> Status:
     )
 
 
+def in_order(events: Iterable[VisitEvent]) -> list[VisitEvent]:
+    """Return each event once, in the order in which they happened."""
+    return sorted({event.key: event for event in events}.values(), key=_chronologically)
+
+
 def _chronologically(event: VisitEvent) -> tuple[datetime, int, str]:
     return event.happened_at, _RANK.get(event.kind, 0), event.key
 
 
-def _since_the_last_move(told: list[VisitEvent]) -> list[VisitEvent]:
+def since_the_last_move(told: list[VisitEvent]) -> list[VisitEvent]:
     """Return what counts for the appointment as it stands; a link that was sent leads to it still."""
     moves = [number for number, event in enumerate(told) if event.kind is Kind.MOVED]
     if not moves:
         return told
     before, after = told[: moves[-1]], told[moves[-1] :]
-    came = {event.participant for event in after if event.kind in _ROSTER - {Kind.LEFT}}
+    came = {event.participant for event in after if event.kind in ROSTER - {Kind.LEFT}}
     # Who came for the old time and leaves now has not been to the new one.
-    stale = {event.participant for event in before if event.kind in _ROSTER} - came
+    stale = {event.participant for event in before if event.kind in ROSTER} - came
     links = [event for event in before if event.kind is Kind.LINK_SENT]
     return links + [event for event in after if event.kind is not Kind.LEFT or event.participant not in stale]
 
 
-def _known(codes: type[_Code], code: str | None) -> _Code | None:
+def known_code(codes: type[_Code], code: str | None) -> _Code | None:
     """Return what a code says; a newer version of this program may write others."""
     return next((one for one in codes if one.value == code), None)
 
 
-def _last(told: list[VisitEvent], kind: Kind) -> VisitEvent | None:
+def last_of(told: list[VisitEvent], kind: Kind) -> VisitEvent | None:
+    """Return the last event of a kind."""
     return next((event for event in reversed(told) if event.kind is kind), None)
 
 
-def _providers(told: list[VisitEvent]) -> set[str | None]:
+def providers_among(told: list[VisitEvent]) -> set[str | None]:
     """Return the clinicians among the participants; who waits in the lobby is none unless it turned out so."""
-    sides = {event.participant: event.code for event in told if event.kind in _ROSTER and event.code}
+    sides = {event.participant: event.code for event in told if event.kind in ROSTER and event.code}
     return {who for who, side in sides.items() if side == Side.PROVIDER}
 
 
 def _patient_came(told: list[VisitEvent], providers: set[str | None]) -> datetime | None:
     """Return when somebody who is no clinician was last told of as present, after the patient had gone on to Teams."""
     joining = next((number for number, event in enumerate(told) if event.kind is Kind.JOINING), len(told))
-    came = (event for event in told[joining:] if event.kind in _ROSTER - {Kind.LEFT})
+    came = (event for event in told[joining:] if event.kind in ROSTER - {Kind.LEFT})
     return max((event.happened_at for event in came if event.participant not in providers), default=None)
 
 
@@ -222,7 +229,7 @@ def _present(told: list[VisitEvent]) -> dict[str, _Present]:
     for event in told:
         if event.kind is Kind.CALL_ENDED:
             here.clear()
-        elif event.participant is None or event.kind not in _ROSTER:
+        elif event.participant is None or event.kind not in ROSTER:
             continue
         elif event.kind is Kind.LEFT:
             here.pop(event.participant, None)
