@@ -16,6 +16,7 @@ _COMMANDS = {
     "acs": ("ehr_sandbox.acs", "A simulator of Azure Communication Services: phone numbers, SMS, e-mail."),
     "cerner": ("ehr_sandbox.cerner", "A simulator of a Cerner FHIR R4 server."),
     "graph": ("ehr_sandbox.graph", "A simulator of Entra ID, Microsoft Graph and Teams meetings."),
+    "azurite": ("ehr_sandbox.azurite", "Azurite, the emulator of Storage queues."),
     "chromium": ("ehr_sandbox.chromium", "A real Chromium for the demo and the browser tests."),
     "demo": ("ehr_sandbox.demo", "The whole system on this machine."),
 }

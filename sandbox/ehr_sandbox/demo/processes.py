@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
-import signal
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from ehr_sandbox.child import die_with_parent
+
 _STOP_LIMIT_S = 25.0
 _RESTART_PAUSE_S = 1.0
 _STEADY_S = 10.0
 """A program that lived this long starts with a short pause again."""
-_PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +98,5 @@ class Supervised:
                 stderr=log,
                 # Ctrl-C is for the demo to hear; it ends its programs in order.
                 start_new_session=True,
-                preexec_fn=_die_with_parent if sys.platform == "linux" else None,
+                preexec_fn=die_with_parent,
             )
-
-
-def _die_with_parent() -> None:
-    """Ask the kernel to end this process when the demo is gone, however it went."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
