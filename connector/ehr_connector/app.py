@@ -126,7 +126,7 @@ def create_app(
         for router in (control.router(), teams.notifications.router(), *parts.routers()):
             app.include_router(router)
     answer_problems(app)
-    answer_pages(app, parts.pages, PAGE_PREFIXES)
+    answer_pages(app, parts.pages, PAGE_PREFIXES, ground.directory.embedders)
     app.add_middleware(GuessingLimit, prefixes=(LINK_PATH,))
     failed = failure_answers(parts.pages, PAGE_PREFIXES, ground.directory.embedders)
     app.add_middleware(

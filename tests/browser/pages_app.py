@@ -13,7 +13,7 @@ from ehr_connector.metrics import Metrics
 from ehr_connector.visits.booking import Access
 from ehr_connector.visits.events import Channel, DeviceTestResult, Stage, Status
 from ehr_connector.visits.links import LinkError, Role
-from ehr_connector.visits.patient_routes import PREFIXES, PatientPages
+from ehr_connector.visits.patient_routes import PatientPages
 from ehr_connector.visits.service import JoinRefusedError, Look
 from ehr_connector.web.assets import Assets
 from ehr_connector.web.locales import Language, Locales
@@ -32,6 +32,7 @@ from ehr_connector.web.views import (
     vars_of,
 )
 
+TEAMS = ("https://teams.microsoft.com",)
 ZONE = "America/Chicago"
 START = datetime(2026, 11, 24, 16, 0, tzinfo=UTC)
 PHONE = "+1 555 010 0199"
@@ -102,7 +103,8 @@ def pages_app(visits: VisitDouble) -> FastAPI:
     pages = Pages(Locales(), assets)
     app = FastAPI()
     app.include_router(assets.router())
-    app.include_router(PatientPages(pages, visits, RecordsDouble(), lambda: datetime.now(UTC)).router())
+    patient = PatientPages(pages, visits, RecordsDouble(), lambda: datetime.now(UTC), teams_origins=TEAMS)
+    app.include_router(patient.router())
     app.state.pushed = []
 
     async def teams() -> HTMLResponse:
@@ -142,7 +144,7 @@ def pages_app(visits: VisitDouble) -> FastAPI:
     app.add_api_route("/stream", stream)
     app.add_api_route("/board/visits/{visit}/{action}", act, methods=["POST"])
     answer_problems(app)
-    answer_pages(app, pages, [*PREFIXES, "/board"])
+    answer_pages(app, pages, ["/v/", "/device-test", "/board"])
     app.add_middleware(RequestMiddleware, metrics=Metrics())
     return app
 

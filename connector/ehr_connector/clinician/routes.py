@@ -12,7 +12,7 @@ from http import HTTPStatus
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
-from fastapi import APIRouter, Form, Request
+from fastapi import APIRouter, Form, HTTPException, Request
 from fastapi.responses import RedirectResponse, Response
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
@@ -164,7 +164,7 @@ class ClinicianPages:
         """Send the patient's link by text message or by e-mail."""
         wanted = _CHANNELS.get(channel)
         if wanted is None:
-            return Response(status_code=HTTPStatus.BAD_REQUEST)
+            raise HTTPException(HTTPStatus.BAD_REQUEST)
         try:
             opened = await self._posted(request, session, csrf)
             outcome = await self.boards.send(opened, visit, wanted)

@@ -19,7 +19,7 @@ from ehr_connector.directory import Directory, Site
 from ehr_connector.ehr.access import EhrAccess
 from ehr_connector.keys.files import KeysError
 from ehr_connector.keys.secret import SecretKeys
-from ehr_connector.launch.identity import CLINICIANS, EhrUser, Identity, IdentityError
+from ehr_connector.launch.identity import CLINICIANS, PATIENTS, EhrUser, Identity, IdentityError
 from ehr_connector.launch.problems import LaunchError, LaunchReason
 from ehr_connector.launch.sealed import ExpiredError, OtherBrowserError, Sealed, SealedError, Sealer
 from ehr_connector.store.single_use import SingleUse
@@ -163,8 +163,7 @@ class LaunchFlow:
                 client_id=client_id,
                 nonce=self._nonce(begun.verifier),
                 base_url=site.endpoint.base_url,
-                # A patient's launch gives its user nothing: it ends on the link of the patient in its context.
-                types=CLINICIANS if begun.initiator is Initiator.PROVIDER else None,
+                types=CLINICIANS if begun.initiator is Initiator.PROVIDER else PATIENTS,
             )
         except RefusedError as exc:
             raise LaunchError(LaunchReason.EHR_REFUSED, error=_code(exc.code or str(exc.status))) from exc

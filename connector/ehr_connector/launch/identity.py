@@ -24,8 +24,11 @@ from ehr_clients.http import Http, ask, check, parse
 from ehr_clients.smart import SmartConfiguration
 from ehr_connector.store.organizations import canonical
 
-CLINICIANS = frozenset({"Practitioner", "PractitionerRole"})
-"""Types of resource that a user who launches from the EHR may be."""
+_NOT_TOLD = ""
+CLINICIANS = frozenset({"Practitioner", "PractitionerRole", _NOT_TOLD})
+"""Types of resource that a user who launches from the EHR may be; the EHR need not tell."""
+PATIENTS = frozenset({"Patient", "RelatedPerson"})
+"""Types of resource that a user who launches from a portal is: nobody else gets a patient's link so."""
 _ALGORITHMS = ["RS256", "RS384", "ES256", "ES384"]
 _LEEWAY_S = 60
 _KEEP_S = 3600.0
@@ -71,9 +74,9 @@ class Identity:
         client_id: str,
         nonce: str,
         base_url: str,
-        types: frozenset[str] | None,
+        types: frozenset[str],
     ) -> EhrUser:
-        """Return who the id token says that launched: a resource at `base_url`, of one of `types` unless that is None.
+        """Return who the id token says that launched: a resource at `base_url`, of one of `types`.
 
         Raises:
             IdentityError: It does not hold.
@@ -99,7 +102,7 @@ class Identity:
         subject = str(claims["sub"])
         reference = claims.get("fhirUser") or claims.get("profile")
         user = _relative(str(reference), base_url) if reference else None
-        if user is not None and types is not None and user.partition("/")[0] not in types:
+        if (user.partition("/")[0] if user else _NOT_TOLD) not in types:
             raise IdentityError("the user is not one who may launch this")
         if not subject or len(user or subject) > _SUBJECT_LONGEST:
             raise IdentityError("the subject is no id")

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
+from sqlalchemy.exc import SQLAlchemyError
 
 from ehr_clients.errors import RemoteError
 from ehr_connector.directory import Site
@@ -27,15 +28,6 @@ from ehr_connector.web.locales import N_
 from ehr_connector.web.origin import same_origin
 from ehr_connector.web.pages import Pages
 
-TEAMS_ORIGINS = (
-    "https://teams.microsoft.com",
-    "https://*.teams.microsoft.com",
-    "https://teams.cloud.microsoft",
-    "https://teams.live.com",
-)
-"""Where the button leads, also by Teams' own redirects: a browser follows a form nowhere else."""
-PREFIXES = ("/v/", "/device-test")
-"""Where a browser gets a page, whatever happens."""
 _BODY_MAX_BYTES = 1024
 _HEADERS = {
     # Not `no-referrer`: with it a form's `Origin` is null in browsers that have no Sec-Fetch-Site. To others neither tells.
@@ -122,8 +114,9 @@ class PatientPages:
         records: Records,
         now: Callable[[], datetime],
         *,
-        teams_origins: Sequence[str] = TEAMS_ORIGINS,
+        teams_origins: Sequence[str],
     ) -> None:
+        """Serve the pages; their button leads to `teams_origins` alone, also by Teams' own redirects."""
         self._pages = pages
         self._service = service
         self._records = records
@@ -162,7 +155,7 @@ class PatientPages:
             return self._visit(request, token, exc.look, HTTPStatus.CONFLICT)
         except TooOftenError as exc:
             return self._too_often(request, token, exc)
-        except (TeamsError, RemoteError, KeysError):
+        except (TeamsError, RemoteError, KeysError, SQLAlchemyError):
             return await self._no_meeting(request, token)
         return RedirectResponse(address, HTTPStatus.SEE_OTHER, _HEADERS)
 
@@ -282,7 +275,7 @@ class PatientPages:
         page = self._pages.error(
             request,
             title=N_("The visit could not be opened"),
-            text=N_("Microsoft Teams gave no meeting for your visit just now."),
+            text=N_("There is no meeting for your visit just now."),
             remedy=N_("Try again in a minute. If it happens again, call the clinic: your visit can go on by phone."),
             status=HTTPStatus.SERVICE_UNAVAILABLE,
             help_phone=help_phone,

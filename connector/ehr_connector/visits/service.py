@@ -7,12 +7,15 @@ patient is written down.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Protocol
+
+from sqlalchemy.exc import SQLAlchemyError
 
 from ehr_api.control import OrganizationConfiguration
 from ehr_clients.errors import RefusedError, RemoteError
@@ -32,6 +35,8 @@ from ehr_connector.visits.events import Channel, DeviceTestResult, Kind, VisitEv
 from ehr_connector.visits.links import JoinLink, LinkError, Links, Role
 from ehr_connector.visits.recent import Recent
 
+_log = logging.getLogger(__name__)
+
 _REPEAT_S = 60
 """The same thing told again within this time (seconds) is told once."""
 _RECENT_S = 5.0
@@ -40,6 +45,7 @@ _LISTENED_S, _LISTENED_TRIES = 3.0, 20
 """A patient waits for so long (seconds) at the most until the meeting is listened to; joining matters more."""
 _JOINS = Limit(30, timedelta(minutes=10))
 """Joins by one link, and openings of its page: above that a program presses the button, or reloads the page."""
+_OF_USE = frozenset({Access.EARLY, Access.OPEN})
 _GUESTS = {Role.GUEST: "guest", Role.INTERPRETER: "interpreter"}
 
 
@@ -142,18 +148,22 @@ class VisitService:
     async def opened(self, token: str) -> None:
         """Note that the patient uses the page."""
         look, found = await self._seen(token)
-        if await self._wait(look, "opened", token) is not None:
+        if found is None or look.access not in _OF_USE or await self._wait(look, "opened", token) is not None:
             return
+        # First of all: what the patient does now is done for the appointment as it stands, also when it was just moved.
+        row = await self.record(found)
         await self._note(look, Kind.OPENED)
-        if found is not None and look.access is Access.OPEN:
+        if look.access is Access.OPEN:
             # The patient is about to join: the meeting is made now, so that it is listened to by then.
             with suppress(TeamsError):
-                await self._meetings.ensure(found.site.organization, await self.record(found))
+                await self._meetings.ensure(found.site.organization, row)
 
     async def device_test(self, token: str, result: DeviceTestResult) -> None:
         """Note how the patient's device test ended."""
-        look, _ = await self._seen(token)
-        await self._note(look, Kind.DEVICE_TEST, result)
+        look, found = await self._seen(token)
+        if found is not None and look.access in _OF_USE:
+            await self.record(found)
+            await self._note(look, Kind.DEVICE_TEST, result)
 
     async def join(self, token: str) -> str:
         """Return the address in Teams to which the browser goes.
@@ -271,13 +281,13 @@ class VisitService:
             raise LinkError
         visit = self.name(site, link.appointment)
         guest = _GUESTS.get(link.role)
-        if guest is not None and not await self._guests.is_alive(visit, link.number, guest):
-            return _bare(site, Access.GONE, link.role), None
-        if not site.endpoint.active:
-            return _bare(site, Access.INACTIVE, link.role), None
         try:
+            if guest is not None and not await self._guests.is_alive(visit, link.number, guest):
+                return _bare(site, Access.GONE, link.role), None
+            if not site.endpoint.active:
+                return _bare(site, Access.INACTIVE, link.role), None
             found = await self.read(site, link.appointment)
-        except (RemoteError, KeysError):
+        except (RemoteError, KeysError, SQLAlchemyError):
             return _bare(site, Access.UNAVAILABLE, link.role), None
         if found is None:
             return _bare(site, Access.GONE, link.role), None
@@ -287,15 +297,23 @@ class VisitService:
             start=found.start,
             opens_at=found.opens_at,
             closes_at=found.closes_at,
-            moved=any(event.kind is Kind.MOVED for event in await self._events.of(visit)),
+            moved=await self._was_moved(visit),
             visit=visit,
         )
         return look, found
 
+    async def _was_moved(self, visit: str) -> bool:
+        """Return whether the page says that the time is another one; it is shown, with the phone, without our database."""
+        try:
+            return any(event.kind is Kind.MOVED for event in await self._events.of(visit))
+        except SQLAlchemyError as exc:
+            _log.warning("whether a visit was moved is not known: %s", type(exc).__name__)
+            return False
+
     async def _note(self, look: Look, kind: Kind, code: str | None = None) -> None:
         """Note something of the patient's visit; guests and dead links leave no trace."""
         patient = look.role is Role.PATIENT or kind is Kind.PROVIDER_JOINING
-        if look.visit is None or not patient or look.access not in {Access.EARLY, Access.OPEN}:
+        if look.visit is None or not patient or look.access not in _OF_USE:
             return
         now = self._now()
         key = f"{kind} {code or ''} {_minute(now)}"

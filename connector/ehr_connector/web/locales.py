@@ -58,6 +58,10 @@ class Language:
         translated = escape(self.texts.get(msgid) or msgid)
         return translated % values if values else translated
 
+    def plain(self, msgid: str, **values: object) -> str:
+        """Return a text in this language as what is not markup: for scripts, and for templates, which escape it."""
+        return (self.texts.get(msgid) or msgid) % values if values else self.texts.get(msgid) or msgid
+
     def date(self, moment: datetime, zone: str) -> str:
         """Return the day of `moment` at the clinic, with its weekday."""
         return format_date(moment.astimezone(ZoneInfo(zone)), "full", self.locale)

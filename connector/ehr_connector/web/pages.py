@@ -24,6 +24,8 @@ _log = logging.getLogger(__name__)
 FOLDER = Path(__file__).parents[1] / "templates"
 _DEVICES = "camera=(self), microphone=(self), speaker-selection=(self)"
 _NO_DEVICES = "camera=(), microphone=(), speaker-selection=()"
+_FRAMED = ("/launch/", "/clinician/")
+"""Where pages stand in the EHR's frame."""
 _NEVER = "geolocation=(), payment=(), usb=(), browsing-topics=()"
 
 
@@ -174,17 +176,19 @@ def content_security_policy(frame_ancestors: Sequence[str] = (), form_targets: S
     )
 
 
-def answer_pages(app: FastAPI, pages: Pages, prefixes: Sequence[str]) -> None:
+def answer_pages(
+    app: FastAPI, pages: Pages, prefixes: Sequence[str], embedders: Callable[[], Sequence[str]] = tuple
+) -> None:
     """Answer refusals under `prefixes` with a page when a browser asks; everything else as it was answered before.
 
-    To be called after `answer_problems`.
+    To be called after `answer_problems`. Pages of the EHR's frame may stand in those of `embedders`, as of a failure.
     """
     before = {kind: app.exception_handlers[kind] for kind in (HTTPException, RequestValidationError)}
 
     async def answer(request: Request, exc: Exception) -> Response:
         if _shows_pages(request, prefixes):
             status = exc.status_code if isinstance(exc, HTTPException) else HTTPStatus.BAD_REQUEST
-            return refusal(pages, request, status)
+            return refusal(pages, request, status, frame_ancestors=_framers(request, embedders))
         kind = HTTPException if isinstance(exc, HTTPException) else RequestValidationError
         answered = before[kind](request, exc)  # pyright: ignore[reportArgumentType] (Starlette's union has a WebSocket too)
         assert not isinstance(answered, Response)  # noqa: S101 (ours are coroutines)
@@ -201,14 +205,17 @@ def failure_answers(
 ) -> Callable[[Request], Response]:
     """Return what answers a request at which we failed: under `prefixes` a page when a browser asks, else a problem.
 
-    The page may stand in the frames of `embedders`, since it is not known any more whose launch it was; it says nothing of it.
+    A page of the EHR's frame may stand in those of `embedders`, since it is not known any more whose launch it was; it says
+    nothing of it.
     """
 
     def answer(request: Request) -> Response:
         if not _shows_pages(request, prefixes):
             return failure()
         try:
-            return refusal(pages, request, HTTPStatus.INTERNAL_SERVER_ERROR, frame_ancestors=embedders())
+            return refusal(
+                pages, request, HTTPStatus.INTERNAL_SERVER_ERROR, frame_ancestors=_framers(request, embedders)
+            )
         except Exception:  # noqa: BLE001 (the cause may be the templates; the last answer needs none)
             _log.exception("the page that tells of a failure failed too")
             return failure()
@@ -242,6 +249,10 @@ def refusal(pages: Pages, request: Request, status: int, *, frame_ancestors: Seq
 
 def _shows_pages(request: Request, prefixes: Sequence[str]) -> bool:
     return request.url.path.startswith(tuple(prefixes)) and "text/html" in request.headers.get("accept", "")
+
+
+def _framers(request: Request, embedders: Callable[[], Sequence[str]]) -> Sequence[str]:
+    return embedders() if request.url.path.startswith(_FRAMED) else ()
 
 
 def _page_of(request: Request) -> str:

@@ -74,14 +74,14 @@ class StatusView:
     def of(cls, status: Status, language: Language, time_zone: str) -> StatusView:
         """Return the words for `status`."""
         unknown = status.stage is Stage.IN_LOBBY and status.came_at is None
-        sent = ", ".join(language.text(CHANNELS[channel]) for channel in status.channels)
+        sent = ", ".join(language.plain(CHANNELS[channel]) for channel in status.channels)
         return cls(
             stage=status.stage,
-            text=str(language.text(_SOMEBODY_WAITS if unknown else _STAGES[status.stage])),
+            text=language.plain(_SOMEBODY_WAITS if unknown else _STAGES[status.stage]),
             since=status.since.isoformat() if status.since else None,
             since_text=language.time(status.since, time_zone) if status.since else None,
-            sent=str(language.text(N_("Link sent %(how)s"), how=sent)) if sent else None,
-            device_test=str(language.text(_DEVICE_TESTS[status.device_test])) if status.device_test else None,
+            sent=language.plain(N_("Link sent %(how)s"), how=sent) if sent else None,
+            device_test=language.plain(_DEVICE_TESTS[status.device_test]) if status.device_test else None,
             alert=status.waiting > 0 or status.stage is Stage.IN_LOBBY,
         )
 

@@ -24,9 +24,12 @@ async def world(clinic: World) -> AsyncGenerator[World]:
     await clinic.control(clinic.cerner, "PUT", "faults", json=[])
 
 
-async def launched(world: World, patient: str, *, browser: Browser | None = None, **query: str) -> httpx.Response:
+async def launched(
+    world: World, patient: str, *, browser: Browser | None = None, user: str | None = None, **query: str
+) -> httpx.Response:
     """Launch as a portal does, and return the page at the end."""
-    params = {"iss": world.base_url(), "launch": await world.launch(patient, None)} | query
+    launch = await world.launch(patient, None, idToken={"fhirUser": user or f"{world.base_url()}/Patient/{patient}"})
+    params = {"iss": world.base_url(), "launch": launch} | query
     browser = browser or world.browser()
     page = await browser.open(str(httpx.URL(f"{world.connector}/launch/patient", params=params)))
     assert not [one for one in browser.visited if "/clinician/" in one]
@@ -46,6 +49,20 @@ async def test_a_patient_s_launch_ends_on_the_link_of_the_visit(world: World) ->
     assert str(page.url).startswith(f"{world.connector}/v/")
     seen = {record["record"] for record in (await world.evidence())["records"]}
     assert "lamna-test-patient" in seen
+
+
+async def test_who_acts_for_a_patient_gets_the_patient_s_link(world: World) -> None:
+    patient = await world.patient()
+    await world.book(patient)
+    page = await launched(world, patient, user=f"{world.base_url()}/RelatedPerson/7")
+    assert str(page.url).startswith(f"{world.connector}/v/")
+
+
+async def test_a_clinician_gets_no_patient_s_link_by_the_patient_s_address(world: World) -> None:
+    patient = await world.patient()
+    await world.book(patient)
+    page = await launched(world, patient, user=f"{world.base_url()}/Practitioner/12")
+    says(page, 403, "The EHR did not prove who you are")
 
 
 async def test_of_several_visits_the_open_one_that_is_nearest_is_meant(world: World) -> None:

@@ -51,6 +51,30 @@ def refused(world: World, page: httpx.Response, status: int, title: str) -> None
     assert page.headers["Cache-Control"] == "no-store"
 
 
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [("nowhere", 404), ("visits/{visit}/revocations", 400), ("visits/{visit}/send", 400), ("visits/{visit}/join", 405)],
+)
+async def test_what_is_refused_before_any_page_is_shown_in_the_ehr_s_frame(
+    world: World, chart: Chart, path: str, status: int
+) -> None:
+    url = f"{chart.url}/{path.format(visit=chart.visits[0])}"
+    asking = {"Accept": "text/html", "Sec-Fetch-Site": "same-origin"}
+    posted = path.endswith(("revocations", "send"))
+    page = await chart.browser.http.request(
+        "POST" if posted else "GET", url, headers=asking, data={"csrf": chart.csrf} if posted else None
+    )
+    assert page.status_code == status
+    assert HEADING.findall(page.text)
+    assert page.headers["Content-Security-Policy"].endswith(f"frame-ancestors {world.cerner}")
+
+
+async def test_what_is_refused_outside_the_frame_is_framed_by_nobody(world: World) -> None:
+    page = await world.browser().http.get(f"{world.connector}/sign-in/a/b", headers={"Accept": "text/html"})
+    assert page.status_code == 404
+    assert page.headers["Content-Security-Policy"].endswith("frame-ancestors 'none'")
+
+
 async def meetings(world: World) -> int:
     return len(await world.meetings())
 

@@ -14,7 +14,7 @@ from joserfc.jwk import ECKey, KeySet, RSAKey
 
 from ehr_clients.errors import RemoteError
 from ehr_clients.smart import SmartConfiguration
-from ehr_connector.launch.identity import CLINICIANS, Identity, IdentityError
+from ehr_connector.launch.identity import CLINICIANS, PATIENTS, Identity, IdentityError
 
 EHR = "https://ehr.example/tenants/t"
 ISSUER = f"{EHR}/oidc/idsps/t/"
@@ -107,7 +107,7 @@ async def user(
     http: httpx.AsyncClient,
     text: str | None,
     issuer: str | None = EHR,
-    types: frozenset[str] | None = CLINICIANS,
+    types: frozenset[str] = CLINICIANS,
 ) -> str:
     """Return the user whom a token proves."""
     found = await identity.user(
@@ -148,7 +148,7 @@ async def test_the_user_is_the_relative_reference_or_else_the_subject(
 async def test_a_user_of_another_server_is_nobody_here(
     identity: Identity, http: httpx.AsyncClient, reference: str
 ) -> None:
-    for types in (CLINICIANS, None):
+    for types in (CLINICIANS, PATIENTS):
         with pytest.raises(IdentityError):
             await user(identity, http, token(fhirUser=reference), types=types)
 
@@ -157,10 +157,23 @@ async def test_a_user_of_another_server_is_nobody_here(
 async def test_only_a_practitioner_completes_a_clinician_s_launch(
     identity: Identity, http: httpx.AsyncClient, kind: str
 ) -> None:
-    text = token(fhirUser=f"{BASE_URL}/{kind}/12")
     with pytest.raises(IdentityError):
-        await user(identity, http, text)
-    assert await user(identity, http, text, types=None) == f"{kind}/12"
+        await user(identity, http, token(fhirUser=f"{BASE_URL}/{kind}/12"))
+
+
+@pytest.mark.parametrize("kind", ["Patient", "RelatedPerson"])
+async def test_a_patient_or_who_acts_for_one_completes_a_patient_s_launch(
+    identity: Identity, http: httpx.AsyncClient, kind: str
+) -> None:
+    assert await user(identity, http, token(fhirUser=f"{kind}/12"), types=PATIENTS) == f"{kind}/12"
+
+
+@pytest.mark.parametrize("reference", ["Practitioner/12", "PractitionerRole/12", "Person/12", "patient/12", "12", None])
+async def test_nobody_else_completes_a_patient_s_launch(
+    identity: Identity, http: httpx.AsyncClient, reference: str | None
+) -> None:
+    with pytest.raises(IdentityError):
+        await user(identity, http, token(fhirUser=reference), types=PATIENTS)
 
 
 @pytest.mark.parametrize("issuer", [f"{EHR}/", EHR, f"{EHR}/oidc/idsps/t"])
