@@ -38,6 +38,10 @@ class App(_Model):
     federated_credentials: list[FederatedCredential] = Field(default_factory=list[FederatedCredential])
     redirect_uris: list[str] = Field(default_factory=list[str])
     app_roles: list[str] = Field(default_factory=list[str], description="Graph's application permissions, consented.")
+    assigned_roles: dict[str, list[str]] = Field(
+        default_factory=dict[str, list[str]],
+        description="The application's own app roles, by the object id of the user who has them.",
+    )
 
     @field_validator("client_id")
     @classmethod
@@ -118,6 +122,8 @@ EXAMPLE_CLIENT = "0a1b2c3d-0000-4000-8000-000000000002"
 EXAMPLE_SECRET = "made-up~secret.of-the-sandbox"
 EXAMPLE_ORGANIZER = "5e0f3a10-0000-4000-8000-000000000010"
 EXAMPLE_CLINICIAN = "5e0f3a10-0000-4000-8000-000000000011"
+EXAMPLE_MANAGER = "5e0f3a10-0000-4000-8000-000000000013"
+EXAMPLE_AUDITOR = "5e0f3a10-0000-4000-8000-000000000014"
 CONNECTOR_ROLES = [
     "CallRecords.Read.All",
     "OnlineMeetingArtifact.Read.All",
@@ -129,18 +135,21 @@ CONNECTOR_ROLES = [
 
 
 def example_world(*, redirect_uris: list[str] | None = None) -> World:
-    """Return one tenant with the connector's application, an account that organizes meetings, and two clinicians."""
+    """Return one tenant with the connector's application, and those who organize meetings, see patients and read reports."""
     app = App(
         client_id=EXAMPLE_CLIENT,
         display_name="Teams EHR connector",
         secrets=[EXAMPLE_SECRET],
         redirect_uris=redirect_uris or [],
         app_roles=CONNECTOR_ROLES,
+        assigned_roles={EXAMPLE_MANAGER: ["Reports.Viewer"], EXAMPLE_AUDITOR: ["Reports.Auditor"]},
     )
     people = [
         (EXAMPLE_ORGANIZER, "virtual.visits", "Virtual Visits"),
         (EXAMPLE_CLINICIAN, "ada.okafor", "Ada Okafor"),
         ("5e0f3a10-0000-4000-8000-000000000012", "ben.lindqvist", "Ben Lindqvist"),
+        (EXAMPLE_MANAGER, "cleo.martin", "Cleo Martin"),
+        (EXAMPLE_AUDITOR, "dara.singh", "Dara Singh"),
     ]
     users = [
         User(id=object_id, user_principal_name=f"{name}@lamna.example", display_name=shown)

@@ -22,7 +22,7 @@ from contract.graph_stand_in.running import (
 from joserfc import jwt
 from joserfc.jwk import ECKey, KeySet
 
-from ehr_sandbox.graph.world import World
+from ehr_sandbox.graph.world import EXAMPLE_MANAGER, World
 
 AUTHORIZE = f"/{TENANT}/oauth2/v2.0/authorize"
 TOKEN = f"/{TENANT}/oauth2/v2.0/token"
@@ -79,6 +79,16 @@ async def test_an_id_token_names_the_user_and_repeats_the_nonce(graph: GraphStan
     assert (claims["oid"], claims["tid"], claims["nonce"]) == (CLINICIAN, TENANT, "nonce-1")
     assert claims["iss"] == f"{graph.url}/{TENANT}/v2.0"
     assert "refresh_token" not in answer
+
+
+@pytest.mark.parametrize(("user", "roles"), [(EXAMPLE_MANAGER, ["Reports.Viewer"]), (CLINICIAN, None)])
+async def test_an_id_token_tells_the_app_roles_of_who_has_some(
+    graph: GraphStandIn, user: str, roles: list[str] | None
+) -> None:
+    answer = await redeem(graph, await code_of(graph, user))
+    keys = KeySet.import_key_set((await graph.http.get(f"/{TENANT}/discovery/v2.0/keys")).json())
+
+    assert jwt.decode(answer["id_token"], keys, algorithms=["RS256"]).claims.get("roles") == roles
 
 
 async def test_a_code_is_good_once_and_for_ten_minutes(graph: GraphStandIn) -> None:

@@ -169,7 +169,7 @@ class TokenEndpoint:
         )
 
     def _id_token(self, tenant: Tenant, app: App, user: User, sign_in: SignIn, address: str) -> str:
-        claims = {
+        claims: dict[str, Any] = {
             "aud": app.client_id,
             "iss": issuer(self._platform.settings, address, tenant.id),
             **self._times(),
@@ -181,6 +181,8 @@ class TokenEndpoint:
             "uti": uuid4().hex[:22],
             "ver": "2.0",
         }
+        if roles := app.assigned_roles.get(user.id):
+            claims["roles"] = roles
         if sign_in.nonce is not None:
             claims["nonce"] = sign_in.nonce
         return self._platform.signer.sign(claims)
