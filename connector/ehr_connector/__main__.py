@@ -12,6 +12,7 @@ from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from ehr_clients.entra.credentials import CredentialError
 from ehr_connector.administration import export_audit, forget_user, verify_audit
 from ehr_connector.app import create_app
 from ehr_connector.keys.files import KeysError
@@ -19,7 +20,7 @@ from ehr_connector.keys.make import KeyKind, new_keys
 from ehr_connector.notify.provider import ProviderError
 from ehr_connector.serving import server
 from ehr_connector.settings import DatabaseSettings, Settings
-from ehr_connector.store.database import open_database
+from ehr_connector.store.access import opened
 from ehr_connector.store.migrate import migrate
 from ehr_connector.web.correlation import CorrelationFilter
 from ehr_program.logs import log_as_json
@@ -36,14 +37,14 @@ def main() -> int:
                     print(path)  # noqa: T201 (what the command is for)
                 return 0
             case "migrate":
-                return asyncio.run(_migrate(load(DatabaseSettings)))
+                return _on_database(_migrate)
             case "audit":
                 return _on_database(lambda engine: _audit(engine, arguments))
             case "forget-user":
                 return _on_database(lambda engine: forget_user(engine, arguments.base_url, arguments.ehr_user))
             case _:
                 return _serve(load(Settings))
-    except (SettingsError, KeysError, ProviderError) as exc:
+    except (SettingsError, KeysError, ProviderError, CredentialError) as exc:
         print(exc, file=sys.stderr)  # noqa: T201 (for the person who starts it)
         return 2
 
@@ -76,26 +77,19 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _on_database(work: Callable[[AsyncEngine], Awaitable[int]]) -> int:
-    async def run(url: str) -> int:
-        engine = open_database(url)
-        try:
+    async def run(settings: DatabaseSettings) -> int:
+        async with opened(settings) as engine:
             return await work(engine)
-        finally:
-            await engine.dispose()
 
-    return asyncio.run(run(load(DatabaseSettings).database_url))
+    return asyncio.run(run(load(DatabaseSettings)))
 
 
 def _audit(engine: AsyncEngine, arguments: argparse.Namespace) -> Awaitable[int]:
     return export_audit(engine) if arguments.audit_command == "export" else verify_audit(engine, arguments.known)
 
 
-async def _migrate(settings: DatabaseSettings) -> int:
-    engine = open_database(settings.database_url)
-    try:
-        print(f"The database is at revision {await migrate(engine)}.")  # noqa: T201 (what the command is for)
-    finally:
-        await engine.dispose()
+async def _migrate(engine: AsyncEngine) -> int:
+    print(f"The database is at revision {await migrate(engine)}.")  # noqa: T201 (what the command is for)
     return 0
 
 

@@ -24,7 +24,7 @@ from ehr_connector.keys.secret import SecretKeys
 from ehr_connector.keys.signing import SigningKeys
 from ehr_connector.metrics import Metrics
 from ehr_connector.settings import Role, Settings
-from ehr_connector.store.database import open_database
+from ehr_connector.store.access import Database
 from ehr_connector.store.events import Events
 from ehr_connector.store.evidence import EvidenceBook
 from ehr_connector.store.migrate import migrate
@@ -52,7 +52,8 @@ def create_app(
     `now` is the clock by which sessions, tickets and join windows end.
     """
     metrics = Metrics()
-    engine = open_database(settings.database_url)
+    database = Database(settings)
+    engine = database.engine
     organizations = Organizations(engine, now)
     keys = SigningKeys(settings.keys_dir, now)
     issuer_http = client(tls=tls_context(settings.control_ca_file))
@@ -110,7 +111,7 @@ def create_app(
             await parts.aclose()
             await teams.aclose()
             await issuer_http.aclose()
-            await engine.dispose()
+            await database.aclose()
 
     app = FastAPI(
         title="EHR connector",

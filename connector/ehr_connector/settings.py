@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network
-from typing import Annotated
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, DirectoryPath, Field, FilePath, StringConstraints, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -45,7 +45,32 @@ class DatabaseSettings(BaseSettings):
         description="SQLAlchemy URL of the database: sqlite+aiosqlite:///PATH for one process, or"
         " postgresql+psycopg://USER@HOST/DATABASE for replicas.",
     )
+    database_credential: Literal["workload-identity"] | None = Field(
+        default=None,
+        description="workload-identity: each connection to PostgreSQL presents a token of the pod's identity as its password,"
+        " as Azure's with Entra authentication wants it. Without it the URL says the password, if there is one.",
+    )
+    entra_authority: _HttpsUrl = Field(
+        default="https://login.microsoftonline.com",
+        description="Microsoft Entra ID, without a tenant; sovereign clouds have addresses of their own.",
+    )
+    entra_instance_discovery: bool = Field(
+        default=True,
+        description="Whether the authority is looked up with Microsoft before it is trusted. false only for an authority"
+        " that Microsoft does not know.",
+    )
+    ca_file: FilePath | None = Field(
+        default=None,
+        description="PEM file with authorities to trust, besides the system's: of FHIR servers, and of the addresses of"
+        " Microsoft Graph and Entra ID.",
+    )
     log_level: Level = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR.")
+
+    @model_validator(mode="after")
+    def _token_goes_to_postgresql(self) -> Self:
+        if self.database_credential is not None and not self.database_url.startswith(_POSTGRESQL):
+            raise ValueError("EHR_CONNECTOR_DATABASE_CREDENTIAL is for a database of PostgreSQL")
+        return self
 
 
 class Settings(DatabaseSettings):
@@ -79,11 +104,6 @@ class Settings(DatabaseSettings):
     control_ca_file: FilePath | None = Field(
         default=None, description="PEM file with the authority of the issuer's server, besides the system's."
     )
-    ca_file: FilePath | None = Field(
-        default=None,
-        description="PEM file with authorities to trust, besides the system's: of FHIR servers, and of the addresses of"
-        " Microsoft Graph and Entra ID.",
-    )
     allowed_networks: CommaSeparated[IPv4Network | IPv6Network] = Field(
         default=(),
         description="Networks that are not public but may hold FHIR servers, for example 10.20.0.0/16. All other private,"
@@ -92,15 +112,6 @@ class Settings(DatabaseSettings):
     graph_url: _HttpsUrl = Field(
         default="https://graph.microsoft.com",
         description="Microsoft Graph; sovereign clouds have addresses of their own.",
-    )
-    entra_authority: _HttpsUrl = Field(
-        default="https://login.microsoftonline.com",
-        description="Microsoft Entra ID, without a tenant; sovereign clouds have addresses of their own.",
-    )
-    entra_instance_discovery: bool = Field(
-        default=True,
-        description="Whether the authority is looked up with Microsoft before it is trusted. false only for an authority"
-        " that Microsoft does not know.",
     )
     graph_credential: Annotated[str, AfterValidator(_is_credential)] | None = Field(
         default=None,

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
-from sqlalchemy import Table, event, make_url
+import psycopg
+from sqlalchemy import URL, Table, event, make_url
 from sqlalchemy.dialects.postgresql import Insert as PostgresqlInsert
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import Insert as SqliteInsert
@@ -26,15 +28,23 @@ _POSTGRESQL = {
 """Limits in libpq's terms; what the URL says itself goes before them. Nothing waits for a dead one for ever."""
 
 
-def open_database(url: str) -> AsyncEngine:
-    """Return an engine; no connection is made yet, and the caller disposes of it. Its errors show no values."""
+Password = Callable[[], Awaitable[str]]
+"""Gives the password for a connection that is about to be made."""
+
+
+def open_database(url: str, password: Password | None = None) -> AsyncEngine:
+    """Return an engine; no connection is made yet, and the caller disposes of it. Its errors show no values.
+
+    With `password`, PostgreSQL is given that at each new connection; one that stands goes on when it ends.
+    """
     if url.startswith("sqlite"):
         engine = create_async_engine(url, hide_parameters=True)
         event.listen(engine.sync_engine, "connect", _configure_sqlite)
         event.listen(engine.sync_engine, "begin", _begin_sqlite)
         event.listen(engine.sync_engine, "invalidate", _roll_back_sqlite)
         return engine
-    limits = {name: value for name, value in _POSTGRESQL.items() if name not in make_url(url).query}
+    at = make_url(url)
+    limits = {name: value for name, value in _POSTGRESQL.items() if name not in at.query}
     # A connection that the server or a proxy has closed in the meantime is noticed before it is used.
     return create_async_engine(
         url,
@@ -44,7 +54,14 @@ def open_database(url: str) -> AsyncEngine:
         max_overflow=10,
         pool_timeout=_POOL_S,
         connect_args=limits,
+        async_creator=password and partial(_connect, at, limits, password),
     )
+
+
+async def _connect(url: URL, limits: dict[str, Any], password: Password) -> psycopg.AsyncConnection[Any]:
+    arguments: dict[str, Any] = {**url.get_dialect()().create_connect_args(url)[1], **limits}
+    arguments["password"] = await password()
+    return await psycopg.AsyncConnection.connect(**arguments)
 
 
 def reading(engine: AsyncEngine) -> AsyncEngine:

@@ -23,6 +23,11 @@ class PostgreSql:
     def __init__(self, server: PostgresServer) -> None:
         self._server = server
 
+    @property
+    def own_url(self) -> str:
+        """Where the server's own database is, for psycopg."""
+        return self._server.get_uri()
+
     @contextmanager
     def database(self) -> Generator[str]:
         """Make a database for the time of the block, and give its URL for SQLAlchemy."""
@@ -35,7 +40,7 @@ class PostgreSql:
 
     def run(self, statement: str) -> None:
         """Run one statement outside any transaction, in the server's own database."""
-        with psycopg.connect(self._server.get_uri(), autocommit=True) as connection:
+        with psycopg.connect(self.own_url, autocommit=True) as connection:
             connection.execute(statement.encode())
 
 

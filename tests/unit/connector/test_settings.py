@@ -90,6 +90,11 @@ def test_migrations_need_the_database_alone(tmp_path: Path, monkeypatch: pytest.
     assert load(DatabaseSettings).database_url == "postgresql+psycopg://user@host/db"
 
 
+def test_a_token_for_the_database_is_no_use_to_sqlite(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("EHR_CONNECTOR_DATABASE_CREDENTIAL", "workload-identity")
+    assert "EHR_CONNECTOR_DATABASE_CREDENTIAL is for a database of PostgreSQL" in problems()
+
+
 def test_help_explains_every_variable_and_says_which_are_required() -> None:
     shown = help_text(Settings)
     for name, field in Settings.model_fields.items():
@@ -143,6 +148,19 @@ def test_the_command_migrates_with_the_database_alone(tmp_path: Path) -> None:
     first, second = (run("migrate", EHR_CONNECTOR_DATABASE_URL=url) for _ in range(2))
     assert (first.returncode, second.returncode) == (0, 0)
     assert first.stdout == second.stdout == "The database is at revision 0003.\n"
+
+
+def test_an_identity_that_the_pod_was_not_given_is_named(tmp_path: Path) -> None:
+    done = run(
+        "migrate",
+        EHR_CONNECTOR_DATABASE_URL="postgresql+psycopg://user@host/db",
+        EHR_CONNECTOR_DATABASE_CREDENTIAL="workload-identity",
+        AZURE_TENANT_ID="72f988bf-0000-4000-8000-000000000001",
+    )
+    assert done.returncode == 2
+    assert done.stderr == (
+        "workload-identity needs AZURE_CLIENT_ID, AZURE_FEDERATED_TOKEN_FILE, which Azure's webhook sets in the pod\n"
+    )
 
 
 @pytest.mark.parametrize("alone", ["TLS_CERT_FILE", "TLS_KEY_FILE"])
