@@ -23,6 +23,8 @@ class Account:
     tenant_id: str
     display_name: str = field(repr=False)
     username: str = field(repr=False)
+    roles: frozenset[str] = frozenset()
+    """App roles at the application, by their values."""
 
 
 class PersonSignIn:
@@ -85,8 +87,13 @@ class PersonSignIn:
             raise ContractError(SYSTEM, _SIGN_IN, "unexpected body at: id_token")
         if tenant_id.lower() != tenant.lower():
             raise RefusedError(SYSTEM, _SIGN_IN, "the account is of another tenant", status=403, code="tenant")
+        roles = claims.get("roles")
         return Account(
-            object_id.lower(), tenant_id.lower(), str(claims.get("name", "")), str(claims.get("preferred_username", ""))
+            object_id.lower(),
+            tenant_id.lower(),
+            str(claims.get("name", "")),
+            str(claims.get("preferred_username", "")),
+            frozenset(str(role) for role in roles) if isinstance(roles, list) else frozenset(),  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType] (claims are JSON)
         )
 
     def _signing_in(self, tenant: str, client: str) -> Any:
