@@ -6,7 +6,6 @@ to a page that shows the same text and the account. Only the clinician's yes tie
 
 from __future__ import annotations
 
-import hmac
 import json
 from base64 import b32encode
 from collections.abc import Callable, Mapping
@@ -31,8 +30,9 @@ from ehr_connector.store.accounts import Accounts
 from ehr_connector.store.single_use import SingleUse
 from ehr_connector.web import cookies
 from ehr_connector.web.locales import N_
-from ehr_connector.web.origin import same_origin
+from ehr_connector.web.microsoft import refused_page, unavailable_page
 from ehr_connector.web.pages import Pages
+from ehr_connector.web.sealed_cookie import SealedCookie, form_token, is_form_of_ours
 from ehr_connector.web.views import ConfirmView, SignedInView, vars_of
 
 PATH = "/sign-in"
@@ -41,8 +41,7 @@ _COOKIE = "__Host-ehr-sign-in"
 _LIFE = timedelta(minutes=10)
 _ANYWHERE = "ticket"
 """A ticket is opened in another window than the one that made it: it is bound to no cookie, and counts once."""
-_GAVE_UP = frozenset({"access_denied", "AADSTS65004"})
-"""Entra sends its own number with it when it has one."""
+_ENDED_PATH = f"{PATH}/ended"
 
 
 class Ticket(Sealed):
@@ -81,8 +80,8 @@ class SignIn:
     secret: SecretKeys
     pages: Pages
     tickets: Sealer[Ticket]
-    going: Sealer[Going]
-    back: Sealer[Back]
+    going: SealedCookie[Going]
+    back: SealedCookie[Back]
     now: Callable[[], datetime]
 
     @classmethod
@@ -108,8 +107,8 @@ class SignIn:
             secret=secret,
             pages=pages,
             tickets=Sealer(secret, Ticket, purpose="sign-in ticket", life=_LIFE, now=now),
-            going=Sealer(secret, Going, purpose="sign-in going", life=_LIFE, now=now),
-            back=Sealer(secret, Back, purpose="sign-in back", life=_LIFE, now=now),
+            going=SealedCookie(_COOKIE, Sealer(secret, Going, purpose="sign-in going", life=_LIFE, now=now)),
+            back=SealedCookie(_COOKIE, Sealer(secret, Back, purpose="sign-in back", life=_LIFE, now=now)),
             now=now,
         )
 
@@ -140,17 +139,14 @@ class SignIn:
             address, flow = await self.entra.sign_in_address(tenant.tenant_id, tenant.client_id, redirect_uri)
         except (CredentialError, RemoteError):
             return self._microsoft_unavailable(request, f"{PATH}/{ticket}")
-        browser = cookies.new_browser()
-        kept = Going(ticket=ticket, flow=json.dumps(flow))
         response = RedirectResponse(address, HTTPStatus.SEE_OTHER)
-        _keep(response, f"{browser}.{self.going.seal(kept, browser)}")
+        self.going.keep(response, Going(ticket=ticket, flow=json.dumps(flow)), cookies.new_browser())
         return response
 
     async def callback(self, request: Request) -> Response:
         """Ask the clinician whether account and launch belong together."""
-        browser, text = _kept(request)
         try:
-            going = self.going.open(text, browser)
+            browser, going = self.going.open(request)
         except SealedError:
             return self._ended(request)
         opened = self._ticket(going.ticket)
@@ -173,29 +169,26 @@ class SignIn:
             matching_text=_matching(opened.number),
             account=account.username or account.display_name,
             action_url=f"{PATH}/confirm",
-            csrf=self.secret.name("csrf", browser),
+            csrf=form_token(self.secret, browser),
         )
         response = self.pages.render(request, view.TEMPLATE, vars_of(view), path=f"{PATH}/{going.ticket}")
         back = Back(ticket=going.ticket, tenant=account.tenant_id, account=account.object_id)
-        _keep(response, f"{browser}.{self.back.seal(back, browser)}")
+        self.back.keep(response, back, browser)
         return response
 
     async def confirm(
         self, request: Request, csrf: Annotated[str, Form()] = "", answer: Annotated[str, Form()] = ""
     ) -> Response:
         """Tie the account to the user of the EHR, or leave it."""
-        browser, text = _kept(request)
         try:
-            back = self.back.open(text, browser)
+            browser, back = self.back.open(request)
         except SealedError:
             return self._ended(request)
         opened = self._ticket(back.ticket)
         site = await self._site(opened)
         if opened is None or site is None:
             return self._ended(request)
-        if not same_origin(request) or not hmac.compare_digest(
-            csrf.encode(), self.secret.name("csrf", browser).encode()
-        ):
+        if not is_form_of_ours(request, self.secret, browser, csrf):
             return self._ended(request)
         if answer != "yes":
             return self._declined(request)
@@ -208,7 +201,7 @@ class SignIn:
         await self.audit.record(site.namespace, site.organization_name, Action.SIGNED_IN, actor, target)
         view = SignedInView(site.organization.display_name, site.endpoint.environment.value == "Test")
         response = self.pages.render(request, view.TEMPLATE, vars_of(view), path=f"{PATH}/{back.ticket}")
-        cookies.clear(response, _COOKIE)
+        self.back.clear(response)
         return response
 
     def _ticket(self, text: str) -> Ticket | None:
@@ -227,7 +220,7 @@ class SignIn:
             text=N_("It took too long, was used already, or was begun in another window."),
             remedy=N_("Close this window, reload the page in the EHR and sign in from there."),
             status=HTTPStatus.BAD_REQUEST,
-            path=f"{PATH}/ended",
+            path=_ENDED_PATH,
         )
 
     def _declined(self, request: Request) -> Response:
@@ -237,53 +230,19 @@ class SignIn:
             text=N_("You answered no, so your accounts stay apart."),
             remedy=N_("Close this window. If somebody sent you here, tell your IT security."),
             status=HTTPStatus.OK,
-            path=f"{PATH}/ended",
+            path=_ENDED_PATH,
         )
 
     def _refused(self, request: Request, code: str, retry_url: str) -> Response:
-        audience = None
-        if code in _GAVE_UP:
-            text = N_("The sign-in was cancelled.")
-        elif code == "tenant":
-            text = N_("The account is not one of your organization.")
-        else:
-            text = N_("Microsoft answered with the error %(code)s.")
-            audience = N_("Platform team: the condition GraphAuthorized says what is missing.")
-        return self.pages.error(
-            request,
-            title=N_("Microsoft did not sign you in"),
-            text=text,
-            remedy=N_("Try again with your work account. Until then, call the patient by phone."),
-            audience=audience,
-            status=HTTPStatus.FORBIDDEN,
-            values={"code": code[:64]},
-            retry_url=retry_url,
-            path=f"{PATH}/ended",
-        )
+        remedy = N_("Try again with your work account. Until then, call the patient by phone.")
+        return refused_page(self.pages, request, code, remedy=remedy, retry_url=retry_url, path=_ENDED_PATH)
 
     def _microsoft_unavailable(self, request: Request, retry_url: str) -> Response:
-        return self.pages.error(
-            request,
-            title=N_("Microsoft sign-in is not available"),
-            text=N_("Microsoft gave no usable answer, or the connector has no credential for it."),
-            remedy=N_("Try again in a minute. Until then, call the patient by phone."),
-            audience=N_("Platform team: the condition GraphAuthorized says what is missing."),
-            status=HTTPStatus.BAD_GATEWAY,
-            retry_url=retry_url,
-            path=f"{PATH}/ended",
-        )
+        remedy = N_("Try again in a minute. Until then, call the patient by phone.")
+        return unavailable_page(self.pages, request, remedy=remedy, retry_url=retry_url, path=_ENDED_PATH)
 
 
 def _matching(number: str) -> str:
     """Return six letters and digits that a person can compare."""
     letters = b32encode(sha256(number.encode()).digest()).decode()
     return f"{letters[:3]}-{letters[3:6]}"
-
-
-def _keep(response: Response, value: str) -> None:
-    cookies.set_top_level(response, _COOKIE, value, max_age_s=int(_LIFE.total_seconds()))
-
-
-def _kept(request: Request) -> tuple[str, str]:
-    browser, _, text = request.cookies.get(_COOKIE, "").partition(".")
-    return browser, text
