@@ -116,7 +116,7 @@ class Workloads(pulumi.ComponentResource):
             name: Workload(place, name, cluster.oidc_issuer, grants, own)
             for name, grants in (
                 (OPERATOR, [uses_numbers]),
-                (WEB, [reads_keys]),
+                (WEB, [uses_numbers, reads_keys]),
                 (WORKER, [uses_numbers, reads_keys, reads_events]),
             )
         }

@@ -114,13 +114,44 @@ def test_the_connector_reaches_its_database_without_a_password(deployment: str, 
     assert "sslmode=verify-full" in url["value"]
 
 
-def test_the_worker_alone_shows_itself_to_communication_services(rendered: Documents) -> None:
-    shows: dict[str, bool] = {}
+def test_both_parts_show_themselves_to_the_database_and_to_communication_services(rendered: Documents) -> None:
+    settings = _of(rendered, "ConfigMap", "ehr-connector-[a-z0-9]+")["data"]
+
+    assert settings["EHR_CONNECTOR_DATABASE_CREDENTIAL"] == "workload-identity"
+    assert settings["EHR_CONNECTOR_ACS_CREDENTIAL"] == "workload-identity"
+
+
+@pytest.mark.parametrize("workload", ["ehr-operator", "ehr-connector-web", "ehr-connector-worker"])
+def test_an_identity_has_the_roles_that_its_program_uses_and_no_other(
+    workload: str, production: dict[str, Recorded]
+) -> None:
+    given = {
+        name.removeprefix(f"{workload}-").removesuffix("-may")
+        for name, found in production.items()
+        if found.token == "azure-native:authorization:RoleAssignment" and name.startswith(f"{workload}-")
+    }
+
+    assert (
+        given
+        == {
+            "ehr-operator": {"uses-communication"},
+            "ehr-connector-web": {"uses-communication", "reads-keys"},
+            "ehr-connector-worker": {"uses-communication", "reads-keys", "reads-events"},
+        }[workload]
+    )
+
+
+def test_the_worker_alone_reads_the_queue_of_the_stack(rendered: Documents, production: dict[str, Recorded]) -> None:
+    urls: dict[str, list[str]] = {}
     for part in ("web", "worker"):
         container = _of(rendered, "Deployment", f"ehr-connector-{part}")["spec"]["template"]["spec"]["containers"][0]
-        shows[part] = any(each["name"] == "EHR_CONNECTOR_ACS_CREDENTIAL" for each in container["env"])
+        urls[part] = [each["value"] for each in container["env"] if each["name"] == "EHR_CONNECTOR_EVENTS_QUEUE_URL"]
 
-    assert shows == {"web": False, "worker": True}
+    assert urls == {"web": [], "worker": [_substitutions(production)["EHR_EVENTS_QUEUE"]]}
+    account = next(found for found in production.values() if found.token.endswith("storage:StorageAccount"))
+    queue = next(found for found in production.values() if found.token.endswith("storage:Queue"))
+    host = f"{account.inputs['accountName']}.queue.core.windows.net"
+    assert urls["worker"] == [f"https://{host}/{queue.inputs['queueName']}"]
 
 
 @pytest.mark.parametrize("part", ["web", "worker"])

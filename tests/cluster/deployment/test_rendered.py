@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cluster.deployment.rendered import Document, containers, of_kind, selects, templates, variables
+import yaml
+from cluster.deployment.rendered import DEPLOY, Document, containers, of_kind, selects, templates, variables
 
 from ehr_connector import serving
 from ehr_connector.app import create_app
 from ehr_connector.keys.make import new_keys
+from ehr_connector.notify.allow_list import AllowLists
 from ehr_connector.settings import Settings as ConnectorSettings
 from ehr_operator.settings import Settings as OperatorSettings
 
@@ -34,7 +36,8 @@ def audience_and_path(documents: list[Document], workload: str) -> Iterator[tupl
     mounts = {mount["name"]: mount["mountPath"] for mount in only_container(documents, workload)["volumeMounts"]}
     for volume in template["spec"]["volumes"]:
         for source in volume.get("projected", {}).get("sources", []):
-            token = source["serviceAccountToken"]
+            if (token := source.get("serviceAccountToken")) is None:
+                continue
             yield token["audience"], f"{mounts[volume['name']]}/{token['path']}"
 
 
@@ -104,6 +107,30 @@ def test_tokens_have_the_audience_and_the_place_that_the_programs_ask_for(exampl
         [(audience, path)] = audience_and_path(example, workload)
         assert audience == "api://AzureADTokenExchange"
         assert graph == f"federated-token:{path}"
+
+
+@pytest.mark.parametrize("workload", ["ehr-connector-web", "ehr-connector-worker"])
+def test_an_organisations_test_recipients_are_where_the_connector_looks(
+    example: list[Document], workload: str, tmp_path: Path
+) -> None:
+    config = yaml.safe_load((DEPLOY / "samples/config.yaml").read_text(encoding="utf-8"))
+    pod = templates(example)[workload]["spec"]
+    [volume] = [one for one in pod["volumes"] if one["name"] == "test-recipients"]
+    [secret] = [source["secret"] for source in volume["projected"]["sources"]]
+    list_file = tmp_path / secret["items"][0]["path"]
+    list_file.parent.mkdir()
+    list_file.write_text("+18005550142\n")
+
+    assert variables(example, only_container(example, workload))["EHR_CONNECTOR_TEST_RECIPIENTS_DIR"] in {
+        mount["mountPath"]
+        for mount in only_container(example, workload)["volumeMounts"]
+        if mount["name"] == volume["name"]
+    }
+    assert AllowLists(tmp_path).holds(
+        config["metadata"].get("namespace", "lamna"), config["metadata"]["name"], "+18005550142"
+    )
+    # A list that nobody has made yet holds up no pod.
+    assert secret["optional"] is True
 
 
 def test_the_operator_is_the_caller_whom_the_connector_expects(example: list[Document]) -> None:

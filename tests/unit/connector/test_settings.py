@@ -150,7 +150,7 @@ def test_the_command_migrates_with_the_database_alone(tmp_path: Path) -> None:
     assert first.stdout == second.stdout == "The database is at revision 0003.\n"
 
 
-def test_an_identity_that_the_pod_was_not_given_is_named(tmp_path: Path) -> None:
+def test_an_identity_that_the_pod_was_not_given_is_named() -> None:
     done = run(
         "migrate",
         EHR_CONNECTOR_DATABASE_URL="postgresql+psycopg://user@host/db",
