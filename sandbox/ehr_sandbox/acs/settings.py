@@ -30,6 +30,9 @@ class Behaviour(BaseModel):
     texts_per_minute: int = Field(default=200, ge=1, description="Texts that a toll-free number may send a minute.")
     emails_per_minute: int = Field(default=30, ge=1, description="E-mails that the resource may send a minute.")
     emails_per_hour: int = Field(default=100, ge=1, description="And an hour.")
+    hold_events: bool = Field(default=False, description="Whether events wait, to reach the queue late.")
+    reverse_events: bool = Field(default=False, description="Whether the newest of the waiting events comes first.")
+    event_copies: int = Field(default=1, ge=1, description="How often each event reaches the queue.")
     verified_at_once: bool = Field(
         default=False,
         description="Whether toll-free numbers count as verified without being named; in the real service that takes weeks.",

@@ -1,6 +1,7 @@
 """Puts the events into a Storage queue, as an Event Grid subscription with that destination does.
 
-At least once: an event whose answer was lost is put again. Source: Azure Storage, "Put Message"; Event Grid, "Storage queues
+At least once: an event whose answer was lost is put again, and so are those that came out of order before it. The settings
+make them late, reversed or repeated. Source: Azure Storage, "Put Message"; Event Grid, "Storage queues
 as event handlers" (one event a message, base64 of its JSON).
 """
 
@@ -37,13 +38,20 @@ class Courier:
             while True:
                 if settle(self._world):
                     self._store.save(self._world.state)
-                messages = self._world.state.messages
-                while messages.queued < len(messages.events) and await self._put(
-                    http, messages.events[messages.queued]
-                ):
-                    messages.queued += 1
-                    self._store.save(self._world.state)
+                if not self._world.behaviour.hold_events:
+                    await self._bring(http)
                 await asyncio.sleep(_PAUSE_S)
+
+    async def _bring(self, http: httpx.AsyncClient) -> None:
+        messages, behaviour = self._world.state.messages, self._world.behaviour
+        size = len(messages.events) - messages.queued if behaviour.reverse_events else 1
+        while size > 0 and messages.queued < len(messages.events):
+            batch = messages.events[messages.queued : messages.queued + size][::-1]
+            for event in [event for event in batch for _ in range(behaviour.event_copies)]:
+                if not await self._put(http, event):
+                    return
+            messages.queued += len(batch)
+            self._store.save(self._world.state)
 
     async def _put(self, http: httpx.AsyncClient, event: object) -> bool:
         text = base64.b64encode(json.dumps(event).encode()).decode()

@@ -18,4 +18,5 @@ def deliver(world: World) -> bool:
     mails = [one for one in messages.mails.values() if not one.ended and one.due_at <= now]
     for mail in mails:
         mail.ended = True
+        events.report_email(world, mail)
     return bool(texts or mails)
