@@ -47,6 +47,7 @@ class Action(StrEnum):
     GUEST_LINK_REVOKED = "guest_link_revoked"
     PATIENT_JOINED = "patient_joined"
     ERASED = "erased"
+    REPORTS_SIGNED_IN = "reports_signed_in"
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,11 @@ _DICOM = "http://dicom.nema.org/resources/ontology/DCM"
 _ACTIVITY = {"system": _DICOM, "code": "110100", "display": "Application Activity"}
 _AUTHENTICATION = {"system": _DICOM, "code": "110114", "display": "User Authentication"}
 _SYSTEM = "https://ehrconnector.io"
-_TYPES = {Action.LAUNCHED: _AUTHENTICATION, Action.SIGNED_IN: _AUTHENTICATION}
+_TYPES = {
+    Action.LAUNCHED: _AUTHENTICATION,
+    Action.SIGNED_IN: _AUTHENTICATION,
+    Action.REPORTS_SIGNED_IN: _AUTHENTICATION,
+}
 _DONE = {
     Action.CONFIGURED: "U",
     Action.DECONFIGURED: "D",
