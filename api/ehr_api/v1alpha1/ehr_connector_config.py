@@ -255,5 +255,15 @@ SPEC_RULES = (
         "text messages need communicationServices.endpoint: the Azure Communication Services resource that sends them",
         field_path=".communicationServices",
     ),
+    *(
+        Cel(
+            f"!has(self.{section}) || !has(self.{section}.templates) || (has(self.visits) && has(self.visits.helpPhone))"
+            f" || self.{section}.templates.all(one, !one.text.contains('{{helpPhone}}'))",
+            f"the placeholder {{helpPhone}} in {section}.templates needs visits.helpPhone: whom patients call when they"
+            " cannot connect",
+            field_path=".visits",
+        )
+        for section in ("smsNotifications", "emailNotifications")
+    ),
 )
 """Rules across the fields of the spec."""

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from ehr_api.meta import ApiModel, Cel, Duration, SecretKeyReference, Time, rules
-
-
-class Locale(StrEnum):
-    """Languages in which texts to patients exist."""
-
-    ENGLISH = "en"
-    SPANISH = "es"
-    CHINESE_SIMPLIFIED = "zh-Hans"
-    ARABIC = "ar"
+from ehr_api.v1alpha1.message_templates import (
+    OF_EMAIL_TEMPLATE,
+    OF_TEXT_TEMPLATE,
+    EmailTemplate,
+    Locale,
+    MessageTemplate,
+)
 
 
 class SmsConsent(ApiModel):
@@ -55,37 +52,6 @@ class QuietHours(ApiModel):
     )
 
 
-class MessageKind(StrEnum):
-    """The occasions for a text."""
-
-    BOOKING = "Booking"
-    CHANGE = "Change"
-    CANCELLATION = "Cancellation"
-    REMINDER = "Reminder"
-
-
-class MessageTemplate(ApiModel):
-    """The organisation's own words for one occasion in one language."""
-
-    kind: MessageKind = Field(description="The occasion.")
-    locale: Locale = Field(description="The language of the text.")
-    text: Annotated[
-        str,
-        rules(
-            Cel(
-                "!self.matches('[{]') || self.matches('^([^{}]|[{](organization|department|time|timeZone|link|helpPhone|optOut)[}])*$')",
-                "may only hold the placeholders {organization}, {department}, {time}, {timeZone}, {link}, {helpPhone}, {optOut}",
-            ),
-            Cel("self.contains('{optOut}')", "must hold the placeholder {optOut}: the sentence on how to opt out"),
-        ),
-    ] = Field(
-        min_length=1,
-        max_length=640,
-        description="The text. Placeholders: {organization}, {department}, {time}, {timeZone}, {link}, {helpPhone},"
-        " {optOut}. No placeholder can carry clinical data.",
-    )
-
-
 class SmsCaps(ApiModel):
     """The most texts that one patient gets."""
 
@@ -108,7 +74,7 @@ class SmsNotifications(ApiModel):
     default_locale: Locale | None = Field(
         default=None, description="Language for a patient whose own is unknown. Default: en."
     )
-    templates: Annotated[list[MessageTemplate], Field(max_length=16)] = Field(
+    templates: Annotated[list[Annotated[MessageTemplate, OF_TEXT_TEMPLATE]], Field(max_length=24)] = Field(
         default_factory=list[MessageTemplate],
         description="Texts that replace the built-in ones, one for each occasion and language.",
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["kind", "locale"]},
@@ -160,6 +126,11 @@ class EmailNotifications(ApiModel):
     )
     reply_to: str | None = Field(
         default=None, max_length=254, pattern="^[^@ ]+@[^@ ]+$", description="Where answers go, a mailbox that is read."
+    )
+    templates: Annotated[list[Annotated[EmailTemplate, OF_EMAIL_TEMPLATE]], Field(max_length=20)] = Field(
+        default_factory=list[EmailTemplate],
+        description="E-mails that replace the built-in ones, one for each occasion and language.",
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["kind", "locale"]},
     )
 
 

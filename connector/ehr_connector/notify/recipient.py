@@ -11,7 +11,7 @@ import phonenumbers
 from babel.core import get_global
 from phonenumbers import PhoneNumberFormat, PhoneNumberType
 
-from ehr_api.v1alpha1.messages import Locale
+from ehr_api.v1alpha1.message_templates import Locale
 from ehr_clients.fhir_model import ContactPoint, Patient
 
 _MOBILE = frozenset({PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE})

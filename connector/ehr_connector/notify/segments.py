@@ -1,6 +1,6 @@
 """How many segments a text takes, which is what a carrier charges for. Pure.
 
-Source: 3GPP TS 23.038 section 6.2.1 (the alphabet) and 23.040 section 9.2.3.24 (parts of a long text).
+Source: 3GPP TS 23.040 section 9.2.3.24 (parts of a long text).
 """
 
 from __future__ import annotations
@@ -9,12 +9,8 @@ import unicodedata
 from dataclasses import dataclass
 from enum import StrEnum
 
-_BASIC = frozenset(
-    "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?"
-    "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
-)
-_EXTENDED = frozenset("\f^{}\\[~]|€")
-"""Letters that take an escape and so two places."""
+from ehr_api.gsm7 import BASIC, EXTENDED, is_gsm_7
+
 _PLAIN = {
     "\N{NO-BREAK SPACE}": " ",
     "\N{NARROW NO-BREAK SPACE}": " ",
@@ -49,8 +45,7 @@ _ROOM = {Alphabet.GSM_7: (160, 153), Alphabet.UCS_2: (70, 67)}
 
 def segments(text: str) -> Segments:
     """Return the size of a text. One letter outside GSM-7 more than halves what fits."""
-    is_gsm = all(letter in _BASIC or letter in _EXTENDED for letter in text)
-    alphabet = Alphabet.GSM_7 if is_gsm else Alphabet.UCS_2
+    alphabet = Alphabet.GSM_7 if is_gsm_7(text) else Alphabet.UCS_2
     whole, part = _ROOM[alphabet]
     sizes = [_size(letter, alphabet) for letter in text]
     if sum(sizes) <= whole:
@@ -66,13 +61,13 @@ def segments(text: str) -> Segments:
 def thrifty(text: str) -> str:
     """Return the text in GSM-7 where that changes no more than accents and typographic marks; or as it is."""
     plain = "".join(_PLAIN.get(letter, letter) for letter in text)
-    folded = "".join(letter if letter in _BASIC or letter in _EXTENDED else _without_accent(letter) for letter in plain)
+    folded = "".join(letter if letter in BASIC or letter in EXTENDED else _without_accent(letter) for letter in plain)
     return folded if segments(folded).alphabet is Alphabet.GSM_7 else plain
 
 
 def _size(letter: str, alphabet: Alphabet) -> int:
     if alphabet is Alphabet.GSM_7:
-        return 2 if letter in _EXTENDED else 1
+        return 2 if letter in EXTENDED else 1
     return len(letter.encode("utf-16-be")) // 2
 
 

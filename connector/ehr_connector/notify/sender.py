@@ -12,7 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from ehr_api.v1alpha1.fhir_endpoint import Environment
-from ehr_api.v1alpha1.messages import Locale
+from ehr_api.v1alpha1.message_templates import Locale
 from ehr_clients.errors import RefusedError, RemoteError
 from ehr_clients.fhir_model import Patient
 from ehr_connector.ehr.access import EhrAccess

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from ehr_api.v1alpha1.messages import Locale
+from ehr_api.v1alpha1.message_templates import Locale
 
 
 class Occasion(StrEnum):
@@ -31,6 +31,8 @@ class Wording:
     opt_out: str
     help: str
     """Goes in where there is a help phone; begins with a space where the language has any."""
+    help_answer: str
+    """What answers the word HELP: whose texts these are, whom to call, how to end them (CTIA, Messaging Principles, 5.1)."""
 
 
 # The texts avoid letters that GSM-7 has not, where the language allows: one such letter more than doubles the price.
@@ -52,6 +54,7 @@ WORDINGS: Mapping[Locale, Wording] = {
         },
         opt_out="Reply STOP to opt out.",
         help=" Help: {helpPhone}.",
+        help_answer="{organization}: texts about your video visits.{help} {optOut}",
     ),
     Locale.SPANISH: Wording(
         texts={
@@ -70,6 +73,7 @@ WORDINGS: Mapping[Locale, Wording] = {
         },
         opt_out="Responda STOP para darse de baja.",
         help=" Ayuda: {helpPhone}.",
+        help_answer="{organization}: mensajes sobre sus visitas por video.{help} {optOut}",
     ),
     Locale.CHINESE_SIMPLIFIED: Wording(
         texts={
@@ -88,6 +92,7 @@ WORDINGS: Mapping[Locale, Wording] = {
         },
         opt_out="回复STOP退订。",
         help="帮助：{helpPhone}。",
+        help_answer="{organization}：有关您视频就诊的短信。{help}{optOut}",
     ),
     Locale.ARABIC: Wording(
         texts={
@@ -105,6 +110,7 @@ WORDINGS: Mapping[Locale, Wording] = {
             Occasion.LINK: "{organization}: رابط زيارتك بالفيديو",
         },
         opt_out="أرسل STOP لإلغاء الاشتراك.",
-        help=" للمساعدة: {helpPhone}.",
+        help=" للمساعدة: \N{LEFT-TO-RIGHT MARK}{helpPhone}.",  # else the plus sign is shown behind the number
+        help_answer="{organization}: رسائل عن زياراتك بالفيديو.{help} {optOut}",
     ),
 }

@@ -10,24 +10,27 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 import babel
 from babel.dates import format_skeleton, format_time, get_timezone_name
 
-from ehr_api.v1alpha1.messages import Locale, MessageKind, MessageTemplate
+from ehr_api.v1alpha1.message_templates import EmailTemplate, Locale, MessageKind, MessageTemplate
 from ehr_connector.notify.segments import thrifty
 from ehr_connector.notify.wordings import WORDINGS, Occasion
 
 _PLACEHOLDER = re.compile(r"\{(organization|department|time|timeZone|link|helpPhone|optOut|help)\}")
+_Template = TypeVar("_Template", MessageTemplate, EmailTemplate)
 _SHORT_NAME = re.compile(r"[A-Z]{2,5}")
 
 
-_TEMPLATE_OF = {
+_KIND_OF = {
     Occasion.BOOKING: MessageKind.BOOKING,
     Occasion.CHANGE: MessageKind.CHANGE,
     Occasion.CANCELLATION: MessageKind.CANCELLATION,
     Occasion.REMINDER: MessageKind.REMINDER,
+    Occasion.LINK: MessageKind.LINK,
 }
 
 
@@ -51,19 +54,34 @@ def text_of(
 
     A built-in text is kept in GSM-7 where no more than accents are lost by it; the organisation's words stay as they are.
     """
-    kind = _TEMPLATE_OF.get(occasion)
-    own = next((one.text for one in templates if kind is one.kind and one.locale is locale), None)
-    language = WORDINGS[locale]
-    if own is not None:
-        return _filled(own, _values(locale, particulars))
-    return thrifty(_filled(language.texts[occasion], _values(locale, particulars)))
+    own = _own(_KIND_OF[occasion], locale, templates)
+    values = _values(locale, particulars)
+    return _filled(own.text, values) if own else thrifty(_filled(WORDINGS[locale].texts[occasion], values))
 
 
-def email_of(occasion: Occasion, locale: Locale, particulars: Particulars) -> tuple[str, str]:
+def help_answer(
+    locale: Locale, organization: str, help_phone: str | None, templates: Sequence[MessageTemplate] = ()
+) -> str:
+    """Return the text that answers HELP, which is of no visit."""
+    own = _own(MessageKind.HELP, locale, templates)
+    values = _lasting_values(locale, organization, help_phone)
+    return _filled(own.text, values) if own else thrifty(_filled(WORDINGS[locale].help_answer, values))
+
+
+def email_of(
+    occasion: Occasion, locale: Locale, particulars: Particulars, templates: Sequence[EmailTemplate] = ()
+) -> tuple[str, str]:
     """Return the subject and the text of an e-mail. STOP is a word of text messages: an e-mail says nothing of it."""
-    language = WORDINGS[locale]
+    own = _own(_KIND_OF[occasion], locale, templates)
+    subject, text = own.subject if own else WORDINGS[locale].subjects[occasion], own.text if own else None
     values = _values(locale, particulars) | {"optOut": ""}
-    return _filled(language.subjects[occasion], values), _filled(language.texts[occasion], values).strip()
+    return _filled(subject, values), _filled(text or WORDINGS[locale].texts[occasion], values).strip()
+
+
+def _own(kind: MessageKind, locale: Locale, templates: Sequence[_Template]) -> _Template | None:
+    """Return the organisation's template. One that is older than a rule of the CRD, and breaks it, is passed over."""
+    own = next((one for one in templates if one.kind is kind and one.locale is locale), None)
+    return own if own is not None and not own.faults() else None
 
 
 def when(locale: Locale, start: datetime, zone: str) -> str:
@@ -81,15 +99,21 @@ def zone_name(locale: Locale, start: datetime, zone: str) -> str:
 
 
 def _values(locale: Locale, particulars: Particulars) -> dict[str, str]:
-    language, phone = WORDINGS[locale], particulars.help_phone
-    return {
-        "organization": particulars.organization,
+    return _lasting_values(locale, particulars.organization, particulars.help_phone) | {
         "department": particulars.department,
         "time": when(locale, particulars.start, particulars.zone),
         "timeZone": zone_name(locale, particulars.start, particulars.zone),
         "link": particulars.link,
-        "helpPhone": phone or "",
-        "help": language.help.replace("{helpPhone}", phone) if phone else "",
+    }
+
+
+def _lasting_values(locale: Locale, organization: str, help_phone: str | None) -> dict[str, str]:
+    """Return the values that are of no visit."""
+    language = WORDINGS[locale]
+    return {
+        "organization": organization,
+        "helpPhone": help_phone or "",
+        "help": language.help.replace("{helpPhone}", help_phone) if help_phone else "",
         "optOut": language.opt_out,
     }
 

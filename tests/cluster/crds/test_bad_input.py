@@ -130,7 +130,7 @@ ROWS = [
         {"spec.smsNotifications.templates": [{"kind": "Reminder", "locale": "en", "text": "{link}"}]},
         ("spec.smsNotifications.templates[0].text", "must hold the placeholder {optOut}")),
     Row("text with an unknown placeholder", CONFIG,
-        {"spec.smsNotifications.templates": [{"kind": "Reminder", "locale": "en", "text": "{patient} {optOut}"}]},
+        {"spec.smsNotifications.templates": [{"kind": "Reminder", "locale": "en", "text": "{patient} {link} {optOut}"}]},
         ("spec.smsNotifications.templates[0].text", "may only hold the placeholders {organization}, {department}")),
     Row("e-mail without sender", CONFIG, {"spec.emailNotifications": {"enabled": True}},
         ("spec.emailNotifications", "e-mail needs senderAddress")),

@@ -26,11 +26,18 @@ SMS_NOTIFICATIONS: dict[str, Any] = {
     "reminders": ["24h", "1h"],
     "quietHours": {"start": "21:00", "end": "08:00", "dueMessages": "SendAfter"},
     "defaultLocale": "en",
-    "templates": [{"kind": "Reminder", "locale": "es", "text": "{time} {link} {optOut}"}],
+    "templates": [{"kind": "Reminder", "locale": "es", "text": "{time} {timeZone} {link} {optOut}"}],
     "caps": {"perDay": 4, "perWeek": 10},
     "testRecipientsSecretRef": {"name": "recipients", "key": "numbers"},
 }
-EMAIL_NOTIFICATIONS = {"enabled": True, "senderAddress": "visits@lamna.example", "replyTo": "desk@lamna.example"}
+EMAIL_NOTIFICATIONS: dict[str, Any] = {
+    "enabled": True,
+    "senderAddress": "visits@lamna.example",
+    "replyTo": "desk@lamna.example",
+    "templates": [
+        {"kind": "Reminder", "locale": "es", "subject": "{organization}", "text": "{time} {timeZone} {link}"}
+    ],
+}
 VISITS = {
     "joinWindow": {"opensBefore": "30m", "closesAfter": "4h"},
     "helpPhone": "+18005550199",

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ehr_api.v1alpha1.messages import Locale
+from ehr_api.v1alpha1.message_templates import Locale
 from ehr_clients.fhir_model import Patient
 from ehr_connector.notify.recipient import Unreachable, email_of, locale_of, phone_of
 

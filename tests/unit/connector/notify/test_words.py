@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from ehr_api.v1alpha1.messages import Locale, MessageKind, MessageTemplate
+from ehr_api.v1alpha1.message_templates import Locale, MessageKind, MessageTemplate
 from ehr_connector.notify.segments import Alphabet, segments, thrifty
 from ehr_connector.notify.wordings import Occasion
 from ehr_connector.notify.words import Particulars, email_of, text_of, when, zone_name
