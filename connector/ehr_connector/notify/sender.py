@@ -147,8 +147,8 @@ class Sender:
                 # It comes back with the delivery report, and tells nothing without the database.
                 tag=claim.digest,
             )
-        subject, text = email_text_of(occasion, locale, particulars)
         emails = organization.email_notifications
+        subject, text = email_text_of(occasion, locale, particulars, emails.templates if emails else ())
         await self.providers.email(address).send(
             sender,
             recipient,

@@ -32,7 +32,9 @@ class Wording:
     help: str
     """Goes in where there is a help phone; begins with a space where the language has any."""
     help_answer: str
-    """What answers the word HELP: whose texts these are, whom to call, how to end them (CTIA, Messaging Principles, 5.1)."""
+    """What answers the word HELP: whose texts these are, whom to call, how to end them (CTIA, Messaging Principles)."""
+    begin: str = ""
+    """Stands before each text: else a line that begins with a Latin name runs from left to right."""
 
 
 # The texts avoid letters that GSM-7 has not, where the language allows: one such letter more than doubles the price.
@@ -112,5 +114,6 @@ WORDINGS: Mapping[Locale, Wording] = {
         opt_out="أرسل STOP لإلغاء الاشتراك.",
         help=" للمساعدة: \N{LEFT-TO-RIGHT MARK}{helpPhone}.",  # else the plus sign is shown behind the number
         help_answer="{organization}: رسائل عن زياراتك بالفيديو.{help} {optOut}",
+        begin="\N{RIGHT-TO-LEFT MARK}",
     ),
 }

@@ -55,8 +55,7 @@ def text_of(
     A built-in text is kept in GSM-7 where no more than accents are lost by it; the organisation's words stay as they are.
     """
     own = _own(_KIND_OF[occasion], locale, templates)
-    values = _values(locale, particulars)
-    return _filled(own.text, values) if own else thrifty(_filled(WORDINGS[locale].texts[occasion], values))
+    return _said(locale, own, WORDINGS[locale].texts[occasion], _values(locale, particulars))
 
 
 def help_answer(
@@ -64,18 +63,21 @@ def help_answer(
 ) -> str:
     """Return the text that answers HELP, which is of no visit."""
     own = _own(MessageKind.HELP, locale, templates)
-    values = _lasting_values(locale, organization, help_phone)
-    return _filled(own.text, values) if own else thrifty(_filled(WORDINGS[locale].help_answer, values))
+    return _said(locale, own, WORDINGS[locale].help_answer, _lasting_values(locale, organization, help_phone))
 
 
 def email_of(
     occasion: Occasion, locale: Locale, particulars: Particulars, templates: Sequence[EmailTemplate] = ()
 ) -> tuple[str, str]:
     """Return the subject and the text of an e-mail. STOP is a word of text messages: an e-mail says nothing of it."""
-    own = _own(_KIND_OF[occasion], locale, templates)
-    subject, text = own.subject if own else WORDINGS[locale].subjects[occasion], own.text if own else None
+    own, language = _own(_KIND_OF[occasion], locale, templates), WORDINGS[locale]
+    subject, text = (own.subject, own.text) if own else (language.subjects[occasion], language.texts[occasion])
     values = _values(locale, particulars) | {"optOut": ""}
-    return _filled(subject, values), _filled(text or WORDINGS[locale].texts[occasion], values).strip()
+    return _filled(subject, values), ("" if own else language.begin) + _filled(text, values).strip()
+
+
+def _said(locale: Locale, own: MessageTemplate | None, built_in: str, values: Mapping[str, str]) -> str:
+    return _filled(own.text, values) if own else thrifty(WORDINGS[locale].begin + _filled(built_in, values))
 
 
 def _own(kind: MessageKind, locale: Locale, templates: Sequence[_Template]) -> _Template | None:

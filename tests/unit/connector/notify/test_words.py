@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from ehr_api.v1alpha1.message_templates import Locale, MessageKind, MessageTemplate
+from ehr_api.v1alpha1.message_templates import EmailTemplate, Locale, MessageKind, MessageTemplate
 from ehr_connector.notify.segments import Alphabet, segments, thrifty
 from ehr_connector.notify.wordings import Occasion
-from ehr_connector.notify.words import Particulars, email_of, text_of, when, zone_name
+from ehr_connector.notify.words import Particulars, email_of, help_answer, text_of, when, zone_name
 
 LINK = "https://visits.lamna.example/v/AbCdEfGhIjKlMnOpQrStUvWxYzAbCdEfGhIjKlMnOpQrStU"
 VISIT = Particulars("Lamna Healthcare", "Clinic", datetime(2026, 11, 25, 23, tzinfo=UTC), "America/Chicago", LINK)
@@ -47,14 +47,92 @@ def test_a_help_phone_is_named_only_where_there_is_one() -> None:
     assert "Help" not in text_of(Occasion.REMINDER, Locale.ENGLISH, VISIT)
 
 
-def test_the_organisations_own_words_stand_before_the_built_in_ones() -> None:
-    own = MessageTemplate(
-        kind=MessageKind.REMINDER, locale=Locale.ENGLISH, text="{department}: “{time}” {helpPhone}{link} {optOut}"
-    )
+def own(kind: MessageKind, text: str) -> list[MessageTemplate]:
+    return [MessageTemplate(kind=kind, locale=Locale.ENGLISH, text=text)]
 
-    assert text_of(Occasion.REMINDER, Locale.ENGLISH, VISIT, [own]).startswith("Clinic: “Wed, Nov 25 ")
-    assert text_of(Occasion.REMINDER, Locale.SPANISH, VISIT, [own]).startswith("Lamna Healthcare: recordatorio")
-    assert text_of(Occasion.LINK, Locale.ENGLISH, VISIT, [own]).startswith("Lamna Healthcare: video visit")
+
+def test_the_organisations_own_words_stand_before_the_built_in_ones() -> None:
+    words = own(MessageKind.REMINDER, "{department}: “{time} {timeZone}” {helpPhone}{link} {optOut}")
+
+    assert text_of(Occasion.REMINDER, Locale.ENGLISH, VISIT, words).startswith("Clinic: “Wed, Nov 25 ")
+    assert text_of(Occasion.REMINDER, Locale.SPANISH, VISIT, words).startswith("Lamna Healthcare: recordatorio")
+    assert text_of(Occasion.LINK, Locale.ENGLISH, VISIT, words).startswith("Lamna Healthcare: video visit")
+
+
+@pytest.mark.parametrize("text", ["{link}", "{link} {optOut} {patient}", "{time} {link} {optOut}", "{optOut}"])
+def test_own_words_that_an_older_crd_took_and_the_newest_refuses_give_way_to_the_built_in_ones(text: str) -> None:
+    said = text_of(Occasion.REMINDER, Locale.ENGLISH, VISIT, own(MessageKind.REMINDER, text))
+    assert said == text_of(Occasion.REMINDER, Locale.ENGLISH, VISIT)
+
+
+@pytest.mark.parametrize("locale", Locale)
+def test_help_is_answered_with_who_whom_to_call_and_how_to_end(locale: Locale) -> None:
+    answer = help_answer(locale, "Lamna Healthcare", "+18005550199")
+
+    assert [word for word in ("Lamna Healthcare", "+18005550199", "STOP") if word not in answer] == []
+    assert "{" not in answer
+    assert "{" not in help_answer(locale, "Lamna Healthcare", None)
+
+
+def test_help_is_answered_in_the_organisations_own_words() -> None:
+    words = own(MessageKind.HELP, "{organization} {helpPhone} {optOut}")
+    assert help_answer(Locale.ENGLISH, "Lamna", "+1", words) == "Lamna +1 Reply STOP to opt out."
+
+
+def test_an_email_in_the_organisations_own_words_has_its_subject_and_its_text() -> None:
+    words = [
+        EmailTemplate(
+            kind=MessageKind.LINK, locale=Locale.ENGLISH, subject="Visit {time} {timeZone}", text="{department}\n{link}"
+        )
+    ]
+    subject, text = email_of(Occasion.LINK, Locale.ENGLISH, VISIT, words)
+
+    assert (subject[:15], text) == ("Visit Wed, Nov ", f"Clinic\n{LINK}")
+    assert email_of(Occasion.BOOKING, Locale.ENGLISH, VISIT, words) == email_of(Occasion.BOOKING, Locale.ENGLISH, VISIT)
+
+
+SEGMENTS = {
+    Locale.ENGLISH: (
+        Alphabet.GSM_7,
+        {"booking": 2, "change": 2, "cancellation": 1, "reminder": 2, "link": 1, "help": 1},
+    ),
+    Locale.SPANISH: (
+        Alphabet.GSM_7,
+        {"booking": 2, "change": 2, "cancellation": 1, "reminder": 2, "link": 2, "help": 1},
+    ),
+    Locale.CHINESE_SIMPLIFIED: (
+        Alphabet.UCS_2,
+        {"booking": 3, "change": 3, "cancellation": 2, "reminder": 3, "link": 3, "help": 1},
+    ),
+    Locale.ARABIC: (
+        Alphabet.UCS_2,
+        {"booking": 4, "change": 4, "cancellation": 3, "reminder": 4, "link": 4, "help": 2},
+    ),
+}
+"""What each built-in text takes: a change of words that costs a segment more is seen here."""
+
+
+@pytest.mark.parametrize("locale", Locale)
+def test_each_built_in_text_takes_as_many_segments_as_ever(locale: Locale) -> None:
+    alphabet, counts = SEGMENTS[locale]
+    texts = {occasion.value: text_of(occasion, locale, WITH_HELP) for occasion in Occasion}
+    texts["help"] = help_answer(locale, WITH_HELP.organization, WITH_HELP.help_phone)
+
+    assert {name: segments(text).count for name, text in texts.items()} == counts
+    assert {segments(text).alphabet for text in texts.values()} == {alphabet}
+
+
+def test_an_arabic_text_runs_from_right_to_left_though_it_begins_with_a_latin_name() -> None:
+    said = [
+        *(text_of(occasion, Locale.ARABIC, WITH_HELP) for occasion in Occasion),
+        help_answer(Locale.ARABIC, "Lamna", "+18005550199"),
+        email_of(Occasion.LINK, Locale.ARABIC, WITH_HELP)[1],
+    ]
+    assert {text[0] for text in said} == {"\N{RIGHT-TO-LEFT MARK}"}
+
+
+def test_a_phone_number_in_an_arabic_text_keeps_its_plus_sign_in_front() -> None:
+    assert "\N{LEFT-TO-RIGHT MARK}+18005550199" in text_of(Occasion.LINK, Locale.ARABIC, WITH_HELP)
 
 
 def test_braces_in_a_value_are_text() -> None:
@@ -75,6 +153,14 @@ def test_braces_in_a_value_are_text() -> None:
 def test_times_are_right_over_changes_of_the_clocks(start: datetime, clock: str, zone: str) -> None:
     assert f" {clock}" in when(Locale.ENGLISH, start, "America/Chicago")
     assert zone_name(Locale.ENGLISH, start, "America/Chicago") == zone
+
+
+@pytest.mark.parametrize("locale", Locale)
+def test_each_language_tells_summer_time_from_winter_time(locale: Locale) -> None:
+    hour = datetime(2026, 11, 1, 6, 30, tzinfo=UTC)
+    first, second = (text_of(Occasion.LINK, locale, replace(VISIT, start=at)) for at in (hour, hour.replace(hour=7)))
+    assert when(locale, hour, VISIT.zone) == when(locale, hour.replace(hour=7), VISIT.zone)  # 1:30, twice that night
+    assert first != second
 
 
 def test_a_zone_without_a_short_name_in_the_language_has_its_long_one() -> None:
