@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
 
 import httpx
 import pytest
+from contract.cerner_stand_in.journey import (
+    APP,
+    OPENED,
+    REDIRECT,
+    SCOPE,
+    Journey,
+    journey_at,
+    reason_of,
+    redirected,
+)
 from contract.cerner_stand_in.running import (
     ASSERTION_TYPE,
     CLIENT,
@@ -26,96 +32,6 @@ from joserfc import jwt
 from joserfc.jwk import KeySet
 
 from ehr_sandbox.serving import serve
-
-APP, OTHER_APP = "clinician-app", "other-app"
-REDIRECT = "https://connector.example/launch/callback"
-VERIFIER = "a-verifier-that-is-long-enough-for-the-standard-0123456789"
-SCOPE = "launch openid fhirUser online_access user/Appointment.read user/Appointment.write user/Patient.read user/Encounter.read"
-OPENED: dict[str, Any] = {"tenant": TENANT, "practitioner": "4122601", "patient": "12724001", "encounter": "94817001"}
-
-
-@dataclass
-class Journey:
-    """The steps of one launch, each of which a test may change."""
-
-    cerner: CernerStandIn
-    authorize: str
-    token: str
-    opened: dict[str, Any] = field(default_factory=lambda: dict(OPENED))
-
-    async def launch(self, **changes: Any) -> str:
-        return (await self.cerner.control("POST", "launches", self.opened | changes, 201))["launch"]
-
-    async def ask(self, *, method: str = "GET", **changes: str | None) -> httpx.Response:
-        """Ask for a code."""
-        usual: dict[str, str | None] = {
-            "response_type": "code",
-            "client_id": APP,
-            "redirect_uri": REDIRECT,
-            "scope": SCOPE,
-            "state": "a state",
-            "aud": f"{self.cerner.url}/r4/{TENANT}",
-            "code_challenge": challenge_of(VERIFIER),
-            "code_challenge_method": "S256",
-            "nonce": "a nonce",
-        }
-        if "launch" not in changes:
-            usual["launch"] = await self.launch()
-        sent = {name: value for name, value in (usual | changes).items() if value is not None}
-        if method == "POST":
-            return await self.cerner.http.post(self.authorize, data=sent)
-        return await self.cerner.http.get(self.authorize, params=sent)
-
-    async def code(self, **changes: Any) -> str:
-        return redirected(await self.ask(**changes))["code"]
-
-    async def exchange(self, code: str, /, **changes: str | None) -> httpx.Response:
-        form: dict[str, str | None] = {
-            "grant_type": "authorization_code",
-            "code": code,
-            "redirect_uri": REDIRECT,
-            "code_verifier": VERIFIER,
-            "client_id": APP,
-        }
-        sent = {name: value for name, value in (form | changes).items() if value is not None}
-        return await self.cerner.http.post(self.token, data=sent)
-
-    async def tokens(self, **changes: str | None) -> dict[str, Any]:
-        answer = await self.exchange(await self.code(**changes))
-        assert answer.status_code == 200, answer.text
-        return answer.json()
-
-    async def refresh(self, refresh_token: str, /, **changes: str) -> httpx.Response:
-        form = {"grant_type": "refresh_token", "refresh_token": refresh_token, "client_id": APP}
-        return await self.cerner.http.post(self.token, data=form | changes)
-
-
-def challenge_of(verifier: str) -> str:
-    return base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
-
-
-def redirected(answer: httpx.Response) -> dict[str, str]:
-    """Return what a redirect brings to the app."""
-    assert answer.status_code == 302, answer.text
-    target = answer.headers["location"]
-    assert target.startswith(f"{REDIRECT}?")
-    return dict(parse_qsl(urlsplit(target).query))
-
-
-def reason_of(error_uri: str) -> str:
-    return error_uri.partition("/instances/")[0].rpartition(":")[2]
-
-
-async def journey_at(cerner: CernerStandIn) -> Journey:
-    smart = (await cerner.http.get(f"/r4/{TENANT}/.well-known/smart-configuration")).json()
-    apps = [{"id": APP, "redirectUris": [REDIRECT]}, {"id": OTHER_APP, "redirectUris": [REDIRECT]}]
-    await cerner.control("PUT", "clients", apps)
-    return Journey(cerner, smart["authorization_endpoint"], smart["token_endpoint"])
-
-
-@pytest.fixture
-async def journey(cerner: CernerStandIn) -> Journey:
-    return await journey_at(cerner)
 
 
 async def test_a_launch_ends_in_tokens_for_what_is_open(journey: Journey) -> None:
@@ -283,113 +199,6 @@ async def test_an_unknown_tenant_authorizes_nobody(journey: Journey) -> None:
     answer = await journey.cerner.http.get(journey.authorize.replace(TENANT, UNKNOWN_TENANT))
 
     assert answer.status_code == 403
-
-
-@pytest.mark.parametrize(
-    ("changes", "error", "reason"),
-    [
-        ({"code": "made-up"}, "invalid_grant", "code"),
-        ({"code": None}, "invalid_grant", "code"),
-        ({"client_id": OTHER_APP}, "invalid_grant", "code"),
-        ({"client_id": "nobody"}, "invalid_client", "app-unknown"),
-        ({"client_id": None}, "invalid_client", "app-unknown"),
-        ({"redirect_uri": f"{REDIRECT}/"}, "invalid_grant", "redirect-different"),
-        ({"redirect_uri": None}, "invalid_grant", "redirect-different"),
-        ({"code_verifier": "another"}, "invalid_grant", "verifier"),
-        ({"code_verifier": None}, "invalid_grant", "verifier"),
-    ],
-)
-async def test_a_code_is_for_its_client_address_and_verifier_alone(
-    journey: Journey, changes: dict[str, Any], error: str, reason: str
-) -> None:
-    answer = await journey.exchange(await journey.code(), **changes)
-
-    assert (answer.status_code, answer.json()["error"]) == (400, error)
-    assert reason_of(answer.json()["error_uri"]) == reason
-
-
-async def test_a_code_is_good_once(journey: Journey) -> None:
-    code = await journey.code()
-    first, second = [await journey.exchange(code) for _ in range(2)]
-
-    assert (first.status_code, second.status_code) == (200, 400)
-    assert second.json()["error"] == "invalid_grant"
-
-
-async def test_a_wrong_verifier_uses_the_code_up(journey: Journey) -> None:
-    code = await journey.code()
-    await journey.exchange(code, code_verifier="wrong")
-
-    assert (await journey.exchange(code)).json()["error"] == "invalid_grant"
-
-
-async def test_a_code_lives_a_minute(journey: Journey, clock: Clock) -> None:
-    code, other = await journey.code(), await journey.code()
-    clock.advance(seconds=59)
-    in_time = await journey.exchange(code)
-    clock.advance(seconds=1)
-    late = await journey.exchange(other)
-
-    assert (in_time.status_code, late.json()["error"]) == (200, "invalid_grant")
-
-
-async def test_a_code_of_one_tenant_is_unknown_at_another(journey: Journey) -> None:
-    code = await journey.code()
-    journey.token = journey.token.replace(TENANT, OTHER_TENANT)
-
-    assert (await journey.exchange(code)).json()["error"] == "invalid_grant"
-
-
-async def test_a_refresh_gives_a_new_access_token_and_no_new_refresh_token(journey: Journey) -> None:
-    tokens = await journey.tokens()
-    answer = await journey.refresh(tokens["refresh_token"])
-
-    assert answer.status_code == 200
-    assert answer.json()["access_token"] != tokens["access_token"]
-    assert {"refresh_token", "id_token"}.isdisjoint(answer.json())
-    assert answer.json()["expires_in"] == 570
-
-
-async def test_a_refresh_may_ask_for_less_and_never_for_more(journey: Journey) -> None:
-    token = (await journey.tokens())["refresh_token"]
-    less = await journey.refresh(token, scope="user/Patient.read")
-    more = await journey.refresh(token, scope="user/Location.read")
-
-    assert less.json()["scope"] == "user/Patient.read"
-    assert (more.status_code, more.json()["error"]) == (400, "invalid_scope")
-
-
-@pytest.mark.parametrize(
-    ("changes", "error"),
-    [({"client_id": OTHER_APP}, "invalid_grant"), ({"refresh_token": "made-up"}, "invalid_grant")],
-)
-async def test_a_refresh_token_is_its_clients_alone(journey: Journey, changes: dict[str, str], error: str) -> None:
-    token = (await journey.tokens())["refresh_token"]
-
-    assert (await journey.refresh(token, **changes)).json()["error"] == error
-
-
-async def test_online_access_ends_with_the_session_and_offline_access_does_not(journey: Journey) -> None:
-    online = (await journey.tokens())["refresh_token"]
-    offline = (await journey.tokens(scope="launch offline_access user/Patient.read"))["refresh_token"]
-    assert (await journey.cerner.http.delete("/_sandbox/sessions")).status_code == 204
-
-    assert (await journey.refresh(online)).json()["error"] == "invalid_grant"
-    assert (await journey.refresh(offline)).status_code == 200
-
-
-async def test_a_refresh_more_than_once_a_minute_is_throttled_where_that_is_switched_on(
-    start_cerner: Starter, clock: Clock
-) -> None:
-    journey = await journey_at(await start_cerner(throttle_refresh=True))
-    token = (await journey.tokens())["refresh_token"]
-    clock.advance(seconds=20)
-    soon = await journey.refresh(token)
-    clock.advance(seconds=40)
-    later = await journey.refresh(token)
-
-    assert (soon.status_code, soon.headers["retry-after"]) == (429, "40")
-    assert later.status_code == 200
 
 
 async def test_an_app_with_keys_must_sign(start_cerner: Starter) -> None:

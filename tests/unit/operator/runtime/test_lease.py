@@ -1,19 +1,12 @@
-"""Leader election: what is decided, and that two never lead at once, whatever is delayed, lost or suspended."""
+"""Leader election: what is decided, and what a process does about it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
-from contextlib import suppress
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Any
-
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from unit.operator.runtime.lease_in_memory import Clock, Server, elector
 
 from ehr_clients.limits import SPENDING_TIMEOUT_S
-from ehr_operator.runtime.kube import ApiUnavailableError, ForbiddenError, KubeError
+from ehr_operator.runtime.kube import ApiUnavailableError, ForbiddenError
 from ehr_operator.runtime.lease import (
     LEASE_S,
     LONGEST_PAUSE,
@@ -23,7 +16,6 @@ from ehr_operator.runtime.lease import (
     TAKE_OVER_S,
     Acquire,
     Decision,
-    Elector,
     Identity,
     LeaseLostError,
     NotLeaderError,
@@ -34,7 +26,6 @@ from ehr_operator.runtime.lease import (
     decide,
 )
 from ehr_operator.runtime.metrics import Metrics
-from ehr_operator.runtime.model import Body, ConflictError
 
 ME = Identity("pod-a", "1")
 MINE = Record("pod-a", "1", "t", 0, LEASE_S)
@@ -80,85 +71,6 @@ def test_the_decision_follows_from_what_was_seen_and_when(
     )
 
     assert made == decision
-
-
-# Electors on a Lease in memory. Each request can be halted before it is carried out and before its answer arrives.
-
-
-class _Halt:
-    """Awaited where a process may be suspended."""
-
-    def __await__(self) -> Any:
-        yield
-
-
-@dataclass
-class Server:
-    """Holds one Lease; requests halt on both ways if `halting`."""
-
-    body: dict[str, Any] | None = None
-    version: int = 0
-    halting: bool = False
-    failure: KubeError | None = None
-    lose_answer: bool = False
-    requests: list[str] = field(default_factory=list[str])
-
-    async def read_lease(self, namespace: str, name: str, *, timeout_s: float) -> Body | None:
-        return await self._do("read", lambda: self.body)
-
-    async def create_lease(self, body: Body, *, timeout_s: float) -> Body:
-        def create() -> Body:
-            if self.body is not None:
-                raise ConflictError("exists")
-            return self._store(body)
-
-        return await self._do("create", create)
-
-    async def replace_lease(self, body: Body, *, timeout_s: float) -> Body:
-        def replace() -> Body:
-            if self.body is None or body["metadata"]["resourceVersion"] != self.body["metadata"]["resourceVersion"]:
-                raise ConflictError("changed")
-            return self._store(body)
-
-        return await self._do("replace", replace)
-
-    async def _do(self, what: str, carry_out: Callable[[], Any]) -> Any:
-        self.requests.append(what)
-        if self.halting:
-            await _Halt()
-        if self.failure is not None:
-            raise self.failure
-        answer = carry_out()
-        if self.halting:
-            await _Halt()
-        if self.lose_answer:
-            raise ApiUnavailableError("the answer was lost")
-        return answer
-
-    def _store(self, body: Body) -> Body:
-        self.version += 1
-        self.body = {**body, "metadata": {**body["metadata"], "resourceVersion": str(self.version)}}
-        return self.body
-
-
-class Clock:
-    """The time of the test; each process sees its own."""
-
-    now_s = 0.0
-
-
-def elector(server: Server, clock: Clock, name: str, metrics: Metrics | None = None, ahead_s: float = 0.0) -> Elector:
-    """An elector whose monotonic clock and wall clock are off by `ahead_s`."""
-    return Elector(
-        server,
-        "ehr-system",
-        "ehr-operator",
-        Identity.of(name),
-        metrics or Metrics(),
-        lambda: datetime.fromtimestamp(1_800_000_000 + clock.now_s - 1000 * ahead_s, UTC),
-        monotonic=lambda: clock.now_s + ahead_s,
-        jitter=lambda: 0.5,
-    )
 
 
 @pytest.fixture
@@ -333,97 +245,3 @@ def test_the_periods_leave_room_for_take_over_for_spending_and_for_a_request_und
     assert longest_pause_s + 1.0 + SPENDING_TIMEOUT_S < LEASE_S, "who renews on time may spend at any moment"
     assert RENEW_DEADLINE_S + REQUEST_S < LEASE_S, "what was sent at the last moment is answered before another leads"
     assert 2 * (longest_pause_s + REQUEST_S) < RENEW_DEADLINE_S + longest_pause_s, "two renewals may fail"
-
-
-# Any interleaving.
-
-
-class Process:
-    """A process that goes on, from halt to halt, only when the test says so; in between it is suspended."""
-
-    def __init__(self, server: Server, clock: Clock, name: str, ahead_s: float) -> None:
-        self._make = lambda: elector(server, clock, name, ahead_s=ahead_s)
-        self.elector = self._make()
-        self._attempt: Coroutine[Any, Any, float] | None = None
-        self.terms = 0
-
-    def step(self) -> None:
-        """Go on to the next halt; a process that lost the lease is started anew."""
-        if self._attempt is None:
-            self._attempt = self.elector.attempt()
-        led = self.elector.elected.is_set()
-        try:
-            self._attempt.send(None)
-        except StopIteration:
-            self._attempt = None
-        except LeaseLostError:
-            self.restart()
-        self.terms += self.elector.elected.is_set() and not led
-
-    @property
-    def halted(self) -> bool:
-        """Whether a request is on its way."""
-        return self._attempt is not None
-
-    def restart(self) -> None:
-        """Kill -9, and start."""
-        self.interrupt()
-        self.elector = self._make()
-
-    def interrupt(self) -> None:
-        """Cancel a request that is on its way."""
-        if self._attempt is not None:
-            self._attempt.close()
-        self._attempt = None
-
-
-ACTIONS = st.lists(
-    st.tuples(
-        st.integers(0, 1),
-        st.sampled_from(["go on", "round", "round", "round", "request fails", "answer is lost", "kill", "release"]),
-        st.sampled_from([0.0, 1.5, 3.9, 5.4, RENEW_DEADLINE_S - 0.1, LEASE_S]),
-    ),
-    min_size=4,
-    max_size=60,
-)
-
-
-@settings(max_examples=300, deadline=None)
-@given(actions=ACTIONS, ahead_s=st.sampled_from([-3600.0, 0.0, 7.5, 86400.0]))
-def test_two_never_lead_at_once_whatever_is_delayed_lost_or_suspended(
-    actions: list[tuple[int, str, float]], ahead_s: float
-) -> None:
-    server, clock = Server(halting=True), Clock()
-    processes = [Process(server, clock, "a", 0.0), Process(server, clock, "b", ahead_s)]
-
-    for who, action, pause_s in actions:
-        clock.now_s += pause_s
-        process = processes[who]
-        server.failure = ApiUnavailableError("away") if action == "request fails" else None
-        server.lose_answer = action == "answer is lost"
-        if action == "kill":
-            process.restart()
-        elif action == "release" and process.elector.holds():
-            process.interrupt()
-            released = process.elector.release()
-            with suppress(StopIteration):
-                for _ in range(10):
-                    released.send(None)
-            process.restart()
-        else:
-            process.step()
-            while action == "round" and process.halted:
-                process.step()
-        assert [each.elector.holds() for each in processes] != [True, True]
-
-
-@given(first=st.integers(0, 1), ahead_s=st.sampled_from([-3600.0, 86400.0]))
-def test_whoever_is_alone_comes_to_lead(first: int, ahead_s: float) -> None:
-    server, clock = Server(halting=True), Clock()
-    processes = [Process(server, clock, "a", 0.0), Process(server, clock, "b", ahead_s)]
-    for who in (first, 1 - first):
-        for _ in range(200):
-            clock.now_s += 0.5
-            processes[who].step()
-        assert processes[who].elector.holds()
-        assert processes[who].terms == 1
