@@ -121,7 +121,8 @@ def create_app(
         redoc_url=None,
         redirect_slashes=False,
     )
-    app.include_router(Health(engine, organizations, keys, metrics).router())
+    other_keys = (ground.secret_keys, teams.notification_keys)
+    app.include_router(Health(engine, organizations, keys, other_keys, metrics).router())
     if settings.role is not Role.WORKER:
         control = ControlApi(caller, organizations, engine, probes, teams.preflight, settings.geography, audit)
         for router in (control.router(), teams.notifications.router(), *parts.routers()):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
+from typing import Protocol
 
 from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
@@ -21,6 +23,15 @@ _JWKS_CACHE = "public, max-age=300"
 """EHRs may keep our keys this long (seconds); `keys.PUBLISHED_BEFORE_USE` is well above it."""
 
 
+class OtherKeys(Protocol):
+    """Keys without which a part of the connector does not work."""
+
+    @property
+    def problem(self) -> str | None:
+        """What is wrong with them."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Health:
     """The handlers of /livez, /readyz, /metrics and /.well-known/jwks.json."""
@@ -28,6 +39,7 @@ class Health:
     engine: AsyncEngine
     organizations: Organizations
     keys: SigningKeys
+    other_keys: Sequence[OtherKeys]
     metrics: Metrics
 
     def router(self) -> APIRouter:
@@ -48,7 +60,8 @@ class Health:
         problem = await _problem(self.engine, self.keys)
         if problem is not None:
             return PlainTextResponse(f"{problem}\n", HTTPStatus.SERVICE_UNAVAILABLE)
-        return PlainTextResponse(f"ok, but {self.keys.problem}\n" if self.keys.problem else "ok\n")
+        problems = [keys.problem for keys in (self.keys, *self.other_keys) if keys.problem is not None]
+        return PlainTextResponse(f"ok, but {'; '.join(problems)}\n" if problems else "ok\n")
 
     async def get_metrics(self) -> Response:
         """Give the metrics in Prometheus' format."""

@@ -46,9 +46,12 @@ class NotificationKeys:
     """The keys, read from the folder whenever it has changed."""
 
     def __init__(self, folder: Path, now: Callable[[], datetime]) -> None:
-        self._folder = folder
-        self._now = now
-        self._files = KeyFiles(folder, _SUFFIX, _load)
+        self._files = KeyFiles(folder, _SUFFIX, _load, now, SPREAD_BEFORE_USE)
+
+    @property
+    def problem(self) -> str | None:
+        """What is wrong with a file, although there may be keys to go on with."""
+        return self._files.problem
 
     def current(self) -> NotificationKey:
         """Return the key for new subscriptions: the newest that every replica has.
@@ -56,17 +59,11 @@ class NotificationKeys:
         Raises:
             KeysError: There is no usable key.
         """
-        keys = self._files.read()
-        if not keys:
-            raise KeysError(
-                f"no *{_SUFFIX} in {self._folder}: make one with `python -m ehr_connector new-key {self._folder}`"
-            )
-        spread = [key for made, key in keys if self._now() - made >= SPREAD_BEFORE_USE]
-        return spread[-1] if spread else keys[0][1]
+        return self._files.current()
 
     def get(self, key_id: str) -> NotificationKey | None:
         """Return the key that a notification names, if it is still here."""
-        return next((key for _, key in self._files.read() if key.key_id == key_id), None)
+        return next((key for key in self._files.all() if key.key_id == key_id), None)
 
 
 def new_notification_key(folder: Path, now: datetime) -> Path:

@@ -1,4 +1,7 @@
-"""The connector's secret keys: with them links and cookies are sealed, and visits get names that tell nothing.
+"""The connector's secret keys: with some links and cookies are sealed, with one visits get names that tell nothing.
+
+Sealing keys are rotated; names must stay, so the key of names is a file of its own. Where there is none, because the keys were
+made before there were such files, the oldest sealing key names.
 
 Each purpose has a key of its own, derived from the file's (HKDF, RFC 5869), so that what is sealed for one purpose opens
 for no other. Sealing is AES-SIV (RFC 5297): authenticated, and safe where the same content must give the same link.
@@ -10,7 +13,7 @@ import hmac
 import json
 import secrets
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -27,6 +30,7 @@ from ehr_connector.keys.files import KeyFiles, KeysError, made_at, new_key_id, w
 SPREAD_BEFORE_USE = timedelta(minutes=15)
 """Until every replica has the new file (a projected Secret takes a minute or two), the older key seals."""
 _SUFFIX = ".secret.json"
+_NAMES_SUFFIX = ".names.json"
 _KEY_BYTES = 32
 _NONCE_BYTES = 16
 _SHORTEST = 1 + 16
@@ -45,34 +49,41 @@ class _Secret:
 
 
 class SecretKeys:
-    """Seals with the newest key that has spread, opens with any, and names with the oldest."""
+    """Seals with the newest key that has spread, opens with any, and names with the one that never changes."""
 
     def __init__(self, folder: Path, now: Callable[[], datetime]) -> None:
-        self._folder = folder
-        self._now = now
-        self._files = KeyFiles(folder, _SUFFIX, _load)
+        self._sealing = KeyFiles(folder, _SUFFIX, _load, now, SPREAD_BEFORE_USE)
+        self._naming = KeyFiles(folder, _NAMES_SUFFIX, _load, now)
+
+    @property
+    def problem(self) -> str | None:
+        """What is wrong with a file, although there may be keys to go on with."""
+        try:
+            self._name_key()
+        except KeysError as exc:
+            return str(exc)
+        return self._sealing.problem or (self._naming.problem if self._naming.all() else None)
 
     def check(self) -> None:
-        """Make sure that there is a key.
+        """Make sure that there are keys.
 
         Raises:
             KeysError: There is no usable key.
         """
-        self._read()
+        self._sealing.current()
+        self._name_key()
 
     def name(self, purpose: str, *parts: str) -> str:
         """Return a keyed digest of `parts`, 43 characters: the same for ever, and without the key it tells nothing.
 
-        It is made with the oldest key, so that rotation changes no name as long as that key's file stays.
+        It is made with the key of names, so that rotation changes none.
         """
         content = b"".join(len(part.encode()).to_bytes(4) + part.encode() for part in parts)
-        return _text(hmac.digest(_derived(self._read()[0][1].root, f"name {purpose}"), content, "sha256"))
+        return _text(hmac.digest(_derived(self._name_key().root, f"name {purpose}"), content, "sha256"))
 
     def seal(self, purpose: str, content: bytes, *, same: bool = False) -> str:
         """Return `content` encrypted and authenticated, as base64url; with `same`, equal content gives equal text."""
-        keys = self._read()
-        spread = [key for made, key in keys if self._now() - made >= SPREAD_BEFORE_USE]
-        key = spread[-1] if spread else keys[0][1]
+        key = self._sealing.current()
         nonce = b"" if same else secrets.token_bytes(_NONCE_BYTES)
         sealed = AESSIV(_derived(key.root, f"seal {purpose}")).encrypt(content, [nonce] if nonce else None)
         return _text(bytes([key.mark]) + nonce + sealed)
@@ -91,7 +102,7 @@ class SecretKeys:
         if len(raw) < _SHORTEST or _text(raw) != text:
             raise SealError
         skip = 1 if same else 1 + _NONCE_BYTES
-        for _, key in self._read():
+        for key in self._sealing.all():
             if key.mark == raw[0] and len(raw) >= skip + 16:
                 try:
                     cipher = AESSIV(_derived(key.root, f"seal {purpose}"))
@@ -100,20 +111,34 @@ class SecretKeys:
                     continue
         raise SealError
 
-    def _read(self) -> Sequence[tuple[datetime, _Secret]]:
-        keys = self._files.read()
-        if not keys:
-            raise KeysError(
-                f"no *{_SUFFIX} in {self._folder}: make one with `python -m ehr_connector new-key {self._folder}`"
-            )
-        return keys
+    def _name_key(self) -> _Secret:
+        keys = self._naming.all()
+        return keys[0] if keys else self._sealing.oldest()
 
 
 def new_secret_key(folder: Path, now: datetime) -> Path:
-    """Make a secret key (256 bits, a JWK of type oct) and return its file, which only this user may read."""
+    """Make a sealing key (256 bits, a JWK of type oct) and return its file, which only this user may read."""
+    return _write(folder, _SUFFIX, now, secrets.token_bytes(_KEY_BYTES))
+
+
+def new_names_key(folder: Path, now: datetime) -> Path | None:
+    """Make the key of names and return its file, which only this user may read; None when there is one.
+
+    Where the oldest sealing key names already, its secret is taken over, so that nothing gets another name.
+
+    Raises:
+        KeysError: A key that is there cannot be read.
+    """
+    if KeyFiles(folder, _NAMES_SUFFIX, _load, lambda: now).all():
+        return None
+    naming = KeyFiles(folder, _SUFFIX, _load, lambda: now).all()
+    return _write(folder, _NAMES_SUFFIX, now, naming[0].root if naming else secrets.token_bytes(_KEY_BYTES))
+
+
+def _write(folder: Path, suffix: str, now: datetime, root: bytes) -> Path:
     key_id = new_key_id(now)
-    jwk = {"kty": "oct", "k": _text(secrets.token_bytes(_KEY_BYTES)), "kid": key_id}
-    return write_key(folder, f"{key_id}{_SUFFIX}", json.dumps(jwk, indent=2).encode())
+    jwk = {"kty": "oct", "k": _text(root), "kid": key_id}
+    return write_key(folder, f"{key_id}{suffix}", json.dumps(jwk, indent=2).encode())
 
 
 def _load(path: Path) -> tuple[datetime, _Secret]:

@@ -28,13 +28,11 @@ class SigningKeys:
     """The signing keys, read from the folder whenever it has changed."""
 
     def __init__(self, folder: Path, now: Callable[[], datetime]) -> None:
-        self._folder = folder
-        self._now = now
-        self._files = KeyFiles(folder, _SUFFIX, _load)
+        self._files = KeyFiles(folder, _SUFFIX, _load, now, PUBLISHED_BEFORE_USE)
 
     @property
     def problem(self) -> str | None:
-        """What is wrong with a file, although there are keys to go on with."""
+        """What is wrong with a file, although there may be keys to go on with."""
         return self._files.problem
 
     def signing_key(self) -> SigningKey:
@@ -43,13 +41,7 @@ class SigningKeys:
         Raises:
             KeysError: There is no usable key.
         """
-        keys = self._files.read()
-        if not keys:
-            raise KeysError(
-                f"no *{_SUFFIX} in {self._folder}: make one with `python -m ehr_connector new-key {self._folder}`"
-            )
-        ripe = [key for made, key in keys if self._now() - made >= PUBLISHED_BEFORE_USE]
-        return ripe[-1] if ripe else keys[0][1]
+        return self._files.current()
 
     def jwks(self) -> dict[str, Any]:
         """Return the JWK Set (RFC 7517) of all public keys.
@@ -57,7 +49,7 @@ class SigningKeys:
         Raises:
             KeysError: A file holds no usable key.
         """
-        return {"keys": [_public(key) for _, key in self._files.read()]}
+        return {"keys": [_public(key) for key in self._files.all()]}
 
 
 def new_signing_key(folder: Path, now: datetime) -> Path:

@@ -62,14 +62,14 @@ class Teams:
             self.sign_in = PersonSignIn(self._entra)
             tokens = AppTokens(self._entra, f"{settings.graph_url}/.default")
         access = GraphAccess(self._http, settings.graph_url, tokens)
-        notification_keys = NotificationKeys(settings.keys_dir, now)
+        self.notification_keys = NotificationKeys(settings.keys_dir, now)
         rows = Subscriptions(engine, now)
         self.subscriptions = SubscriptionWorker(
             rows=rows,
             visits=visits,
             directory=directory,
             access=access,
-            notification_keys=notification_keys,
+            notification_keys=self.notification_keys,
             secret_keys=secret_keys,
             metrics=metrics,
             now=now,
@@ -86,7 +86,7 @@ class Teams:
             tokens=ValidationTokens(
                 self._http, settings.entra_authority, settings.notification_token_issuer, time.monotonic
             ),
-            notification_keys=notification_keys,
+            notification_keys=self.notification_keys,
             secret_keys=secret_keys,
             metrics=metrics,
             on_told=on_told,

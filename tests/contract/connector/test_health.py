@@ -68,13 +68,22 @@ async def test_connections_that_the_server_closed_are_noticed_before_they_are_us
         assert (await connector.http.get("/readyz")).status_code == 200
 
 
+@pytest.mark.parametrize("suffix", ["jwk.json", "secret.json", "names.json", "notification.pem"])
 async def test_a_broken_key_beside_a_good_one_is_named_and_takes_no_replica_down(
-    small: Connector, keys_dir: Path
+    small: Connector, keys_dir: Path, suffix: str
 ) -> None:
-    (keys_dir / "broken.jwk.json").write_text("half a key")
+    assert (await small.http.get("/readyz")).text == "ok\n"
+    (keys_dir / f"broken.{suffix}").write_text("half a key")
     answer = await small.http.get("/readyz")
-    assert (answer.status_code, "broken.jwk.json" in answer.text) == (200, True)
+    assert (answer.status_code, f"broken.{suffix}" in answer.text) == (200, True)
     assert "half a key" not in answer.text
+
+
+async def test_without_a_key_for_notifications_it_serves_and_says_so(small: Connector, keys_dir: Path) -> None:
+    for path in [path for path in keys_dir.iterdir() if path.name.endswith(".notification.pem")]:  # noqa: ASYNC240 (small)
+        path.unlink()
+    answer = await small.http.get("/readyz")
+    assert (answer.status_code, "no *.notification.pem" in answer.text) == (200, True)
 
 
 async def test_without_a_key_it_does_not_start(start: Starter, sqlite_url: str, tmp_path: Path) -> None:

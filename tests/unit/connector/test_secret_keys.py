@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ehr_connector.keys.files import KeysError
-from ehr_connector.keys.secret import SPREAD_BEFORE_USE, SealError, SecretKeys, new_secret_key
+from ehr_connector.keys.make import KeyKind, new_keys
+from ehr_connector.keys.secret import SPREAD_BEFORE_USE, SealError, SecretKeys, new_names_key, new_secret_key
 
 NOON = datetime(2026, 11, 18, 12, tzinfo=UTC)
 
@@ -93,6 +94,38 @@ def test_a_name_stays_when_keys_are_added(tmp_path: Path, clock: Clock, secret: 
     new_secret_key(tmp_path, NOON)
     clock.now = NOON + timedelta(days=400)
     assert secret.name("visit", "https://ehr.example/r4/1", "4711") == before
+
+
+@pytest.mark.parametrize("had_names", [True, False], ids=["new", "made before names had a key"])
+def test_a_rotation_of_sealing_keys_renames_nothing(tmp_path: Path, clock: Clock, had_names: bool) -> None:
+    made = NOON - timedelta(days=400)
+    new_keys(tmp_path, made, [KeyKind.SECRET, *([KeyKind.NAMES] if had_names else [])])
+    secret = SecretKeys(tmp_path, clock)
+    before = secret.name("visit", "https://ehr.example/r4/1", "4711")
+    (old,) = tmp_path.glob("*.secret.json")
+    new_keys(tmp_path, NOON - timedelta(days=1))
+    assert secret.name("visit", "https://ehr.example/r4/1", "4711") == before
+    old.unlink()
+    assert secret.name("visit", "https://ehr.example/r4/1", "4711") == before
+    assert len([*tmp_path.glob("*.names.json")]) == 1
+
+
+def test_the_key_of_names_seals_nothing(tmp_path: Path, clock: Clock) -> None:
+    new_names_key(tmp_path, NOON)
+    with pytest.raises(KeysError, match=r"secret\.json"):
+        SecretKeys(tmp_path, clock).seal("link", b"content")
+
+
+def test_a_key_of_names_that_is_broken_is_named_and_nothing_else_names(tmp_path: Path, secret: SecretKeys) -> None:
+    (tmp_path / "broken.names.json").write_text("half a key")
+    for act in (secret.check, lambda: secret.name("visit", "4711")):
+        with pytest.raises(KeysError, match=r"broken\.names\.json"):
+            act()
+    assert "broken.names.json" in str(secret.problem)
+
+
+def test_keys_made_before_names_had_a_key_are_no_problem(secret: SecretKeys) -> None:
+    assert secret.problem is None
 
 
 def test_names_differ_by_purpose_and_by_where_a_part_ends(secret: SecretKeys) -> None:

@@ -134,7 +134,12 @@ def test_the_command_makes_a_key_of_each_kind_without_any_settings(tmp_path: Pat
     assert done.returncode == 0
     made = [Path(line) for line in done.stdout.splitlines()]
     assert sorted(made) == sorted((tmp_path / "keys").iterdir())
-    assert {path.name.partition(".")[2] for path in made} == {"jwk.json", "secret.json", "notification.pem"}
+    assert {path.name.partition(".")[2] for path in made} == {
+        "jwk.json",
+        "names.json",
+        "secret.json",
+        "notification.pem",
+    }
 
 
 def test_the_command_makes_only_the_kind_that_is_asked_for(tmp_path: Path) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
+import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -212,6 +215,27 @@ def test_a_file_that_goes_bad_takes_no_running_connector_down(
     assert [entry["kid"] for entry in keys.jwks()["keys"]] == [key_id(old), key_id(new)]
     assert len([one for one in caplog.records if one.levelname == "ERROR"]) == 2
     assert "half" not in caplog.text
+
+
+def test_the_folder_is_listed_once_a_second_while_nothing_comes_or_goes(
+    folder: Path, keys: SigningKeys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new_signing_key(folder, NOON)
+    an_hour_ago = time.time() - 3600
+    os.utime(folder, (an_hour_ago, an_hour_ago))
+    seconds = iter([0.0, 0.3, 0.9, 1.0, 1.9])
+    monkeypatch.setattr(time, "monotonic", lambda: next(seconds))
+    listed: list[Path] = []
+    glob = Path.glob
+
+    def listing(path: Path, pattern: str) -> Iterator[Path]:
+        listed.append(path)
+        return iter(glob(path, pattern))
+
+    monkeypatch.setattr(Path, "glob", listing)
+    for _ in range(5):
+        keys.jwks()
+    assert len(listed) == 2
 
 
 def test_a_key_that_was_withdrawn_goes_although_another_file_is_bad(folder: Path, keys: SigningKeys) -> None:

@@ -110,11 +110,11 @@ async def opening(service: VisitService) -> None:
     await service.opened("token")
 
 
-async def testing_devices(service: VisitService) -> None:
+async def trying_devices(service: VisitService) -> None:
     await service.device_test("token", DeviceTestResult.PASSED)
 
 
-@pytest.mark.parametrize("act", [opening, testing_devices])
+@pytest.mark.parametrize("act", [opening, trying_devices])
 async def test_what_a_patient_does_first_at_a_moved_visit_is_done_at_its_new_time(
     act: Callable[[VisitService], Awaitable[None]],
 ) -> None:
@@ -133,7 +133,7 @@ async def test_a_link_that_is_dead_leaves_no_note() -> None:
     book.found = booked(status="cancelled")
     service = book.service()
     await opening(service)
-    await testing_devices(service)
+    await trying_devices(service)
     assert (book.standing, book.told) == (None, {})
 
 
