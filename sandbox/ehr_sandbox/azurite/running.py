@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import ssl
 import tempfile
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -50,7 +51,8 @@ class Azurite:
 
     async def create_queue(self, queue: str) -> str:
         """Create a queue, unless it is there, and return its address with a signature."""
-        async with httpx.AsyncClient(verify=str(self.ca_file) if self.ca_file else True, trust_env=False) as http:
+        trusted = ssl.create_default_context(cafile=self.ca_file)
+        async with httpx.AsyncClient(verify=trusted, trust_env=False) as http:
             (await http.put(self.queue_url(queue))).raise_for_status()
         return self.queue_url(queue)
 
