@@ -10,13 +10,11 @@ from unit.operator.conftest import BASE_URL, START, endpoint_spec, merged
 from unit.operator.fhir_endpoint.ehr import CAPABILITIES, SMART, answered
 
 from ehr_api.conditions import Finding, Type
-from ehr_api.control import ProbeOutcome, ProbeReport, ProbeResult
 from ehr_api.v1alpha1.fhir_endpoint import FhirEndpointSpec
 from ehr_clients.guard import Certificate
-from ehr_operator.fhir_endpoint.keyed import keyed_verdicts
 from ehr_operator.fhir_endpoint.probes import Content, Fetch, Fetched, Observation
 from ehr_operator.fhir_endpoint.smart_configuration import strings
-from ehr_operator.fhir_endpoint.verdicts import all_true, network_verdicts, url_verdict
+from ehr_operator.fhir_endpoint.verdicts import all_true, network_verdicts
 
 NETWORK = [Type.DNS_RESOLVED, Type.TLS_TRUSTED, Type.METADATA_OK, Type.SMART_CONFIGURED, Type.LATENCY_OK]
 
@@ -40,30 +38,6 @@ def shape(found: dict[Type, Finding]) -> list[str]:
 
 def test_a_server_that_is_right_in_everything_passes_every_check() -> None:
     assert all_true(list(judged(answered(CAPABILITIES)).values()))
-
-
-@pytest.mark.parametrize(
-    ("base_url", "claimed_by", "reason", "remedy"),
-    [
-        ("http://fhir.example/r4", None, "NotAnHttpsUrl", "must be an https URL"),
-        ("https://user:secret@fhir.example/r4", None, "NotAnHttpsUrl", "without user information"),
-        ("https://fhir.example/r4?x=1", None, "NotAnHttpsUrl", "query"),
-        ("https://fhir.example/r4#x", None, "NotAnHttpsUrl", "fragment"),
-        ("https:///r4", None, "NotAnHttpsUrl", "must be"),
-        ("https://[fhir.example/r4", None, "NotAnHttpsUrl", "must be"),
-        ("https://fhir.example:99999/r4", None, "NotAnHttpsUrl", "must be"),
-        ("https://fhir.example:0/r4", None, "NotAnHttpsUrl", "must be"),
-        ("https://fhir.example/DSTU2/tenant", None, "Dstu2Address", "use the R4 address"),
-        ("https://fhir.example/r4", "elder", "BaseUrlClaimed", "'elder'"),
-    ],
-)
-def test_a_wrong_address_says_what_to_write_instead(
-    base_url: str, claimed_by: str | None, reason: str, remedy: str
-) -> None:
-    found = url_verdict(spec(baseURL=base_url), claimed_by=claimed_by)
-    assert (found.type, found.status, found.reason) == (Type.URL_WELL_FORMED, "False", reason)
-    assert remedy in found.message
-    assert "secret" not in found.message
 
 
 @pytest.mark.parametrize(
@@ -196,45 +170,6 @@ def test_a_certificate_is_trusted_to_its_end_and_warned_of_three_weeks_before(
     found = judged(answered(CAPABILITIES, certificate_expiry=START + timedelta(hours=hours)))[Type.TLS_TRUSTED]
     assert (found.status, found.reason) == ("True", reason)
     assert words in found.message
-
-
-@pytest.mark.parametrize(
-    ("base_url", "words"),
-    [
-        ("https://fhir.lamna.example/fihr/r4", "'/fihr/' looks like a mistyped '/fhir/'"),
-        ("https://fhir.lamna.example/api/FHRI/r4", "'/fhri/' looks like"),
-        ("https://fhir.lamna.example/fhr", "'/fhr/' looks like"),
-        ("https://fhir.lamna.example/fhiir/r4", "'/fhiir/' looks like"),
-        ("https://fhir.lamna.example/fhjr/r4", "'/fhjr/' looks like"),
-        ("https://fhir.lamna.example/r4/metadata", "ends in '/metadata'"),
-        ("https://fhir.lamna.example/r4/.well-known/smart-configuration/", "ends in '/.well-known"),
-        ("https://fhir.lamna.example/stu3/x", "'/stu3/' names another FHIR version"),
-        ("https://fhir.lamna.example//r4", "two slashes"),
-        ("https://fhir-ehr.cerner.com/r4", "the tenant id"),
-        ("https://fhir-ehr.cerner.com/r4/ec2458f2-1e24-41c8-b71b-0e701af7583", "the tenant id"),
-        ("https://fhir-open.cerner.com/r4/ec2458f2-1e24-41c8-b71b-0e701af7583d", "grants no tokens"),
-        ("https://fhir-myrecord.cerner.com/r4/ec2458f2-1e24-41c8-b71b-0e701af7583d", "grants no system access"),
-    ],
-)
-def test_an_address_that_looks_mistyped_is_warned_of_and_tried_all_the_same(base_url: str, words: str) -> None:
-    found = url_verdict(spec(baseURL=base_url), claimed_by=None)
-    assert (found.status, found.reason) == ("True", "AddressLooksWrong")
-    assert words in found.message
-    assert "Author: compare it with what the EHR team gave you" in found.message
-
-
-@pytest.mark.parametrize(
-    "base_url",
-    [
-        "https://fhir-ehr.cerner.com/r4/ec2458f2-1e24-41c8-b71b-0e701af7583d",
-        "https://fhir-ehr-code.cerner.com/r4/ec2458f2-1e24-41c8-b71b-0e701af7583d/",
-        "https://lamnahealthcare.com/fhir/auth/connect-ocurprd-oauth/api/FHIR/R4",
-        "https://fhir.lamna.example",
-        "https://fhir.lamna.example/fire/hair",
-    ],
-)
-def test_a_usual_address_raises_no_suspicion(base_url: str) -> None:
-    assert url_verdict(spec(baseURL=base_url), claimed_by=None).reason == "WellFormed"
 
 
 @pytest.mark.parametrize(
@@ -389,58 +324,6 @@ def test_a_slow_answer_is_measured_against_the_stated_limit(elapsed_s: float, li
     assert found.reason == reason
     assert (limit or "5s") in found.message
     assert str(elapsed_s) not in found.message, "a moving value would make each look a new message"
-
-
-_TOKEN = {
-    ProbeOutcome.PASSED: ("True", "Granted", ""),
-    ProbeOutcome.UNREACHABLE: ("False", "Unreachable", "Platform team: check that the connector may reach"),
-    ProbeOutcome.REFUSED: ("False", "Refused", "JWKS URL"),
-    ProbeOutcome.TENANT_REFUSED: ("False", "TenantRefused", "EHR team: enable the app"),
-    ProbeOutcome.NOT_FOUND: ("False", "NotFound", "under baseURL"),
-    ProbeOutcome.SERVER_ERROR: ("False", "ServerError", "EHR team, if it stays"),
-    ProbeOutcome.UNEXPECTED_ANSWER: ("False", "UnexpectedAnswer", "not what the standard asks"),
-    ProbeOutcome.SCOPES_MISSING: ("False", "ScopesMissing", "system/Patient.read"),
-    ProbeOutcome.NOT_CONFIGURED: ("Unknown", "NotReached", "no key to sign with yet"),
-    ProbeOutcome.NOT_RUN: ("Unknown", "NotReached", "earlier check failed"),
-}
-_SEARCH = {
-    ProbeOutcome.PASSED: ("True", "SearchOk", "appointments.locations"),
-    ProbeOutcome.UNREACHABLE: ("False", "Unreachable", "Platform team: check that the connector may reach"),
-    ProbeOutcome.REFUSED: ("False", "Refused", "compare appointments.locations"),
-    ProbeOutcome.TENANT_REFUSED: ("False", "TenantRefused", "EHR team: enable the app"),
-    ProbeOutcome.NOT_FOUND: ("False", "NotFound", "under baseURL"),
-    ProbeOutcome.SERVER_ERROR: ("False", "ServerError", "EHR team, if it stays"),
-    ProbeOutcome.UNEXPECTED_ANSWER: ("False", "UnexpectedAnswer", "not what the standard asks"),
-    ProbeOutcome.SCOPES_MISSING: ("Unknown", "NotReached", "no token"),
-    ProbeOutcome.NOT_CONFIGURED: ("Unknown", "NotReached", "no token"),
-    ProbeOutcome.NOT_RUN: ("Unknown", "NotReached", "no token"),
-}
-
-
-@pytest.mark.parametrize("outcome", ProbeOutcome)
-def test_every_outcome_of_the_connector_has_a_verdict_and_a_remedy(outcome: ProbeOutcome) -> None:
-    result = ProbeResult(
-        outcome=outcome, http_status=418, error_code="invalid_client", missing_scopes=["system/Patient.read"]
-    )
-    token, search = keyed_verdicts(spec(), ProbeReport(token=result, appointment_search=result))
-    assert (token.type, search.type) == (Type.TOKEN_GRANTED, Type.APPOINTMENT_SEARCH_OK)
-    for found, (status, reason, remedy) in ((token, _TOKEN[outcome]), (search, _SEARCH[outcome])):
-        assert (found.status.value, found.reason) == (status, reason)
-        assert remedy in found.message
-
-
-def test_a_refusal_shows_the_evidence_of_status_and_code() -> None:
-    result = ProbeResult(outcome=ProbeOutcome.REFUSED, http_status=401, error_code="invalid_client")
-    token, _ = keyed_verdicts(spec(), ProbeReport(token=result, appointment_search=result))
-    assert "(status 401, invalid_client)" in token.message
-    assert "'lamna-system'" in token.message
-
-
-def test_a_search_by_practitioners_names_the_field_that_holds_them() -> None:
-    result = ProbeResult(outcome=ProbeOutcome.REFUSED)
-    by_practitioner = spec(appointments={"locations": None, "practitioners": ["77"]})
-    _, search = keyed_verdicts(by_practitioner, ProbeReport(token=result, appointment_search=result))
-    assert "appointments.practitioners" in search.message
 
 
 def test_strings_keeps_the_texts_of_a_list_and_nothing_else() -> None:
