@@ -1,7 +1,8 @@
-"""Microsoft Graph: online meetings, their organisers, and subscriptions to what happens in a meeting.
+"""Microsoft Graph: online meetings, their organisers, subscriptions to what happens in a meeting, and call records.
 
 Source: Microsoft Graph v1.0, "onlineMeeting: createOrGet", "Update onlineMeeting", "List licenseDetails",
-"subscription resource type"; beta, "Get change notifications for Microsoft Teams meeting call updates".
+"subscription resource type", "Get callRecord", "Get change notifications for call records"; beta, "Get change
+notifications for Microsoft Teams meeting call updates".
 """
 
 from __future__ import annotations
@@ -10,21 +11,32 @@ import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated, Any, Generic, TypeVar
 from urllib.parse import quote
 
 import httpx
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from ehr_clients.call_records import (
+    CallParticipant,
+    CallRecord,
+    CallRecordWithParticipants,
+    CallRecordWithSessions,
+    Session,
+)
 from ehr_clients.errors import ContractError, RefusedError
 from ehr_clients.http import Answer, check, exchange, parse
 
 SYSTEM = "Microsoft Graph"
+_Item = TypeVar("_Item", bound=BaseModel)
 _V1 = "/v1.0"
 _BETA = "/beta"
 """Meeting call events can be subscribed to there alone."""
 _PAGES = 20
+_RECORDS = f"{_V1}/communications/callRecords"
+CALL_RECORDS = "communications/callRecords"
+"""The resource that tells of every call in the tenant."""
 _NO_MEETING = "https://teams.microsoft.com/l/meetup-join/none"
 _CO_ORGANIZER = "coorganizer"
 
@@ -122,9 +134,9 @@ class _Licenses(_Model):
     value: list[LicenseDetails]
 
 
-class _Subscriptions(_Model):
-    value: list[Subscription]
-    next_link: str | None = Field(default=None, alias="@odata.nextLink")
+class _Page(_Model, Generic[_Item]):
+    value: Annotated[list[_Item], Field(repr=False)]
+    next_link: str | None = Field(default=None, alias="@odata.nextLink", repr=False)
 
 
 class _Value(_Model):
@@ -240,6 +252,48 @@ class Graph:
         }
         return parse(await self._call("subscribe", "POST", f"{_BETA}/subscriptions", body), Subscription)
 
+    async def subscribe_to_call_records(
+        self, *, notification_url: str, expires: datetime, client_state: str
+    ) -> Subscription:
+        """Subscribe to the call records of the tenant. Graph has no encrypted form: a notification holds a record's id alone.
+
+        Graph asks the notification address to prove itself before it answers.
+
+        Raises:
+            RefusedError: 403 without the permission CallRecords.Read.All; 409 when the application has such a subscription.
+        """
+        body = {
+            "changeType": "created,updated",
+            "resource": CALL_RECORDS,
+            "notificationUrl": notification_url,
+            "lifecycleNotificationUrl": notification_url,
+            "expirationDateTime": _time(expires),
+            "clientState": client_state,
+            "latestSupportedTlsVersion": "v1_2",
+        }
+        operation = "subscribe to call records"
+        return parse(await self._call(operation, "POST", f"{_V1}/subscriptions", body), Subscription)
+
+    async def call_record(self, record_id: str) -> CallRecord:
+        """Return a call record without who took part.
+
+        Raises:
+            RefusedError: 404 for a record that is not there yet, or is older than 30 days.
+        """
+        return parse(await self._call("get call record", "GET", _record(record_id)), CallRecord)
+
+    async def call_participants(self, record_id: str) -> Sequence[CallParticipant]:
+        """Return who took part in a call, by their ids."""
+        operation, query = "get call participants", {"$expand": "participants_v2"}
+        page = parse(await self._call(operation, "GET", _record(record_id), query=query), CallRecordWithParticipants)
+        return page.participants + await self._rest(operation, page.next_link, _Page[CallParticipant])
+
+    async def call_sessions(self, record_id: str) -> tuple[int, Sequence[Session]]:
+        """Return the version of a call record, and its sessions with their segments."""
+        operation, query = "get call sessions", {"$expand": "sessions($expand=segments)"}
+        page = parse(await self._call(operation, "GET", _record(record_id), query=query), CallRecordWithSessions)
+        return page.version, page.sessions + await self._rest(operation, page.next_link, _Page[Session])
+
     async def renew(self, subscription_id: str, expires: datetime) -> Subscription:
         """Let a subscription live longer, which also authorises it again."""
         body = {"expirationDateTime": _time(expires)}
@@ -257,18 +311,21 @@ class Graph:
 
     async def subscriptions(self) -> Sequence[Subscription]:
         """Return the application's subscriptions."""
-        found: list[Subscription] = []
-        address = f"{self._url}{_BETA}/subscriptions"
+        return await self._rest("list subscriptions", f"{self._url}{_BETA}/subscriptions", _Page[Subscription])
+
+    async def _rest(self, operation: str, address: str | None, page: type[_Page[_Item]]) -> list[_Item]:
+        """Return what is on the page at `address`, and on those that follow it."""
+        found: list[_Item] = []
         for _ in range(_PAGES):
-            page = parse(await self._call_address("list subscriptions", "GET", address), _Subscriptions)
-            found += page.value
-            if page.next_link is None:
+            if address is None:
                 return found
             # The token goes to Graph alone, whatever a page says.
-            if not page.next_link.startswith(f"{self._url}/"):
-                raise ContractError(SYSTEM, "list subscriptions", "the next page is on another host")
-            address = page.next_link
-        raise ContractError(SYSTEM, "list subscriptions", f"more than {_PAGES} pages")
+            if not address.startswith(f"{self._url}/"):
+                raise ContractError(SYSTEM, operation, "the next page is on another host")
+            read = parse(await self._call_address(operation, "GET", address), page)
+            found += read.value
+            address = read.next_link
+        raise ContractError(SYSTEM, operation, f"more than {_PAGES} pages")
 
     async def _call(
         self,
@@ -315,6 +372,10 @@ def _meeting(organizer: str, meeting_id: str) -> str:
 
 def _subscription(subscription_id: str) -> str:
     return f"{_BETA}/subscriptions/{_quoted(subscription_id)}"
+
+
+def _record(record_id: str) -> str:
+    return f"{_RECORDS}/{_quoted(record_id)}"
 
 
 def _quoted(part: str) -> str:

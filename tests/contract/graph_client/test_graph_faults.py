@@ -76,6 +76,12 @@ CALLS: dict[str, Callable[[Graph, OnlineMeeting], Awaitable[object]]] = {
     "reauthorize subscription": lambda graph, _: graph.reauthorize("s"),
     "delete subscription": lambda graph, _: graph.unsubscribe("s"),
     "list subscriptions": lambda graph, _: graph.subscriptions(),
+    "subscribe to call records": lambda graph, _: graph.subscribe_to_call_records(
+        notification_url="https://connector.example/graph/notifications", expires=END, client_state="x"
+    ),
+    "get call record": lambda graph, _: graph.call_record("r"),
+    "get call participants": lambda graph, _: graph.call_participants("r"),
+    "get call sessions": lambda graph, _: graph.call_sessions("r"),
 }
 
 FAULTS: dict[str, tuple[dict[str, Any], str, bool, float | None]] = {
