@@ -25,7 +25,7 @@ def _listed(value: object) -> object:
 
 _Ratio = Annotated[float | None, BeforeValidator(_or_none)]
 _Duration = Annotated[timedelta | None, BeforeValidator(_or_none)]
-_Word = Annotated[str | None, Field(max_length=64)]
+_Word = Annotated[str | None, Field(repr=False)]
 
 
 class _Model(BaseModel):

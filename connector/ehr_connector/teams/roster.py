@@ -15,7 +15,7 @@ from pydantic.alias_generators import to_camel
 from ehr_connector.visits.events import Kind, Side, VisitEvent
 
 _MOST_PARTICIPANTS = 1000
-_NO_PERSON = frozenset({"application", "applicationInstance", "device"})
+NO_PERSON = frozenset({"application", "applicationInstance", "device"})
 """Identities of recorders, transcribers and bots."""
 
 
@@ -33,7 +33,7 @@ class _Info(_Model):
     @property
     def is_person(self) -> bool:
         kinds = {kind for kind, who in (self.identity or {}).items() if who is not None and not kind.startswith("@")}
-        return not kinds or bool(kinds - _NO_PERSON)
+        return not kinds or bool(kinds - NO_PERSON)
 
     @property
     def tenant_id(self) -> str | None:
