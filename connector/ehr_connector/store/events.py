@@ -10,6 +10,7 @@ from sqlalchemy import Row, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from ehr_connector.store.database import insert_for, reading
+from ehr_connector.store.report_marks import mark
 from ehr_connector.store.schema import visit_event
 from ehr_connector.visits.events import Kind, VisitEvent
 
@@ -63,13 +64,15 @@ class Events:
             )
             if (await connection.execute(statement)).scalar_one_or_none() is not None:
                 new.append(event)
+        if new:
+            await mark(connection, visit, self._now())
         return new
 
     async def of(self, visit: str) -> Sequence[VisitEvent]:
         """Return the events of a visit, in the order in which they were told."""
         query = select(visit_event).where(visit_event.c.visit == visit).order_by(visit_event.c.id)
         async with self._reads.connect() as connection:
-            return [told.event for row in await connection.execute(query) if (told := _told(row)) is not None]
+            return [told.event for row in await connection.execute(query) if (told := told_by(row)) is not None]
 
     async def newest(self) -> int:
         """Return the number of the newest event, 0 when there is none."""
@@ -81,11 +84,11 @@ class Events:
         recent = visit_event.c.recorded_at > self._now() - _LATE
         query = select(visit_event).where((visit_event.c.id > number) | recent).order_by(visit_event.c.id)
         async with self._reads.connect() as connection:
-            return [told for row in await connection.execute(query) if (told := _told(row)) is not None]
+            return [told for row in await connection.execute(query) if (told := told_by(row)) is not None]
 
 
-def _told(row: Row[tuple[object, ...]]) -> Told | None:
-    """Return what a row says, or None for a kind that a newer replica wrote: this one is to be replaced."""
+def told_by(row: Row[tuple[object, ...]]) -> Told | None:
+    """Return what a row of the log says, or None for a kind that a newer replica wrote: this one is to be replaced."""
     if row.kind not in _KINDS:
         return None
     event = VisitEvent(row.key, Kind(row.kind), row.happened_at, row.code, row.participant)

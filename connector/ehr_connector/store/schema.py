@@ -8,8 +8,10 @@ from typing import Any
 from sqlalchemy import (
     BigInteger,
     Column,
+    Date,
     DateTime,
     ForeignKeyConstraint,
+    Index,
     Integer,
     MetaData,
     PrimaryKeyConstraint,
@@ -225,6 +227,7 @@ send = Table(
     Column("holder", String(64), nullable=False),
     Column("held_until", Moment, nullable=False),
     PrimaryKeyConstraint("digest"),
+    Index(None, "namespace", "name", "first_sent_at"),
 )
 """Messages by what they are about: inserting the row is the claim, so that each is sent once. Neither text nor phone."""
 
@@ -236,6 +239,45 @@ opt_out = Table(
     PrimaryKeyConstraint("recipient"),
 )
 """Who wants no texts of an organisation, by keyed digest of organisation and phone."""
+
+report_visit = Table(
+    "report_visit",
+    metadata,
+    Column("visit", String(_KEYED), nullable=False),
+    Column("namespace", String(_NAME), nullable=False),
+    Column("name", String(_NAME), nullable=False),
+    Column("endpoint", String(_NAME), nullable=False),
+    Column("environment", String(10), nullable=False),
+    Column("department", String(63), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("starts_at", Moment, nullable=False),
+    Column("ends_at", Moment, nullable=False),
+    Column("day", Date, nullable=False),
+    Column("status", String(24), nullable=False),
+    Column("started_at", Moment, nullable=True),
+    Column("ended_at", Moment, nullable=True),
+    Column("duration_s", Integer, nullable=False),
+    Column("lobby_wait_s", Integer, nullable=True),
+    Column("attendees", Integer, nullable=False),
+    Column("peak_attendees", Integer, nullable=False),
+    Column("brought_by", String(8), nullable=False),
+    Column("device_test", String(32), nullable=True),
+    PrimaryKeyConstraint("visit"),
+    Index(None, "namespace", "name", "starts_at"),
+)
+"""What the reports say of each visit: made from its events, and made anew when there are more."""
+
+report_due = Table(
+    "report_due",
+    metadata,
+    Column("id", _ID, primary_key=True, autoincrement=True),
+    Column("visit", String(_KEYED), nullable=False, index=True),
+    Column("due_at", Moment, nullable=False, index=True),
+)
+"""Marks of visits whose row in the reports is to be made anew: at once after an event, or when time alone changes it.
+
+A visit may have several, so that nobody who adds one waits for another.
+"""
 
 audit_event = Table(
     "audit_event",

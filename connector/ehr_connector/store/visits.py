@@ -10,6 +10,7 @@ from sqlalchemy import Row, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from ehr_connector.store.database import insert_for, reading
+from ehr_connector.store.report_marks import mark
 from ehr_connector.store.schema import visit
 
 
@@ -52,13 +53,13 @@ class Visits:
         """Return a visit by its keyed name."""
         async with self._reads.connect() as connection:
             row = (await connection.execute(select(visit).where(visit.c.visit == name))).one_or_none()
-        return None if row is None else _visit(row)
+        return None if row is None else visit_of(row)
 
     async def by_join_web_url(self, join_web_url: str) -> VisitRow | None:
         """Return the visit of a meeting."""
         async with self._reads.connect() as connection:
             row = (await connection.execute(select(visit).where(visit.c.join_web_url == join_web_url))).first()
-        return None if row is None else _visit(row)
+        return None if row is None else visit_of(row)
 
     async def put(self, row: VisitRow) -> VisitRow:
         """Record a visit, or its new times and profile; its meeting stays. Return it as it stands."""
@@ -79,8 +80,9 @@ class Visits:
         async with self._engine.begin() as connection:
             statement = insert_for(connection)(visit).values(visit=row.visit, recorded_at=self._now(), **values)
             await connection.execute(statement.on_conflict_do_update(index_elements=["visit"], set_=values))
+            await mark(connection, row.visit, self._now())
             found = (await connection.execute(select(visit).where(visit.c.visit == row.visit))).one()
-        return _visit(found)
+        return visit_of(found)
 
     async def set_meeting(self, name: str, meeting: Meeting, instead_of: Meeting | None = None) -> Meeting:
         """Record the meeting of a visit in the place of that which was seen, and return the one that stands.
@@ -98,10 +100,11 @@ class Visits:
         async with self._engine.begin() as connection:
             await connection.execute(update(visit).where(visit.c.visit == name, seen).values(**values))
             row = (await connection.execute(select(visit).where(visit.c.visit == name))).one_or_none()
-        return (None if row is None else _visit(row).meeting) or meeting
+        return (None if row is None else visit_of(row).meeting) or meeting
 
 
-def _visit(row: Row[tuple[object, ...]]) -> VisitRow:
+def visit_of(row: Row[tuple[object, ...]]) -> VisitRow:
+    """Return a visit as its row has it."""
     meeting = Meeting(row.organizer, row.meeting_id, row.join_web_url) if row.meeting_id else None
     return VisitRow(
         visit=row.visit,
