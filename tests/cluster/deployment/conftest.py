@@ -8,7 +8,7 @@ from functools import cache
 
 import pytest
 from cluster.control_plane.kubectl import Kubectl
-from cluster.deployment.modules import MODULES, crds
+from cluster.deployment.modules import MODULES, crds, helm_release_crd
 from cluster.deployment.rendered import DEPLOY, REPOSITORY, Document, render
 
 from ehr_sandbox.control_plane.assets import Assets
@@ -31,15 +31,19 @@ def a_cluster(assets: Assets) -> AbstractContextManager[ControlPlane]:
     return running_control_plane(progress=PlainProgress(), assets=assets)
 
 
+STACK_VALUES = _StackValues()
+
+
 @pytest.fixture(scope="package")
-def cluster(assets: Assets) -> Iterator[Kubectl]:
+def cluster(assets: Assets, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kubectl]:
     """A cluster with cert-manager's, Gateway API's, the Prometheus operator's and Flux's CRDs, and ours."""
     with a_cluster(assets) as running:
         kubectl = Kubectl(running, SYSTEM)
         for module in MODULES:
             files = [f"--filename={file}" for file in crds(module)]
             kubectl.ok("apply", "--server-side", *files)
-        kubectl.ok("apply", "--kustomize", str(REPOSITORY / "crds"))
+        kubectl.ok("apply", "--server-side", f"--filename={helm_release_crd(tmp_path_factory.mktemp('helm'))}")
+        kubectl.ok("apply", "--server-side", "--kustomize", str(REPOSITORY / "crds"))
         kubectl.ok("wait", "customresourcedefinition", "--all", "--for=condition=Established", "--timeout=60s")
         yield kubectl
 
@@ -47,7 +51,7 @@ def cluster(assets: Assets) -> Iterator[Kubectl]:
 @pytest.fixture(scope="package")
 def rendered(assets: Assets) -> Rendered:
     """Gives what an overlay renders to, with something in place of each value that a stack would give."""
-    return cache(lambda overlay: render(str(assets.kubectl), DEPLOY / "overlays" / overlay, _StackValues()))
+    return cache(lambda overlay: render(str(assets.kubectl), DEPLOY / "overlays" / overlay, STACK_VALUES))
 
 
 @pytest.fixture(scope="package")

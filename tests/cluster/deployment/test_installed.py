@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import json
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +13,13 @@ import pytest
 import yaml
 from cluster.control_plane.kubectl import Kubectl
 from cluster.deployment.conftest import Rendered
-from cluster.deployment.rendered import DEPLOY, Document, of_kind, render, templates
+from cluster.deployment.rendered import DEPLOY, REPOSITORY, Document, of_kind, render, templates
 
 WORKLOADS = ("ehr-operator", "ehr-connector-web", "ehr-connector-worker")
 OVERLAYS = ("example", "azure")
 EXAMPLE = ("--server-side", "--kustomize", str(DEPLOY / "overlays/example"))
+CRDS = str(REPOSITORY / "crds")
+FLUX = ("--server-side", "--field-manager=kustomize-controller", "--force-conflicts")
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
@@ -39,8 +43,62 @@ def test_a_misspelt_field_is_refused(cluster: Kubectl, example: list[Document]) 
     assert "hostNames" in refused.stderr
 
 
+def test_the_crds_apply_server_side_as_flux_does(cluster: Kubectl) -> None:
+    """First tried, then done, over what somebody applied by hand."""
+    cluster.ok("apply", *FLUX, "--dry-run=server", "--validate=strict", "--kustomize", CRDS)
+    applied = cluster.ok("apply", *FLUX, "--validate=strict", "--kustomize", CRDS).splitlines()
+
+    assert len(applied) == len(cluster.ok("kustomize", CRDS).split("\n---\n"))
+    assert cluster.ok("diff", *FLUX, "--kustomize", CRDS) == ""
+
+
+def of_gitops(kubectl: Kubectl) -> list[Document]:
+    """Return what tells Flux what to install, and what to keep of an organisation."""
+    files = (DEPLOY / "gitops/flux/organization.yaml").read_text(encoding="utf-8")
+    platform = kubectl.ok("kustomize", str(DEPLOY / "overlays/azure/platform"))
+    return [document for text in (files, platform) for document in yaml.safe_load_all(text)]
+
+
+def strictly(kubectl: Kubectl, document: Document) -> subprocess.CompletedProcess[str]:
+    """Have the API server look at one object, in its own namespace."""
+    namespace = document["metadata"].get("namespace", "default")
+    kubectl("create", "namespace", namespace)
+    how = (f"--namespace={namespace}", "--dry-run=server", "--server-side", "--validate=strict", "--filename=-")
+    return kubectl("apply", *how, stdin=yaml.safe_dump(document))
+
+
+def test_flux_is_told_in_words_that_its_own_crds_know(cluster: Kubectl) -> None:
+    documents = of_gitops(cluster)
+    release = copy.deepcopy(of_kind(documents, "HelmRelease")["cert-manager"])
+    release["spec"]["upgrade"]["crd"] = release["spec"]["upgrade"].pop("crds")
+
+    assert {one["kind"] for one in documents} == {"HelmRelease", "HelmRepository", "Kustomization", "Namespace"}
+    assert [done.stderr for one in documents if (done := strictly(cluster, one)).returncode != 0] == []
+    assert "spec.upgrade.crd" in strictly(cluster, release).stderr
+
+
 def test_nothing_is_left_to_change_after_an_installation(installed: Kubectl) -> None:
     diff = installed("diff", *EXAMPLE)
+
+    assert (diff.returncode, diff.stdout) == (0, "")
+
+
+@pytest.fixture
+def on_azure(installed: Kubectl, rendered: Rendered) -> Iterator[str]:
+    """The overlay of Azure in the place of the example, and then the example again."""
+    documents = yaml.safe_dump_all(rendered("azure"))
+    installed.ok("apply", "--server-side", "--filename=-", stdin=documents)
+    try:
+        yield documents
+    finally:
+        named = of_kind(rendered("example"), "Namespace").keys()
+        others = [one for one in rendered("azure") if one["metadata"]["name"] not in named]
+        installed.ok("delete", "--ignore-not-found", "--wait=false", "--filename=-", stdin=yaml.safe_dump_all(others))
+        installed.ok("apply", *EXAMPLE)
+
+
+def test_nothing_is_left_to_change_after_an_installation_on_azure(installed: Kubectl, on_azure: str) -> None:
+    diff = installed("diff", "--server-side", "--filename=-", stdin=on_azure)
 
     assert (diff.returncode, diff.stdout) == (0, "")
 

@@ -1,7 +1,7 @@
 """A cluster that ran an earlier version keeps everything when this one is applied over it.
 
 `previous/` holds crds/ and deploy/ of commit 1487ca6, as they were: CRDs, policies, rights and samples; and a record that its
-operator wrote.
+operator wrote. They are applied as its documents said, on the client's side, and the new ones as ours say.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def holds(now: Any, before: Any) -> bool:
 
 def upgrade(kubectl: Kubectl) -> None:
     for folder in ("crds", "deploy/base"):
-        kubectl.ok("apply", "--kustomize", str(REPOSITORY / folder))
+        kubectl.ok("apply", "--server-side", "--force-conflicts", "--kustomize", str(REPOSITORY / folder))
     kubectl.ok("wait", "customresourcedefinition", "--all", "--for=condition=Established", "--timeout=60s")
 
 
