@@ -224,12 +224,38 @@ send = Table(
     Column("reason", String(64), nullable=True),
     Column("message_id", String(128), nullable=True, unique=True),
     Column("recipient", String(_KEYED), nullable=True, index=True),
+    Column("sender", String(254), nullable=True),
+    Column("about", String(_KEYED), nullable=True),
     Column("holder", String(64), nullable=False),
     Column("held_until", Moment, nullable=False),
     PrimaryKeyConstraint("digest"),
     Index(None, "namespace", "name", "first_sent_at"),
 )
 """Messages by what they are about: inserting the row is the claim, so that each is sent once. Neither text nor phone."""
+
+notice = Table(
+    "notice",
+    metadata,
+    Column("visit", String(_KEYED), nullable=False),
+    Column("namespace", String(_NAME), nullable=False),
+    Column("name", String(_NAME), nullable=False),
+    Column("endpoint", String(_NAME), nullable=False),
+    Column("about", String(_KEYED), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("noted_at", Moment, nullable=False, index=True),
+    PrimaryKeyConstraint("visit"),
+)
+"""What the patient of a coming visit knows of its time, by keyed digest: so that each booking and change is told once."""
+
+notice_reading = Table(
+    "notice_reading",
+    metadata,
+    Column("reading", String(_KEYED), nullable=False),
+    Column("read_at", Moment, nullable=False),
+    Column("covered_until", Moment, nullable=False),
+    PrimaryKeyConstraint("reading"),
+)
+"""When an endpoint's coming visits were last read whole while messages could be sent: what is new since is confirmed."""
 
 opt_out = Table(
     "opt_out",

@@ -14,7 +14,7 @@ from ehr_connector.store.schema import send
 from ehr_connector.store.sends import Message, Sends, State
 
 MESSAGE = Message("d" * 43, "v" * 43, "lamna", "lamna", "test", "link", "sms")
-PHONE = "p" * 43
+PHONE, NUMBER = "p" * 43, "+18005550100"
 
 
 async def test_of_many_that_claim_at_once_one_may_send(engine: AsyncEngine, other: AsyncEngine, clock: Clock) -> None:
@@ -26,17 +26,50 @@ async def test_of_many_that_claim_at_once_one_may_send(engine: AsyncEngine, othe
 async def test_a_claim_that_was_left_is_taken_over_with_its_id_and_time(engine: AsyncEngine, clock: Clock) -> None:
     sends = Sends(engine, clock)
     first = await sends.claim(MESSAGE)
+    assert first is not None
+    assert await sends.address(first, PHONE, NUMBER, "sms")
     clock.pass_(59)
     too_early = await sends.claim(MESSAGE)
     clock.pass_(1)
     second = await sends.claim(MESSAGE)
 
     assert too_early is None
-    assert first is not None
     assert second is not None
     assert (second.request_id, second.first_sent_at) == (first.request_id, first.first_sent_at)
+    assert (second.is_addressed, second.sender) == (True, NUMBER)
     assert not await sends.address(first, PHONE)
     assert await sends.address(second, PHONE)
+
+
+async def test_a_claim_under_which_nothing_was_sent_begins_anew(engine: AsyncEngine, clock: Clock) -> None:
+    sends = Sends(engine, clock)
+    first = await sends.claim(replace(MESSAGE, about="a" * 43))
+    clock.pass_(60)
+    second = await sends.claim(replace(MESSAGE, about="b" * 43))
+    assert first is not None
+    assert second is not None
+    await sends.address(second, PHONE, NUMBER)
+    await sends.release(second, untouched=True)
+    clock.pass_(5)
+    third = await sends.claim(MESSAGE)
+
+    assert (second.is_addressed, second.about, second.first_sent_at) == (
+        False,
+        "b" * 43,
+        clock() - timedelta(seconds=5),
+    )
+    assert third is not None
+    assert (third.is_addressed, third.about, third.first_sent_at) == (False, None, clock())
+    assert third.request_id == first.request_id
+
+
+async def test_a_claim_of_a_clock_that_jumped_ahead_is_anybodys(engine: AsyncEngine, clock: Clock) -> None:
+    sends = Sends(engine, clock)
+    clock.pass_(3600)
+    assert await sends.claim(MESSAGE) is not None
+    clock.pass_(-3600)
+    assert await sends.claim(MESSAGE) is not None
+    assert await sends.claim(MESSAGE) is None
 
 
 async def test_who_lost_a_claim_cannot_end_it(engine: AsyncEngine, clock: Clock) -> None:
@@ -88,6 +121,7 @@ async def test_caps_count_what_was_sent_and_what_may_have_been(engine: AsyncEngi
             await sends.end(claim, state)
 
     assert await sends.sent_to(PHONE, began - timedelta(seconds=1)) == 2
+    assert await sends.sent_to(PHONE, began - timedelta(seconds=1), besides="0" * 43) == 1
     assert await sends.sent_to(PHONE, began + timedelta(seconds=1)) == 0
     assert await sends.sent_to("q" * 43, began - timedelta(seconds=1)) == 0
 
