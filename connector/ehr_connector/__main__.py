@@ -1,4 +1,4 @@
-"""`python -m ehr_connector`: serve, make a key, migrate the database, verify or export its audit log, forget a user."""
+"""`python -m ehr_connector`: serve, make a key, migrate the database, audit, forget a user, preview messages."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from ehr_connector.administration import export_audit, forget_user, verify_audit
 from ehr_connector.app import create_app
 from ehr_connector.keys.files import KeysError
 from ehr_connector.keys.make import KeyKind, new_keys
+from ehr_connector.notify.preview import PRICES, price_table
 from ehr_connector.notify.provider import ProviderError
 from ehr_connector.serving import server
 from ehr_connector.settings import DatabaseSettings, Settings
@@ -40,6 +41,8 @@ def main() -> int:
                 return _on_database(_migrate)
             case "audit":
                 return _on_database(lambda engine: _audit(engine, arguments))
+            case "preview-messages":
+                return _preview(arguments)
             case "forget-user":
                 return _on_database(lambda engine: forget_user(engine, arguments.base_url, arguments.ehr_user))
             case _:
@@ -68,12 +71,36 @@ def _parser() -> argparse.ArgumentParser:
     verify = audit.add_parser("verify", help="exit status 1, and the number of the first row that does not fit")
     verify.add_argument("--known", metavar="NUMBER:DIGEST", help="the newest row of an earlier run, still to be there")
     audit.add_parser("export", help="print FHIR R4 AuditEvents, one JSON object a line")
+    texts = commands.add_parser(
+        "preview-messages", help="show every message of an organisation's YAML, with segments and cost; asks nobody"
+    )
+    texts.add_argument(
+        "-f", "--filename", type=Path, nargs="+", required=True, metavar="DIR|FILE", help="YAML files, or folders"
+    )
+    texts.add_argument("--json", action="store_true", help="print JSON")
+    texts.add_argument(
+        "--prices",
+        type=price_table,
+        default=PRICES,
+        metavar="US=0.0100,CA=0.0160",
+        help="US dollars a segment, by the recipient's country",
+    )
     forget = commands.add_parser("forget-user", help="remove the Microsoft accounts of a user of the EHR")
     forget.add_argument("--base-url", required=True, metavar="URL", help="FHIR base URL of the EHR")
     forget.add_argument(
         "--ehr-user", required=True, metavar="ID", help="the user's unique id there, for example Practitioner/4122600"
     )
     return parser
+
+
+def _preview(arguments: argparse.Namespace) -> int:
+    # PyYAML is in no image of the connector: the command is for whoever keeps the YAML.
+    try:
+        from ehr_connector.notify.preview_command import preview_messages  # noqa: PLC0415
+    except ModuleNotFoundError as exc:
+        print(f"preview-messages needs PyYAML ({exc}): pip install pyyaml", file=sys.stderr)  # noqa: T201 (for a person)
+        return 1
+    return preview_messages(arguments.filename, as_json=arguments.json, prices=arguments.prices)
 
 
 def _on_database(work: Callable[[AsyncEngine], Awaitable[int]]) -> int:

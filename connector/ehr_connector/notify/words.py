@@ -25,7 +25,7 @@ _Template = TypeVar("_Template", MessageTemplate, EmailTemplate)
 _SHORT_NAME = re.compile(r"[A-Z]{2,5}")
 
 
-_KIND_OF = {
+KIND_OF = {
     Occasion.BOOKING: MessageKind.BOOKING,
     Occasion.CHANGE: MessageKind.CHANGE,
     Occasion.CANCELLATION: MessageKind.CANCELLATION,
@@ -54,7 +54,7 @@ def text_of(
 
     A built-in text is kept in GSM-7 where no more than accents are lost by it; the organisation's words stay as they are.
     """
-    own = _own(_KIND_OF[occasion], locale, templates)
+    own = _own(KIND_OF[occasion], locale, templates)
     return _said(locale, own, WORDINGS[locale].texts[occasion], _values(locale, particulars))
 
 
@@ -70,7 +70,7 @@ def email_of(
     occasion: Occasion, locale: Locale, particulars: Particulars, templates: Sequence[EmailTemplate] = ()
 ) -> tuple[str, str]:
     """Return the subject and the text of an e-mail. STOP is a word of text messages: an e-mail says nothing of it."""
-    own, language = _own(_KIND_OF[occasion], locale, templates), WORDINGS[locale]
+    own, language = _own(KIND_OF[occasion], locale, templates), WORDINGS[locale]
     subject, text = (own.subject, own.text) if own else (language.subjects[occasion], language.texts[occasion])
     values = _values(locale, particulars) | {"optOut": ""}
     return _filled(subject, values), ("" if own else language.begin) + _filled(text, values).strip()
