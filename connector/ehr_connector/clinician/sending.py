@@ -33,12 +33,12 @@ _NOT_SENT: Mapping[Outcome | Reason, str] = {
     Reason.OVER_WEEKLY_CAP: N_("Not sent: the patient has got as many messages as a week allows."),
 }
 SENT = N_("The link was sent.")
-_PREFIX = "send-"
+PREFIX = "send-"
 
 
 def notice_of(outcome: Outcome | Reason) -> str:
     """Return the name under which the board's address carries an outcome."""
-    return f"{_PREFIX}{outcome.value}"
+    return f"{PREFIX}{outcome.value}"
 
 
 NOTICES: Mapping[str, tuple[str, str]] = {

@@ -24,6 +24,7 @@ from ehr_connector.directory import Directory
 from ehr_connector.keys.secret import SecretKeys
 from ehr_connector.launch.sealed import Sealed, SealedError, Sealer
 from ehr_connector.reports.access import PREFIX, SIGN_IN_PATH, ReportsAccess, ReportsSession, roles_of
+from ehr_connector.reports.routes_views import SignedOutView, vars_of
 from ehr_connector.store.single_use import SingleUse
 from ehr_connector.web import cookies
 from ehr_connector.web.locales import N_
@@ -139,15 +140,8 @@ class ReportsSignIn:
         browser = self.access.browser(request)
         if browser and not is_form_of_ours(request, self.secret, browser, csrf):
             return self._ended(request)
-        response = self.pages.error(
-            request,
-            title=N_("You are signed out of the reports"),
-            text=N_("This browser shows no reports any more. You may still be signed in to Microsoft."),
-            remedy=N_("On a computer that others use, sign out of Microsoft too and close the browser."),
-            status=HTTPStatus.OK,
-            retry_url=HOME,
-            path=HOME,
-        )
+        view = SignedOutView(HOME)
+        response = self.pages.render(request, view.TEMPLATE, vars_of(view), path=HOME)
         await self.access.end(request, response)
         return response
 

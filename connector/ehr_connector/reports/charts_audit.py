@@ -1,0 +1,95 @@
+"""The page of the audit log: the newest rows, and how often what was done. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from zoneinfo import ZoneInfo
+
+from ehr_connector.audit import Action
+from ehr_connector.reports.charts import Tone
+from ehr_connector.reports.charts_blocks import Drawing
+from ehr_connector.reports.ports import AuditRow
+from ehr_connector.reports.routes_views import Block, Figure, Table
+from ehr_connector.web.locales import N_
+
+_SHOWN = 200
+_ACTIONS = {
+    Action.CONFIGURED: N_("Configuration changed"),
+    Action.DECONFIGURED: N_("Configuration removed"),
+    Action.LAUNCHED: N_("Launched from the EHR"),
+    Action.SIGNED_IN: N_("Microsoft account connected"),
+    Action.JOINED: N_("Clinician joined"),
+    Action.CONSULTED: N_("Colleague consulted"),
+    Action.SENT: N_("Link sent"),
+    Action.GUEST_LINK_MADE: N_("Guest invited"),
+    Action.GUEST_LINK_REVOKED: N_("Guest's link revoked"),
+    Action.PATIENT_JOINED: N_("Patient joined"),
+    Action.ERASED: N_("Account erased"),
+    Action.REPORTS_SIGNED_IN: N_("Signed in to the reports"),
+}
+EMPTY = (
+    N_("Nothing was recorded in this time."),
+    N_(
+        "Every change of the configuration, launch, join and message is recorded the moment it happens. Choose more days."
+    ),
+)
+
+
+@dataclass(slots=True)
+class Told:
+    """What was read of the log."""
+
+    total: int = 0
+    by_action: Counter[str] = field(default_factory=Counter[str])
+    newest: deque[AuditRow] = field(default_factory=lambda: deque[AuditRow](maxlen=_SHOWN))
+
+
+async def read(rows: AsyncIterator[AuditRow]) -> Told:
+    """Read the log, the oldest first, and keep the newest of it."""
+    told = Told()
+    async for row in rows:
+        told.total += 1
+        told.by_action[row.action] += 1
+        told.newest.append(row)
+    return told
+
+
+def figures(told: Told, drawing: Drawing) -> Sequence[Figure]:
+    """Return the numbers at the top."""
+    return [
+        Figure(drawing.text(N_("Recorded actions")), drawing.written.number(told.total)),
+        Figure(
+            drawing.text(N_("Not successful")),
+            drawing.written.number(sum(row.outcome != "success" for row in told.newest)),
+            drawing.text(N_("among those listed below")),
+        ),
+    ]
+
+
+def blocks(told: Told, drawing: Drawing, zone: str) -> Sequence[Block]:
+    """Return the counts and the newest rows. Actors and objects are opaque: the audit log knows no more itself."""
+    text = drawing.text
+    counts = {text(_words(action)): count for action, count in told.by_action.most_common()}
+    rows = [
+        [
+            str(row.number),
+            drawing.written.moment(row.happened_at.astimezone(ZoneInfo(zone))),
+            text(_words(row.action)),
+            row.outcome,
+            row.actor,
+            row.object,
+        ]
+        for row in reversed(told.newest)
+    ]
+    columns = (N_("Number"), N_("When"), N_("Action"), N_("Outcome"), N_("Who"), N_("What"))
+    hint = text(N_("The newest rows. The download has all, each chained to the one before."))
+    return [
+        drawing.plain("by-action", N_("What was done"), N_("Action"), counts, Tone.ACCENT, N_("Times")),
+        Block("log", text(N_("Audit log")), Table([text(one) for one in columns], rows, numbers_from=99), hint=hint),
+    ]
+
+
+def _words(action: str) -> str:
+    return next((words for known, words in _ACTIONS.items() if known == action), action)
