@@ -100,3 +100,11 @@ def the(effects: Sequence[Effect], action: Action) -> Effect:
     """Return the one effect with this action."""
     [found] = [effect for effect in effects if effect.action is action]
     return found
+
+
+def unlinked(live: Bodies) -> Bodies:
+    """Return the objects with no endpoint linked to a number."""
+    return {
+        name: merged(body, {"spec": {"smsNumberRef": None}}) if body["kind"] == "FhirEndpoint" else body
+        for name, body in live.items()
+    }
