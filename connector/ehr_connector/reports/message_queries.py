@@ -1,0 +1,99 @@
+"""What the database tells of messages."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from datetime import date
+from typing import Any, NamedTuple
+
+from sqlalchemy import Date, cast, func, select
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.sql.elements import ColumnElement
+
+from ehr_connector.reports.message_statuses import status_of_message
+from ehr_connector.reports.pages import rows_of
+from ehr_connector.reports.ports import Filters, MessageCount, MessageRow, MessageStatus, MessageSummary, Reader
+from ehr_connector.store.schema import send, visit
+
+
+class _Cell(NamedTuple):
+    """How many messages are alike."""
+
+    channel: str
+    occasion: str
+    state: str
+    reason: str | None
+    day: date | str
+    messages: int
+
+
+_DEPARTMENT = func.coalesce(visit.c.department, "").label("department")
+_ENVIRONMENT = func.coalesce(visit.c.environment, "").label("environment")
+_OF_A_VISIT = send.outerjoin(visit, visit.c.visit == send.c.visit)
+
+
+async def messages(reads: AsyncEngine, reader: Reader, filters: Filters) -> AsyncIterator[MessageRow]:
+    """Give the messages in the order in which they were sent."""
+    query = select(send, _DEPARTMENT, _ENVIRONMENT).select_from(_OF_A_VISIT).where(*_chosen(reader, filters))
+    async for row in rows_of(reads, query, (send.c.first_sent_at, send.c.digest)):
+        status = status_of_message(row.state, row.reason)
+        yield MessageRow(
+            first_sent_at=row.first_sent_at,
+            visit=row.visit,
+            channel=row.channel,
+            occasion=row.occasion,
+            status=status,
+            reason=row.reason,
+            department=row.department,
+            endpoint=row.endpoint,
+            environment=row.environment,
+        )
+
+
+async def message_summary(reads: AsyncEngine, reader: Reader, filters: Filters) -> MessageSummary:
+    """Return the numbers of the messages."""
+    async with reads.connect() as connection:
+        groups = (send.c.channel, send.c.occasion, send.c.state, send.c.reason, _day(connection))
+        query = select(*groups, func.count())
+        if filters.departments or filters.environments:
+            query = query.select_from(_OF_A_VISIT)
+        query = query.where(*_chosen(reader, filters)).group_by(*groups)
+        cells = [_Cell(*row) for row in await connection.execute(query)]
+    counts: Counter[tuple[str, str, MessageStatus, str | None]] = Counter()
+    days: dict[date, Counter[MessageStatus]] = {}
+    for cell in cells:
+        status = status_of_message(cell.state, cell.reason)
+        counts[cell.channel, cell.occasion, status, cell.reason] += cell.messages
+        at = cell.day if isinstance(cell.day, date) else date.fromisoformat(cell.day)
+        days.setdefault(at, Counter())[status] += cell.messages
+    return MessageSummary(
+        total=counts.total(),
+        counts=[
+            MessageCount(*alike, number)
+            for alike, number in sorted(counts.items(), key=lambda one: (*one[0][:3], one[0][3] or ""))
+        ],
+        by_day={day: dict(days[day]) for day in sorted(days)},
+    )
+
+
+def _day(connection: AsyncConnection) -> ColumnElement[Any]:
+    """Return the day in UTC; SQLite keeps times in UTC, as text."""
+    if connection.dialect.name == "postgresql":
+        return cast(func.timezone("UTC", send.c.first_sent_at), Date)
+    return func.date(send.c.first_sent_at)
+
+
+def _chosen(reader: Reader, filters: Filters) -> Sequence[ColumnElement[bool]]:
+    columns = (
+        (_DEPARTMENT, filters.departments),
+        (send.c.endpoint, filters.endpoints),
+        (_ENVIRONMENT, filters.environments),
+    )
+    return [
+        send.c.namespace == reader.namespace,
+        send.c.name == reader.name,
+        send.c.first_sent_at >= filters.start,
+        send.c.first_sent_at < filters.end,
+        *(column.in_(values) for column, values in columns if values),
+    ]

@@ -1,0 +1,70 @@
+"""What the reports tell, from the database."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from ehr_connector.reports import message_queries, visit_queries
+from ehr_connector.reports.pages import rows_of
+from ehr_connector.reports.ports import (
+    AuditRow,
+    Choices,
+    ConsumptionRow,
+    Filters,
+    MessageRow,
+    MessageSummary,
+    Reader,
+    VisitSummary,
+)
+from ehr_connector.store.database import reading
+from ehr_connector.store.schema import audit_event
+
+
+class Queries:
+    """Reads alone. A summary is the sum of the rows that the same filters give, at the moment of each."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._reads = reading(engine)
+
+    async def choices(self, reader: Reader) -> Choices:
+        """Return what can be filtered by."""
+        return await visit_queries.choices(self._reads, reader)
+
+    def visits(self, reader: Reader, filters: Filters) -> AsyncIterator[ConsumptionRow]:
+        """Give the visits in the order of their booked time."""
+        return visit_queries.visits(self._reads, reader, filters)
+
+    async def visit_summary(self, reader: Reader, filters: Filters) -> VisitSummary:
+        """Return the numbers of the visits."""
+        return await visit_queries.visit_summary(self._reads, reader, filters)
+
+    def messages(self, reader: Reader, filters: Filters) -> AsyncIterator[MessageRow]:
+        """Give the messages in the order in which they were sent."""
+        return message_queries.messages(self._reads, reader, filters)
+
+    async def message_summary(self, reader: Reader, filters: Filters) -> MessageSummary:
+        """Return the numbers of the messages."""
+        return await message_queries.message_summary(self._reads, reader, filters)
+
+    async def audit(self, reader: Reader, start: datetime, end: datetime) -> AsyncIterator[AuditRow]:
+        """Give the organisation's audit log, the oldest first."""
+        query = select(audit_event).where(
+            audit_event.c.namespace == reader.namespace,
+            audit_event.c.name == reader.name,
+            audit_event.c.happened_at >= start,
+            audit_event.c.happened_at < end,
+        )
+        async for row in rows_of(self._reads, query, (audit_event.c.number,)):
+            yield AuditRow(
+                number=row.number,
+                happened_at=row.happened_at,
+                action=row.action,
+                outcome=row.outcome,
+                actor=row.actor,
+                object=row.object,
+                digest=row.digest,
+            )
