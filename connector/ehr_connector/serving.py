@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import socket
 from asyncio import sslproto
@@ -11,15 +12,24 @@ from contextlib import contextmanager
 
 import uvicorn
 
+from ehr_connector.certificate import Certificate
+
 _GRACE_S = 20
 """Requests under way may end in this time; Kubernetes gives a pod thirty seconds."""
 _POLL_S = 0.05
+_LOOK_S = 10.0
+"""A certificate that was renewed is taken within this time."""
 _TLS_BUFFER_BYTES = 32 * 1024
 """asyncio keeps a buffer of 256 KiB for each TLS connection; a stream of live status, open for an hour, needs next to none."""
 
 
 class Server(uvicorn.Server):
-    """uvicorn, which would wait at its end for every TLS peer that leaves an idle connection open."""
+    """uvicorn, which would wait at its end for every TLS peer that leaves an idle connection open, and serve an old certificate."""
+
+    def __init__(self, config: uvicorn.Config, look_s: float) -> None:
+        super().__init__(config)
+        self._look_s = look_s
+        self._renewing: asyncio.Task[None] | None = None
 
     @contextmanager
     def capture_signals(self) -> Generator[None]:
@@ -31,6 +41,16 @@ class Server(uvicorn.Server):
             for number, handler in handlers.items():
                 signal.signal(number, handler)
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, and look after the certificate from now on."""
+        context, chain, key = self.config.ssl, self.config.ssl_certfile, self.config.ssl_keyfile
+        # The files as they are now, right after they were loaded: the start may migrate a database for minutes.
+        has_files = context is not None and chain is not None and key is not None
+        certificate = Certificate(context, os.fspath(chain), os.fspath(key)) if has_files else None
+        await super().startup(sockets)
+        if certificate is not None:
+            self._renewing = asyncio.create_task(certificate.keep(self._look_s))
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Take no more requests, end those under way, then drop what is left of connections."""
         # Before uvicorn closes them: to close a TLS connection a second time takes away the means to abort it.
@@ -40,6 +60,8 @@ class Server(uvicorn.Server):
             await super().shutdown(sockets)
         finally:
             dropping.cancel()
+            if self._renewing is not None:
+                self._renewing.cancel()
 
     async def _drop_as_they_end(self) -> None:
         while True:
@@ -63,8 +85,9 @@ def server(
     certificate: str | None,
     key: str | None,
     trusted_proxies: Sequence[str] = (),
+    look_s: float = _LOOK_S,
 ) -> Server:
-    """Return the server of an app; with a certificate it speaks TLS."""
+    """Return the server of an app; with a certificate it speaks TLS, and looks every `look_s` whether that was renewed."""
     sslproto.SSLProtocol.max_size = _TLS_BUFFER_BYTES
     return Server(
         uvicorn.Config(
@@ -80,5 +103,6 @@ def server(
             forwarded_allow_ips=list(trusted_proxies),
             ws="none",
             timeout_graceful_shutdown=_GRACE_S,
-        )
+        ),
+        look_s,
     )
