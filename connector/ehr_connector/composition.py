@@ -32,6 +32,7 @@ from ehr_connector.launch.routes import LaunchPages
 from ehr_connector.launch.session import clinician_sessions
 from ehr_connector.metrics import Metrics
 from ehr_connector.notify.allow_list import AllowLists
+from ehr_connector.notify.post import Post
 from ehr_connector.notify.provider import Providers
 from ehr_connector.notify.sender import Sender
 from ehr_connector.settings import Settings
@@ -148,16 +149,16 @@ class VisitParts:
             entra_instance_discovery=settings.entra_instance_discovery,
             environment=os.environ,
         )
-        sender = Sender(
+        post = Post(
             ehr=self.ehr,
             service=service,
             sends=self._sends,
             providers=self._providers,
             allow_lists=AllowLists(settings.test_recipients_dir),
             secret=secret,
-            metrics=metrics,
             now=now,
         )
+        sender = Sender(post, self._sends, secret, metrics)
         boards = Boards(
             directory=directory,
             ehr=self.ehr,
