@@ -43,10 +43,8 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, and look after the certificate from now on."""
-        context, chain, key = self.config.ssl, self.config.ssl_certfile, self.config.ssl_keyfile
-        # The files as they are now, right after they were loaded: the start may migrate a database for minutes.
-        has_files = context is not None and chain is not None and key is not None
-        certificate = Certificate(context, os.fspath(chain), os.fspath(key)) if has_files else None
+        # Its files as they are now, right after they were loaded: the start may migrate a database for minutes.
+        certificate = self._certificate()
         await super().startup(sockets)
         if certificate is not None:
             self._renewing = asyncio.create_task(certificate.keep(self._look_s))
@@ -62,6 +60,12 @@ class Server(uvicorn.Server):
             dropping.cancel()
             if self._renewing is not None:
                 self._renewing.cancel()
+
+    def _certificate(self) -> Certificate | None:
+        context, chain, key = self.config.ssl, self.config.ssl_certfile, self.config.ssl_keyfile
+        if context is None or chain is None or key is None:
+            return None
+        return Certificate(context, os.fspath(chain), os.fspath(key))
 
     async def _drop_as_they_end(self) -> None:
         while True:
