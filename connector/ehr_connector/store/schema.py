@@ -10,6 +10,7 @@ from sqlalchemy import (
     Column,
     Date,
     DateTime,
+    Float,
     ForeignKeyConstraint,
     Index,
     Integer,
@@ -121,6 +122,8 @@ visit = Table(
     Column("organizer", String(36), nullable=True),
     Column("meeting_id", String(512), nullable=True),
     Column("join_web_url", String(1024), nullable=True),
+    Column("meeting_digest", String(_KEYED), nullable=True, index=True),
+    Column("location", String(64), nullable=True),
     Column("recorded_at", Moment, nullable=False),
     PrimaryKeyConstraint("visit"),
 )
@@ -187,6 +190,70 @@ graph_subscription = Table(
     PrimaryKeyConstraint("visit"),
 )
 """Microsoft Graph's subscription to a meeting's call events, and when something is to be done about it."""
+
+tenant_subscription = Table(
+    "tenant_subscription",
+    metadata,
+    Column("tenant_id", String(36), nullable=False),
+    Column("client_id", String(36), nullable=False),
+    Column("notification_url", String(600), nullable=False),
+    Column("subscription_id", String(64), nullable=True),
+    Column("expires_at", Moment, nullable=True),
+    Column("due_at", Moment, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    PrimaryKeyConstraint("tenant_id"),
+)
+"""Microsoft Graph's subscription to the call records of a tenant, and when something is to be done about it."""
+
+call_record = Table(
+    "call_record",
+    metadata,
+    Column("tenant_id", String(36), nullable=False),
+    Column("record", String(64), nullable=False),
+    Column("told_at", Moment, nullable=False),
+    Column("due_at", Moment, nullable=False, index=True),
+    Column("attempts", Integer, nullable=False),
+    PrimaryKeyConstraint("tenant_id", "record"),
+)
+"""Call records that Microsoft has told of and that are still to be fetched. They may be of any call in the tenant."""
+
+call_quality = Table(
+    "call_quality",
+    metadata,
+    Column("call", String(_KEYED), nullable=False),
+    Column("leg", Integer, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("visit", String(_KEYED), nullable=False, index=True),
+    Column("namespace", String(_NAME), nullable=False),
+    Column("name", String(_NAME), nullable=False),
+    Column("endpoint", String(_NAME), nullable=False),
+    Column("environment", String(10), nullable=False),
+    Column("department", String(63), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("location", String(64), nullable=False),
+    Column("starts_at", Moment, nullable=False),
+    Column("day", Date, nullable=False),
+    Column("side", String(16), nullable=False),
+    Column("started_at", Moment, nullable=False),
+    Column("duration_s", Integer, nullable=False),
+    Column("network_kind", String(16), nullable=False),
+    Column("platform", String(16), nullable=False),
+    Column("jitter_ms", Float, nullable=True),
+    Column("max_jitter_ms", Float, nullable=True),
+    Column("round_trip_ms", Float, nullable=True),
+    Column("max_round_trip_ms", Float, nullable=True),
+    Column("packet_loss", Float, nullable=True),
+    Column("max_packet_loss", Float, nullable=True),
+    Column("concealed_audio", Float, nullable=True),
+    Column("max_concealed_audio", Float, nullable=True),
+    Column("audio_degradation", Float, nullable=True),
+    Column("frame_rate", Float, nullable=True),
+    Column("freeze_ms", Float, nullable=True),
+    Column("low_frame_rate", Float, nullable=True),
+    PrimaryKeyConstraint("call", "leg"),
+    Index(None, "namespace", "name", "starts_at"),
+)
+"""How well each participant's part of a call went: figures alone."""
 
 lease = Table(
     "lease",

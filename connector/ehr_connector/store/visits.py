@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from ehr_connector.store.database import insert_for, reading
 from ehr_connector.store.report_marks import mark
 from ehr_connector.store.schema import visit
+from ehr_connector.visits.meeting_digest import meeting_digest_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,8 @@ class VisitRow:
     starts_at: datetime
     ends_at: datetime
     meeting: Meeting | None = None
+    location: str | None = None
+    """Logical id of a location that the endpoint's configuration names."""
 
 
 class Visits:
@@ -55,10 +58,10 @@ class Visits:
             row = (await connection.execute(select(visit).where(visit.c.visit == name))).one_or_none()
         return None if row is None else visit_of(row)
 
-    async def by_join_web_url(self, join_web_url: str) -> VisitRow | None:
-        """Return the visit of a meeting."""
+    async def by_meeting_digest(self, digest: str) -> VisitRow | None:
+        """Return the visit of a meeting (`ehr_connector.visits.meeting_digest`)."""
         async with self._reads.connect() as connection:
-            row = (await connection.execute(select(visit).where(visit.c.join_web_url == join_web_url))).first()
+            row = (await connection.execute(select(visit).where(visit.c.meeting_digest == digest))).first()
         return None if row is None else visit_of(row)
 
     async def put(self, row: VisitRow) -> VisitRow:
@@ -73,6 +76,7 @@ class Visits:
             "kind": row.kind,
             "starts_at": row.starts_at,
             "ends_at": row.ends_at,
+            "location": row.location,
         }
         standing = await self.get(row.visit)
         if standing is not None and all(getattr(standing, key) == value for key, value in values.items()):
@@ -93,6 +97,7 @@ class Visits:
             "organizer": meeting.organizer,
             "meeting_id": meeting.meeting_id,
             "join_web_url": meeting.join_web_url,
+            "meeting_digest": meeting_digest_of(meeting.join_web_url),
         }
         seen = visit.c.meeting_id.is_(None)
         if instead_of is not None:
@@ -118,4 +123,5 @@ def visit_of(row: Row[tuple[object, ...]]) -> VisitRow:
         starts_at=row.starts_at,
         ends_at=row.ends_at,
         meeting=meeting,
+        location=row.location,
     )

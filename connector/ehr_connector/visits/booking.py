@@ -60,6 +60,13 @@ class Booking:
         return next((concept.text for concept in self.appointment.service_type if concept.text), None)
 
     @property
+    def location(self) -> str | None:
+        """Logical id of the first of its locations that the endpoint's configuration names: no room is told of otherwise."""
+        configured = {*(self.site.endpoint.appointments.locations or ())}
+        configured.update(one for department in self.site.endpoint.departments for one in department.locations)
+        return next((one for one in self.appointment.ids_of("Location") if one in configured), None)
+
+    @property
     def appointment_id(self) -> str:
         """Logical id of the Appointment at the site's base URL."""
         return self.appointment.id

@@ -241,6 +241,7 @@ class VisitService:
             kind=kind.value,
             starts_at=found.start,
             ends_at=found.end,
+            location=found.location,
         )
 
     def link(self, found: Booking, role: Role, number: int = 0) -> str:

@@ -13,6 +13,7 @@ from ehr_connector.store.guests import GUESTS_MAX, Guests
 from ehr_connector.store.rates import Limit, Rates
 from ehr_connector.store.single_use import SingleUse
 from ehr_connector.store.visits import Meeting, VisitRow, Visits
+from ehr_connector.visits.meeting_digest import meeting_digest_of
 
 TOKEN, VISIT = "t" * 43, "v" * 43
 LIMIT = Limit(3, timedelta(minutes=1))
@@ -88,7 +89,7 @@ async def test_a_visit_that_is_moved_keeps_its_meeting(engine: AsyncEngine, cloc
     await visits.set_meeting(VISIT, meeting)
     moved = await visits.put(replace(first, starts_at=first.starts_at + timedelta(hours=1)))
     assert moved == replace(first, starts_at=first.starts_at + timedelta(hours=1), meeting=meeting)
-    assert await visits.by_join_web_url(meeting.join_web_url) == moved
+    assert await visits.by_meeting_digest(meeting_digest_of(meeting.join_web_url)) == moved
 
 
 async def test_a_meeting_that_somebody_else_recorded_stays(engine: AsyncEngine, clock: Clock) -> None:
@@ -98,7 +99,7 @@ async def test_a_meeting_that_somebody_else_recorded_stays(engine: AsyncEngine, 
     assert await visits.set_meeting(VISIT, first) == first
     assert await visits.set_meeting(VISIT, second) == first
     assert await visits.set_meeting(VISIT, second, instead_of=first) == second
-    assert await visits.by_join_web_url(second.join_web_url) == replace(row(clock), meeting=second)
+    assert await visits.by_meeting_digest(meeting_digest_of(second.join_web_url)) == replace(row(clock), meeting=second)
 
 
 async def test_replicas_that_record_a_visit_at_once_record_one(

@@ -1,0 +1,95 @@
+"""How well calls went: the rows of their legs, the newest version of each call."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import asdict
+from datetime import date, datetime
+
+from sqlalchemy import delete, insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from ehr_connector.reports.quality_extraction import Leg
+from ehr_connector.reports.quality_ports import UNKNOWN
+from ehr_connector.store.schema import call_quality
+from ehr_connector.store.visits import VisitRow
+
+_AT_A_TIME = 1000
+
+
+class Quality:
+    """The rows."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    async def put(
+        self,
+        call: str,
+        version: int,
+        visit: VisitRow,
+        day: date,
+        legs: Sequence[Leg],
+        then: Callable[[AsyncConnection], Awaitable[None]],
+    ) -> bool:
+        """Record a call's legs in the place of those of an older version, and do `then` in the same transaction.
+
+        False: this version or a newer one is there, and stays.
+        """
+        table = call_quality
+        async with self._engine.begin() as connection:
+            standing = select(table.c.version).where(table.c.call == call).with_for_update()
+            is_newer = all(known < version for known in (await connection.execute(standing)).scalars())
+            if is_newer:
+                await connection.execute(delete(table).where(table.c.call == call))
+                if legs:
+                    await connection.execute(insert(table), _rows(call, version, visit, day, legs))
+            await then(connection)
+        return is_newer
+
+    async def forget_before(self, namespace: str, name: str, moment: datetime) -> int:
+        """Remove the legs of visits that were booked for before `moment`, in short transactions; return how many."""
+        table = call_quality
+        old = (
+            select(table.c.call)
+            .where(table.c.namespace == namespace, table.c.name == name, table.c.starts_at < moment)
+            .distinct()
+            .limit(_AT_A_TIME)
+        )
+        removed = 0
+        while True:
+            async with self._engine.begin() as connection:
+                calls = (await connection.execute(old)).scalars().all()
+                if not calls:
+                    return removed
+                removed += (await connection.execute(delete(table).where(table.c.call.in_(calls)))).rowcount
+
+
+def _rows(call: str, version: int, visit: VisitRow, day: date, legs: Sequence[Leg]) -> list[dict[str, object]]:
+    common: dict[str, object] = {
+        "call": call,
+        "version": version,
+        "visit": visit.visit,
+        "namespace": visit.namespace,
+        "name": visit.name,
+        "endpoint": visit.endpoint,
+        "environment": visit.environment,
+        "department": visit.department,
+        "kind": visit.kind,
+        "location": visit.location or UNKNOWN,
+        "starts_at": visit.starts_at,
+        "day": day,
+    }
+    return [
+        common
+        | {
+            "leg": number,
+            "side": leg.side.value if leg.side else UNKNOWN,
+            "started_at": leg.started_at,
+            "duration_s": leg.duration_s,
+            "network_kind": leg.network_kind,
+            "platform": leg.platform,
+        }
+        | asdict(leg.figures)
+        for number, leg in enumerate(legs)
+    ]
