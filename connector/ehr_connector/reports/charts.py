@@ -18,14 +18,14 @@ import pygal  # pyright: ignore[reportMissingTypeStubs]  (it has none)
 from markupsafe import Markup
 from pygal.style import Style  # pyright: ignore[reportMissingTypeStubs]  (it has none)
 
-_WIDTH = 720
-_HEIGHT = 260
+_WIDTH = 560
+_HEIGHT = 240
 _BAR_HEIGHT = 34
 """Of one line of a chart with bars that lie."""
 _AROUND_BARS = 60
 _FONT_SIZE = 13
 _TICKS = 5
-_X_LABELS_MAX = 10
+_X_LABELS_MAX = 7
 _LABEL_MAX = 28
 """Letters of a name beside a bar; the table has the whole name."""
 _NICE_STEPS = (1, 2, 2.5, 5, 10)
@@ -94,6 +94,7 @@ def chart(
         width=_WIDTH,
         height=_AROUND_BARS + _BAR_HEIGHT * len(labels) if lying else _HEIGHT,
         margin=4,
+        margin_right=28,
         show_legend=False,
         y_labels=ticks,
         range=(0, ticks[-1]),

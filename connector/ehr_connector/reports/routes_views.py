@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import date, datetime, timedelta
 
-from babel.dates import format_date, format_datetime, format_skeleton, format_timedelta
+from babel.dates import format_date, format_skeleton, format_time, format_timedelta
 from babel.numbers import format_decimal, format_percent
 from markupsafe import Markup
 
@@ -160,7 +160,7 @@ class Written:
 
     def moment(self, moment: datetime) -> str:
         """Return a time with its date, as the clock of `moment` has it."""
-        return format_datetime(moment, "medium", locale=self._locale)
+        return f"{self.whole_day(moment.date())}, {format_time(moment, 'short', locale=self._locale)}"
 
     @property
     def _locale(self) -> str:
