@@ -205,11 +205,33 @@ class HumanName(FhirModel):
     given: list[str] = Field(default_factory=list[str])
 
 
+class Extension(FhirModel):
+    """What a server says beyond the standard."""
+
+    url: str | None = None
+    extension: list[Extension] = Field(default_factory=list["Extension"])
+    value_codeable_concept: CodeableConcept | None = None
+
+
+def _readable(value: object, read: ValidatorFunctionWrapHandler) -> list[Extension]:
+    try:
+        return read(value)
+    except ValidationError:
+        return []
+
+
+Extensions = Annotated[list[Extension], WrapValidator(_readable)]
+"""Extensions, or none where they cannot be read: nothing that is not standard makes a resource unreadable."""
+
+
 class Patient(FhirModel):
     """Who a patient is, how the patient is reached, and in which language."""
 
     id: FhirId
     active: bool = True
+    extension: Extensions = Field(default_factory=list[Extension])
+    deceased_boolean: bool = False
+    deceased_date_time: str | None = None
     name: list[HumanName] = Field(default_factory=list[HumanName])
     telecom: list[ContactPoint] = Field(default_factory=list[ContactPoint])
     communication: list[Communication] = Field(default_factory=list[Communication])

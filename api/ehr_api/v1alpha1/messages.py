@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -16,6 +17,14 @@ from ehr_api.v1alpha1.message_templates import (
 )
 
 
+class PatientPreference(StrEnum):
+    """What the patient's own preference in the EHR means."""
+
+    RESPECTED = "Respected"
+    REQUIRED = "Required"
+    IGNORED = "Ignored"
+
+
 class SmsConsent(ApiModel):
     """The two consents without which no number is bought and no text is sent, and who gave them."""
 
@@ -25,6 +34,12 @@ class SmsConsent(ApiModel):
     attendees_have_consented: bool | None = Field(
         default=None,
         description="The organisation makes sure that attendees have consented to send and receive text messages.",
+    )
+    patient_preference: PatientPreference | None = Field(
+        default=None,
+        description="What the patient's own preference for appointment reminders in the EHR means. Respected (the default):"
+        " who prefers another way than texts gets no confirmations and reminders by text; a clinician may still send a link."
+        " Required: only who prefers texts gets any. Ignored: it means nothing.",
     )
     acknowledged_by: str | None = Field(
         default=None, min_length=1, max_length=256, description="Who gave both consents for the organisation."

@@ -21,6 +21,7 @@ _NOT_SENT: Mapping[Outcome | Reason, str] = {
     Reason.NO_SENDER: N_("Not sent: no sender is linked to this endpoint."),
     Reason.NO_PROVIDER: N_("Not sent: the message service is not set up."),
     Reason.VISIT_OVER: N_("Not sent: this visit is over."),
+    Reason.RECORD_CLOSED: N_("Not sent: the EHR says that nobody is to write to this patient any more."),
     Reason.NO_PHONE: N_("Not sent: the EHR has no phone number of the patient."),
     Reason.NOT_MOBILE: N_("Not sent: none of the patient's phone numbers can take text messages."),
     Reason.NO_EMAIL: N_("Not sent: the EHR has no e-mail address of the patient."),
@@ -28,6 +29,8 @@ _NOT_SENT: Mapping[Outcome | Reason, str] = {
         "Not sent: this is a test endpoint, and the patient is not on its list of recipients."
     ),
     Reason.OPTED_OUT: N_("Not sent: the patient wants no messages."),
+    Reason.NO_PATIENT_CONSENT: N_("Not sent: the EHR has no consent of the patient to text messages."),
+    Reason.PREFERS_ANOTHER_WAY: N_("Not sent: the patient prefers another way than text messages."),
     Reason.QUIET_HOURS: N_("Not sent: these are quiet hours, and the visit is not open yet."),
     Reason.OVER_DAILY_CAP: N_("Not sent: the patient has got as many messages as a day allows."),
     Reason.OVER_WEEKLY_CAP: N_("Not sent: the patient has got as many messages as a week allows."),

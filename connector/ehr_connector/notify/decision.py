@@ -7,8 +7,8 @@ from datetime import datetime, time, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
-from ehr_api.v1alpha1.messages import QuietHours, SmsCaps, SmsConsent
-from ehr_connector.notify.recipient import Unreachable
+from ehr_api.v1alpha1.messages import PatientPreference, QuietHours, SmsCaps, SmsConsent
+from ehr_connector.notify.recipient import Unreachable, Wish
 from ehr_connector.visits.events import Channel
 
 QUIET_START, QUIET_END = "21:00", "08:00"
@@ -30,12 +30,18 @@ class Reason(StrEnum):
     NO_PROVIDER = "no_provider"
     """The connector has no credential for Communication Services, or does not trust the address."""
     VISIT_OVER = "visit_over"
+    RECORD_CLOSED = "record_closed"
+    """The EHR's record of the patient says that nobody is to be written to any more."""
     NO_PHONE = "no_phone"
     NOT_MOBILE = "not_mobile"
     NO_EMAIL = "no_email"
     NOT_ALLOWED_IN_TEST = "not_allowed_in_test"
     """A Test endpoint, and the recipient is not on its list."""
     OPTED_OUT = "opted_out"
+    NO_PATIENT_CONSENT = "no_patient_consent"
+    """The organisation asks for the patient's own consent in the EHR, and there is none."""
+    PREFERS_ANOTHER_WAY = "prefers_another_way"
+    """The EHR says that the patient wants to be reminded in another way than by text."""
     QUIET_HOURS = "quiet_hours"
     OVER_DAILY_CAP = "over_daily_cap"
     OVER_WEEKLY_CAP = "over_weekly_cap"
@@ -64,6 +70,11 @@ class Facts:
     opted_out: bool
     sent_today: int
     sent_this_week: int
+    automatic: bool = False
+    """Whether the planner sends it; else somebody who talks to the patient does."""
+    is_closed: bool = False
+    """Whether the EHR's record of the patient is closed."""
+    wish: Wish = Wish.UNKNOWN
     caps: SmsCaps | None = None
     quiet_hours: QuietHours | None = None
 
@@ -92,6 +103,8 @@ def against_set_up(facts: Facts) -> Reason | None:
 
 
 def _of_recipient(facts: Facts) -> Reason | None:
+    if facts.is_closed:
+        return Reason.RECORD_CLOSED
     if isinstance(facts.recipient, Unreachable):
         return Reason(facts.recipient.value)
     if facts.is_test and not facts.on_test_list:
@@ -100,6 +113,11 @@ def _of_recipient(facts: Facts) -> Reason | None:
 
 
 def _of_texts(facts: Facts) -> Reason | None:
+    policy = facts.consent.patient_preference if facts.consent else None
+    if policy is PatientPreference.REQUIRED and facts.wish is not Wish.TEXT:
+        return Reason.NO_PATIENT_CONSENT
+    if policy is not PatientPreference.IGNORED and facts.automatic and facts.wish is Wish.ANOTHER:
+        return Reason.PREFERS_ANOTHER_WAY
     if not facts.is_open and is_quiet(facts.now, facts.zone, facts.quiet_hours):
         return Reason.QUIET_HOURS
     caps = facts.caps

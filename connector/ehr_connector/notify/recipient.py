@@ -12,12 +12,22 @@ from babel.core import get_global
 from phonenumbers import PhoneNumberFormat, PhoneNumberType
 
 from ehr_api.v1alpha1.message_templates import Locale
-from ehr_clients.fhir_model import ContactPoint, Patient
+from ehr_clients.fhir_model import CodeableConcept, ContactPoint, Extension, Patient
 
 _MOBILE = frozenset({PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE})
 """In the United States the numbers themselves do not tell mobile phones from others."""
 _PHONES = frozenset({"phone", "sms"})
 _NOT_ANY_MORE = "old"
+
+
+class Wish(StrEnum):
+    """What the EHR says of how the patient wants to be reminded of appointments."""
+
+    UNKNOWN = "unknown"
+    """Nothing is recorded."""
+    TEXT = "text"
+    ANOTHER = "another"
+    """Another way than by text, or in no way that we know."""
 
 
 class Unreachable(StrEnum):
@@ -66,12 +76,59 @@ def locale_of(patient: Patient, default: Locale) -> Locale:
     return default
 
 
+def wish_of(patient: Patient) -> Wish:
+    """Return how the patient wants to be reminded, as Millennium records it: for each sort of message a method.
+
+    By the standard, `phone` is a voice call and `sms` a text. A method without a standard code counts by its name.
+
+    Source: Millennium Platform APIs, R4 Patient, extension "Communication Preference" (communication-type,
+    contact-method).
+    """
+    methods = [
+        concept
+        for preference in patient.extension
+        if preference.url == _PREFERENCE
+        and any(_is_of_reminders(one) for one in _parts(preference, "communication-type"))
+        for concept in _parts(preference, "contact-method")
+    ]
+    if not methods:
+        return Wish.UNKNOWN
+    return Wish.TEXT if any(_is_text(method) for method in methods) else Wish.ANOTHER
+
+
+def is_closed(patient: Patient) -> bool:
+    """Return whether nobody is to be written to any more: the patient has died."""
+    return patient.deceased_boolean or patient.deceased_date_time is not None
+
+
+_PREFERENCE = "https://fhir-ehr.cerner.com/r4/StructureDefinition/communication-preference"
+_REMINDERS = frozenset({"appointment-reminder", "appointment reminder", "appointment reminders"})
+_SYSTEMS = "http://hl7.org/fhir/contact-point-system"
+_TEXT = frozenset({"sms", "text", "text message", "text messages"})
 _LAST = 1_000
 """Behind every rank that an EHR gives."""
 
 
 def _current(points: Iterable[ContactPoint], systems: frozenset[str], now: datetime) -> list[ContactPoint]:
     return [one for one in points if one.system in systems and one.use != _NOT_ANY_MORE and not _is_over(one, now)]
+
+
+def _parts(preference: Extension, name: str) -> list[CodeableConcept]:
+    """Return the parts of a preference; Millennium's examples have them one level deep, and two."""
+    inner = [*preference.extension, *(one for part in preference.extension for one in part.extension)]
+    return [part.value_codeable_concept for part in inner if part.url == name and part.value_codeable_concept]
+
+
+def _is_of_reminders(concept: CodeableConcept) -> bool:
+    named = {*(one.code for one in concept.coding), *(one.display for one in concept.coding), concept.text}
+    return any((name or "").casefold() in _REMINDERS for name in named)
+
+
+def _is_text(concept: CodeableConcept) -> bool:
+    standard = [one.code for one in concept.coding if one.system == _SYSTEMS]
+    if standard:
+        return "sms" in standard
+    return any((name or "").casefold() in _TEXT for name in (*(one.display for one in concept.coding), concept.text))
 
 
 def _is_over(point: ContactPoint, now: datetime) -> bool:

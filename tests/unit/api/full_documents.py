@@ -19,6 +19,7 @@ SMS_NOTIFICATIONS: dict[str, Any] = {
     "consent": {
         "sendOnBehalfOfOrganization": True,
         "attendeesHaveConsented": True,
+        "patientPreference": "Respected",
         "acknowledgedBy": "Compliance office",
         "acknowledgedAt": "2026-01-31T09:00:00Z",
     },

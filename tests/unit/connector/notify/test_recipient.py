@@ -9,7 +9,7 @@ import pytest
 
 from ehr_api.v1alpha1.message_templates import Locale
 from ehr_clients.fhir_model import Patient
-from ehr_connector.notify.recipient import Unreachable, email_of, locale_of, phone_of
+from ehr_connector.notify.recipient import Unreachable, Wish, email_of, is_closed, locale_of, phone_of, wish_of
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 US, GB = "+18005550100", "+448081570123"
@@ -101,3 +101,69 @@ def speaks(code: str, *, preferred: bool = False) -> dict[str, Any]:
 )
 def test_the_language_is_the_patients_or_the_organisations(communication: list[dict[str, Any]], locale: Locale) -> None:
     assert locale_of(patient(communication=communication), Locale.SPANISH) is locale
+
+
+PREFERENCE = "https://fhir-ehr.cerner.com/r4/StructureDefinition/communication-preference"
+CODE_SETS = "https://fhir.cerner.com/ec2458f2-1e24-41c8-b71b-0e701af7583d/codeSet"
+
+
+def concept(own: str, standard: str | None, system: str) -> dict[str, Any]:
+    """As Millennium writes it: its own code with a name, and beside it the standard one where there is any."""
+    codings = [{"system": f"{CODE_SETS}/1", "code": "485602703", "display": own, "userSelected": True}]
+    if standard is not None:
+        codings.append({"system": system, "code": standard, "display": own, "userSelected": False})
+    return {"coding": codings, "text": own}
+
+
+def preference(
+    method: str, standard: str | None, *, about: str = "appointment-reminder", deep: bool = False
+) -> dict[str, Any]:
+    topic = concept(about, about, "http://terminology.hl7.org/CodeSystem/communication-topic")
+    parts = [
+        {"url": "communication-type", "valueCodeableConcept": topic},
+        {
+            "url": "contact-method",
+            "valueCodeableConcept": concept(method, standard, "http://hl7.org/fhir/contact-point-system"),
+        },
+        {"url": "verified-datetime", "valueDateTime": "2019-04-13T20:00:00.000Z"},
+    ]
+    return {"url": PREFERENCE, "extension": [{"extension": parts}] if deep else parts}
+
+
+def preferring(*extension: object, **more: object) -> Patient:
+    return Patient.model_validate({"id": "1", "extension": extension, **more})
+
+
+@pytest.mark.parametrize(
+    ("preferences", "wish"),
+    [
+        ([], Wish.UNKNOWN),
+        ([preference("Text Message", "sms")], Wish.TEXT),
+        ([preference("Text Message", None)], Wish.TEXT),
+        ([preference("Text Message", "sms", deep=True)], Wish.TEXT),
+        ([preference("Phone", "phone")], Wish.ANOTHER),
+        ([preference("Phone", "phone"), preference("Text Message", "sms")], Wish.TEXT),
+        ([preference("Fax", "fax")], Wish.ANOTHER),
+        ([preference("Do not contact", None)], Wish.ANOTHER),
+        ([preference("SMS", "phone")], Wish.ANOTHER),
+        ([preference("Text Message", "sms", about="test-results")], Wish.UNKNOWN),
+        ([{"url": PREFERENCE}], Wish.UNKNOWN),
+        ([{"url": "http://other.example", "extension": preference("Fax", "fax")["extension"]}], Wish.UNKNOWN),
+    ],
+)
+def test_how_a_patient_wants_to_be_reminded_is_what_millennium_says(
+    preferences: list[dict[str, Any]], wish: Wish
+) -> None:
+    assert wish_of(preferring(*preferences)) is wish
+
+
+@pytest.mark.parametrize("extension", [[{"url": 5}], [{"extension": "x"}], "x", [None]])
+def test_an_extension_that_cannot_be_read_hides_nothing_else_of_the_patient(extension: object) -> None:
+    found = Patient.model_validate({"id": "1", "extension": extension, "telecom": [phone("816-555-0101")]})
+    assert (wish_of(found), phone_of(found, US, NOW)) == (Wish.UNKNOWN, "+18165550101")
+
+
+def test_a_patient_who_has_died_is_written_to_no_more() -> None:
+    assert not is_closed(preferring(deceasedBoolean=False))
+    assert is_closed(preferring(deceasedBoolean=True))
+    assert is_closed(preferring(deceasedDateTime="2026"))
