@@ -14,7 +14,7 @@ from ehr_connector.keys.secret import SecretKeys
 from ehr_connector.notify.allow_list import AllowLists
 from ehr_connector.notify.decision import DAY, WEEK, Facts
 from ehr_connector.notify.provider import Providers
-from ehr_connector.notify.recipient import Unreachable, email_of, locale_of, phone_of
+from ehr_connector.notify.recipient import Unreachable, email_of, is_closed, locale_of, phone_of, wish_of
 from ehr_connector.notify.wordings import Occasion
 from ehr_connector.notify.words import Particulars, text_of
 from ehr_connector.notify.words import email_of as email_text_of
@@ -90,9 +90,12 @@ class Post:
         )
         return str(claim.request_id)
 
-    async def facts_of(self, found: Booking, channel: Channel, patient: Patient, claim: Claim) -> Facts:
+    async def facts_of(
+        self, found: Booking, channel: Channel, patient: Patient, claim: Claim, *, automatic: bool = False
+    ) -> Facts:
         """Return what a decision is made from; the claimed message itself does not count for the caps."""
         facts, now = self.facts(found, channel), self.now()
+        facts = replace(facts, automatic=automatic, is_closed=is_closed(patient), wish=wish_of(patient))
         if channel is Channel.EMAIL:
             recipient = email_of(patient, now)
         else:
