@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from zoneinfo import ZoneInfo
 
 from ehr_connector.audit import Action
 from ehr_connector.reports.charts import Tone
 from ehr_connector.reports.charts_blocks import Drawing
-from ehr_connector.reports.ports import AuditRow
+from ehr_connector.reports.ports import AuditSummary
 from ehr_connector.reports.routes_views import Block, Figure, Table
 from ehr_connector.web.locales import N_
 
-_SHOWN = 200
+SHOWN = 200
+"""Rows on the page; the download has all."""
 _ACTIONS = {
     Action.CONFIGURED: N_("Configuration changed"),
     Action.DECONFIGURED: N_("Configuration removed"),
@@ -37,41 +36,21 @@ EMPTY = (
 )
 
 
-@dataclass(slots=True)
-class Told:
-    """What was read of the log."""
-
-    total: int = 0
-    by_action: Counter[str] = field(default_factory=Counter[str])
-    newest: deque[AuditRow] = field(default_factory=lambda: deque[AuditRow](maxlen=_SHOWN))
-
-
-async def read(rows: AsyncIterator[AuditRow]) -> Told:
-    """Read the log, the oldest first, and keep the newest of it."""
-    told = Told()
-    async for row in rows:
-        told.total += 1
-        told.by_action[row.action] += 1
-        told.newest.append(row)
-    return told
-
-
-def figures(told: Told, drawing: Drawing) -> Sequence[Figure]:
+def figures(told: AuditSummary, drawing: Drawing) -> Sequence[Figure]:
     """Return the numbers at the top."""
     return [
         Figure(drawing.text(N_("Recorded actions")), drawing.written.number(told.total)),
         Figure(
             drawing.text(N_("Not successful")),
-            drawing.written.number(sum(row.outcome != "success" for row in told.newest)),
-            drawing.text(N_("among those listed below")),
+            drawing.written.number(told.not_successful),
         ),
     ]
 
 
-def blocks(told: Told, drawing: Drawing, zone: str) -> Sequence[Block]:
+def blocks(told: AuditSummary, drawing: Drawing, zone: str) -> Sequence[Block]:
     """Return the counts and the newest rows. Actors and objects are opaque: the audit log knows no more itself."""
     text = drawing.text
-    counts = {text(_words(action)): count for action, count in told.by_action.most_common()}
+    counts = {text(_words(action)): count for action, count in told.by_action.items()}
     rows = [
         [
             str(row.number),
@@ -81,7 +60,7 @@ def blocks(told: Told, drawing: Drawing, zone: str) -> Sequence[Block]:
             row.actor,
             row.object,
         ]
-        for row in reversed(told.newest)
+        for row in told.newest
     ]
     columns = (N_("Number"), N_("When"), N_("Action"), N_("Outcome"), N_("Who"), N_("What"))
     hint = text(N_("The newest rows. The download has all, each chained to the one before."))

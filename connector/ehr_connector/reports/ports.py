@@ -253,6 +253,21 @@ class AuditRow:
 
 
 @dataclass(frozen=True, slots=True)
+class AuditSummary:
+    """How often what was done, and the newest rows of it, the newest first."""
+
+    by_action: Mapping[str, int] = field(default_factory=dict[str, int])
+    """The most frequent first."""
+    not_successful: int = 0
+    newest: Sequence[AuditRow] = ()
+
+    @property
+    def total(self) -> int:
+        """Return how many rows there are."""
+        return sum(self.by_action.values())
+
+
+@dataclass(frozen=True, slots=True)
 class Choices:
     """What the filters can be set to: what there is data of."""
 
@@ -289,4 +304,8 @@ class ReportQueries(Protocol):
 
     def audit(self, reader: Reader, start: datetime, end: datetime) -> AsyncIterator[AuditRow]:
         """Give the organisation's audit log, the oldest first."""
+        ...
+
+    async def audit_summary(self, reader: Reader, start: datetime, end: datetime, newest: int) -> AuditSummary:
+        """Return the numbers of the audit log, and so many of its newest rows."""
         ...

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Row, func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.sql.elements import ColumnElement
 
 from ehr_connector.reports import message_queries, visit_queries
 from ehr_connector.reports.pages import rows_of
 from ehr_connector.reports.ports import (
     AuditRow,
+    AuditSummary,
     Choices,
     ConsumptionRow,
     Filters,
@@ -52,19 +56,42 @@ class Queries:
 
     async def audit(self, reader: Reader, start: datetime, end: datetime) -> AsyncIterator[AuditRow]:
         """Give the organisation's audit log, the oldest first."""
-        query = select(audit_event).where(
-            audit_event.c.namespace == reader.namespace,
-            audit_event.c.name == reader.name,
-            audit_event.c.happened_at >= start,
-            audit_event.c.happened_at < end,
-        )
+        query = select(audit_event).where(*_of_the_log(reader, start, end))
         async for row in rows_of(self._reads, query, (audit_event.c.number,)):
-            yield AuditRow(
-                number=row.number,
-                happened_at=row.happened_at,
-                action=row.action,
-                outcome=row.outcome,
-                actor=row.actor,
-                object=row.object,
-                digest=row.digest,
-            )
+            yield _audit_row(row)
+
+    async def audit_summary(self, reader: Reader, start: datetime, end: datetime, newest: int) -> AuditSummary:
+        """Return the numbers of the audit log, and so many of its newest rows."""
+        where = _of_the_log(reader, start, end)
+        groups = (audit_event.c.action, audit_event.c.outcome)
+        counted = select(*groups, func.count().label("times")).where(*where).group_by(*groups)
+        rows = select(audit_event).where(*where).order_by(audit_event.c.number.desc()).limit(newest)
+        by_action: Counter[str] = Counter()
+        not_successful = 0
+        async with self._reads.connect() as connection:
+            for row in await connection.execute(counted):
+                by_action[row.action] += row.times
+                not_successful += row.times if row.outcome != "success" else 0
+            told = [_audit_row(row) for row in await connection.execute(rows)]
+        return AuditSummary(dict(by_action.most_common()), not_successful, told)
+
+
+def _of_the_log(reader: Reader, start: datetime, end: datetime) -> tuple[ColumnElement[bool], ...]:
+    return (
+        audit_event.c.namespace == reader.namespace,
+        audit_event.c.name == reader.name,
+        audit_event.c.happened_at >= start,
+        audit_event.c.happened_at < end,
+    )
+
+
+def _audit_row(row: Row[Any]) -> AuditRow:
+    return AuditRow(
+        number=row.number,
+        happened_at=row.happened_at,
+        action=row.action,
+        outcome=row.outcome,
+        actor=row.actor,
+        object=row.object,
+        digest=row.digest,
+    )

@@ -187,8 +187,9 @@ class ReportPages:
 
     async def _audit(self, admitted: Admitted, drawing: Drawing, zone: str) -> Content:
         filters = drawing.chosen.filters(zone)
-        told = await charts_audit.read(self.queries.audit(admitted.reader, filters.start, filters.end))
-        blocks = charts_audit.blocks(told, drawing, zone)
+        newest = charts_audit.SHOWN
+        told = await self.queries.audit_summary(admitted.reader, filters.start, filters.end, newest)
+        blocks = await asyncio.to_thread(charts_audit.blocks, told, drawing, zone)
         return Content(charts_audit.figures(told, drawing), blocks, told.total, charts_audit.EMPTY)
 
     def _navigation(
