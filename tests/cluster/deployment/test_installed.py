@@ -16,7 +16,7 @@ from cluster.deployment.conftest import Rendered
 from cluster.deployment.rendered import DEPLOY, REPOSITORY, Document, of_kind, render, templates
 
 WORKLOADS = ("ehr-operator", "ehr-connector-web", "ehr-connector-worker")
-OVERLAYS = ("example", "azure")
+OVERLAYS = ("example", "example-ingress", "azure")
 EXAMPLE = ("--server-side", "--kustomize", str(DEPLOY / "overlays/example"))
 CRDS = str(REPOSITORY / "crds")
 FLUX = ("--server-side", "--field-manager=kustomize-controller", "--force-conflicts")

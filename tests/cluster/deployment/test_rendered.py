@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Self
 
 import pytest
 import yaml
+from cluster.deployment.conftest import Rendered
 from cluster.deployment.rendered import DEPLOY, Document, containers, of_kind, selects, templates, variables
 
 from ehr_connector import serving
@@ -19,6 +21,7 @@ from ehr_connector.notify.allow_list import AllowLists
 from ehr_connector.settings import Settings as ConnectorSettings
 from ehr_operator.settings import Settings as OperatorSettings
 
+OVERLAYS = ("example", "example-ingress", "azure")
 WORKLOADS = ("ehr-operator", "ehr-connector-web", "ehr-connector-worker")
 _PATH = re.compile(r"(?:(?<=^)|(?<=:))/(?!/).*")
 """A file, also behind the kind of a credential; no URL."""
@@ -206,25 +209,43 @@ def test_the_certificate_names_the_service_that_the_operator_and_the_gateway_cal
     )
 
 
+@dataclass(frozen=True, slots=True)
 class Public:
-    """The paths of a HTTPRoute."""
+    """The paths that are let in: whole, or as a prefix of whole segments."""
 
-    def __init__(self, document: Document) -> None:
-        self._matches: list[dict[str, Any]] = [
-            match["path"] for rule in document["spec"]["rules"] for match in rule["matches"]
-        ]
+    exact: frozenset[str]
+    prefixes: frozenset[str]
+
+    @classmethod
+    def by_gateway(cls, documents: list[Document]) -> Self:
+        rules = of_kind(documents, "HTTPRoute")["ehr-connector"]["spec"]["rules"]
+        return cls.of([(match["path"]["type"], match["path"]["value"]) for rule in rules for match in rule["matches"]])
+
+    @classmethod
+    def by_ingress(cls, documents: list[Document]) -> Self:
+        [rule] = of_kind(documents, "Ingress")["ehr-connector"]["spec"]["rules"]
+        return cls.of([(path["pathType"], path["path"]) for path in rule["http"]["paths"]])
+
+    @classmethod
+    def of(cls, paths: list[tuple[str, str]]) -> Self:
+        exact = frozenset(path for kind, path in paths if kind == "Exact")
+        prefixes = frozenset(path for kind, path in paths if kind in {"PathPrefix", "Prefix"})
+        assert len(exact) + len(prefixes) == len(paths)
+        return cls(exact, prefixes)
 
     def lets_through(self, path: str) -> bool:
-        """Whether a request for the path gets to the connector: a prefix counts in whole segments."""
-        return any(
-            path == match["value"] or (match["type"] == "PathPrefix" and path.startswith(f"{match['value']}/"))
-            for match in self._matches
-        )
+        """Whether a request for the path gets to the connector."""
+        return path in self.exact or any(path == one or path.startswith(f"{one}/") for one in self.prefixes)
 
 
 # FastAPI names an operation once, and a page answers GET and HEAD.
 @pytest.mark.filterwarnings("ignore:Duplicate Operation ID")
-def test_the_route_lets_through_what_is_public_and_nothing_else(example: list[Document], tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("overlay", "public_of"), [("example", Public.by_gateway), ("example-ingress", Public.by_ingress)]
+)
+def test_what_is_public_comes_in_and_nothing_else(
+    rendered: Rendered, overlay: str, public_of: Callable[[list[Document]], Public], tmp_path: Path
+) -> None:
     for _ in new_keys(tmp_path / "keys", datetime.now(UTC)):
         pass
     settings = ConnectorSettings.model_validate(
@@ -236,11 +257,21 @@ def test_the_route_lets_through_what_is_public_and_nothing_else(example: list[Do
         }
     )
     paths: set[str] = set(create_app(settings).openapi()["paths"])
-    public = Public(of_kind(example, "HTTPRoute")["ehr-connector"])
+    public = public_of(rendered(overlay))
 
     assert len(paths) > 20
     wrong = {path for path in paths if public.lets_through(path) == path.startswith(CALLED_FROM_INSIDE)}
     assert wrong == set()
+
+
+def test_an_ingress_has_the_name_of_its_certificate_and_leads_to_a_port_of_the_service(rendered: Rendered) -> None:
+    ingress = of_kind(rendered("example-ingress"), "Ingress")["ehr-connector"]["spec"]
+    service = of_kind(rendered("example-ingress"), "Service")["ehr-connector"]["spec"]
+    [rule] = ingress["rules"]
+
+    assert [tls["hosts"] for tls in ingress["tls"]] == [[rule["host"]]]
+    ports = {path["backend"]["service"]["port"]["name"] for path in rule["http"]["paths"]}
+    assert ports == {port["name"] for port in service["ports"]}
 
 
 @pytest.mark.parametrize("workload", WORKLOADS)
@@ -271,6 +302,17 @@ def _matches(policy: Document, labels: dict[str, str]) -> bool:
     )
 
 
-def test_every_object_says_whose_it_is(example: list[Document]) -> None:
-    for document in example:
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_every_object_says_whose_it_is(rendered: Rendered, overlay: str) -> None:
+    for document in rendered(overlay):
         assert document["metadata"]["labels"]["app.kubernetes.io/part-of"] == "teams-ehr-connector"
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_every_object_says_where_it_goes(rendered: Rendered, overlay: str) -> None:
+    """Or it would go to whatever namespace somebody's kubectl is set to."""
+    cluster_wide = {"Namespace", "ClusterRole", "ClusterRoleBinding", "ClusterIssuer", "GatewayClass"}
+
+    for document in rendered(overlay):
+        expected = None if document["kind"] in cluster_wide else "ehr-system"
+        assert document["metadata"].get("namespace") == expected, document
