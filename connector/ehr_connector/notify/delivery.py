@@ -1,93 +1,71 @@
-"""What the provider reports of a message: one of the nine statuses of Microsoft's report, and whether to send it again. Pure.
+"""What the provider reports of a message it took: whether it arrived, why not, and whether to send it again. Pure.
 
-Source of the statuses: Microsoft Teams, "SMS notifications usage report"; of the codes: Communication Services, "Troubleshooting"
-and the SMS FAQ. No page says which code shows as which status: the pairing is ours.
+Source: Communication Services, "Troubleshooting" and the SMS FAQ; Event Grid, AcsEmailDeliveryReportStatus. Which of Microsoft's
+nine statuses a code shows as is in `ehr_connector.reports.message_statuses`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import timedelta
-from enum import StrEnum
 
-
-class Delivery(StrEnum):
-    """What became of a message that the provider took, in the words of Microsoft's report."""
-
-    SENT = "sent"
-    OPTED_OUT = "opted_out"
-    """Not delivered - Blocked by recipient (opted out)."""
-    INVALID_NUMBER = "invalid_number"
-    """Not delivered - Invalid phone number."""
-    NO_SUCH_NUMBER = "no_such_number"
-    """Not delivered - Phone number doesn't exist."""
-    BLOCKED_NUMBER = "blocked_number"
-    """Not delivered - Blocked phone number: the carrier lets no text through to it."""
-    UNREACHABLE = "unreachable"
-    """Not delivered - Unreachable phone number."""
-    SPAM = "spam"
-    """Not delivered - Spam detected."""
-    RECIPIENT_BLOCKED = "recipient_blocked"
-    """Not delivered - Recipient blocked: the provider itself sends nothing there."""
-    OTHER_ERROR = "other_error"
-    """Not delivered - Other error."""
-
+from ehr_connector.store.send_state import State
 
 OPTED_OUT = 4007
 NOT_VERIFIED = 4010
 """The toll-free number is not verified, or its texts are filtered: nothing that it sends arrives."""
-
-_OF_CODE: Mapping[int, Delivery] = {
-    2000: Delivery.SENT,
-    4000: Delivery.SPAM,
-    4001: Delivery.INVALID_NUMBER,
-    4002: Delivery.INVALID_NUMBER,
-    4003: Delivery.RECIPIENT_BLOCKED,
-    4004: Delivery.NO_SUCH_NUMBER,
-    4005: Delivery.BLOCKED_NUMBER,
-    4006: Delivery.UNREACHABLE,
-    OPTED_OUT: Delivery.OPTED_OUT,
-    4020: Delivery.SPAM,
-}
-_OF_EMAIL: Mapping[str, Delivery] = {
-    "delivered": Delivery.SENT,
-    "bounced": Delivery.NO_SUCH_NUMBER,
-    "suppressed": Delivery.RECIPIENT_BLOCKED,
-    "quarantined": Delivery.SPAM,
-    "filteredspam": Delivery.SPAM,
-    "failed": Delivery.OTHER_ERROR,
-}
-"""Source: Event Grid, AcsEmailDeliveryReportStatus; anything but Delivered counts as failed."""
-_ON_THE_WAY = frozenset({"expanded"})
+_ARRIVED = 2000
+_UNKNOWN = 9999
 _AGAIN = frozenset({4006, 5002, 9999})
 """Source: SMS FAQ: worth another try."""
 _PAUSES = (timedelta(minutes=5), timedelta(minutes=30))
 """Before the second and the third try; there is no fourth."""
+_EMAIL_FAILURES = frozenset({"bounced", "suppressed", "quarantined", "filteredspam", "failed"})
+_EMAIL_ON_THE_WAY = "expanded"
 
 
-def code_of(details: str) -> int | None:
-    """Return the code of `deliveryStatusDetails`, for example 4006 of "4006: Destination number is unreachable"."""
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """What became of a message."""
+
+    state: State
+    reason: str
+    """The provider's code of a text; the status of an e-mail, in lower case."""
+
+    @property
+    def code(self) -> int | None:
+        """The code, if there is one."""
+        return int(self.reason) if self.reason.isdecimal() else None
+
+
+def of_text(status: str, details: str) -> Fate | None:
+    """Return what a text's report says (`deliveryStatus`, `deliveryStatusDetails`); None when its fate is not known yet."""
+    match status.casefold():
+        case "delivered":
+            return Fate(State.DELIVERED, str(_ARRIVED))
+        case "failed":
+            code = _code(details)
+            return Fate(State.FAILED, str(_UNKNOWN if code is None or code == _ARRIVED else code))
+        case _:
+            return None
+
+
+def of_email(status: str) -> Fate | None:
+    """Return what an e-mail's report says; None when its fate is not known yet. All but Delivered counts as failed."""
+    word = status.casefold()
+    if word == _EMAIL_ON_THE_WAY:
+        return None
+    if word == State.DELIVERED:
+        return Fate(State.DELIVERED, word)
+    return Fate(State.FAILED, word if word in _EMAIL_FAILURES else "failed")
+
+
+def pause_before_another(fate: Fate, attempts: int) -> timedelta | None:
+    """Return how long to wait before a text is sent again after so many attempts, or None when it is not."""
+    return _PAUSES[attempts - 1] if fate.code in _AGAIN and 1 <= attempts <= len(_PAUSES) else None
+
+
+def _code(details: str) -> int | None:
+    """Return the code that the details begin with, for example 4006 of "4006: Destination number is unreachable"."""
     digits = details.partition(":")[0].strip()
     return int(digits) if digits.isascii() and digits.isdecimal() and len(digits) <= len("99999") else None
-
-
-def of_text(status: str, code: int | None) -> Delivery | None:
-    """Return what a text's report says; None when its fate is not known yet."""
-    if status.casefold() == "delivered":
-        return Delivery.SENT
-    if status.casefold() != "failed":
-        return None
-    found = _OF_CODE.get(code or 0, Delivery.OTHER_ERROR)
-    return Delivery.OTHER_ERROR if found is Delivery.SENT else found
-
-
-def of_email(status: str) -> Delivery | None:
-    """Return what an e-mail's report says; None when its fate is not known yet."""
-    if status.casefold() in _ON_THE_WAY:
-        return None
-    return _OF_EMAIL.get(status.casefold(), Delivery.OTHER_ERROR)
-
-
-def pause_before_another(code: int | None, attempts: int) -> timedelta | None:
-    """Return how long to wait before a text is sent again after so many attempts, or None when it is not."""
-    return _PAUSES[attempts - 1] if code in _AGAIN and 1 <= attempts <= len(_PAUSES) else None

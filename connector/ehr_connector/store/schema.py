@@ -293,6 +293,8 @@ send = Table(
     Column("recipient", String(_KEYED), nullable=True, index=True),
     Column("sender", String(254), nullable=True),
     Column("about", String(_KEYED), nullable=True),
+    Column("attempts", Integer, nullable=False, server_default="1"),
+    Column("reported_at", Moment, nullable=True),
     Column("holder", String(64), nullable=False),
     Column("held_until", Moment, nullable=False),
     PrimaryKeyConstraint("digest"),
@@ -329,9 +331,23 @@ opt_out = Table(
     metadata,
     Column("recipient", String(_KEYED), nullable=False),
     Column("opted_out_at", Moment, nullable=False),
+    Column("opted_in_at", Moment, nullable=True),
     PrimaryKeyConstraint("recipient"),
 )
-"""Who wants no texts of an organisation, by keyed digest of organisation and phone."""
+"""Who wants no texts of an organisation, by keyed digest of organisation and phone; the later of the two times holds."""
+
+number_trouble = Table(
+    "number_trouble",
+    metadata,
+    Column("namespace", String(_NAME), nullable=False),
+    Column("name", String(_NAME), nullable=False),
+    Column("number", String(32), nullable=False),
+    Column("code", Integer, nullable=False),
+    Column("since", Moment, nullable=False),
+    Column("seen_at", Moment, nullable=False),
+    PrimaryKeyConstraint("namespace", "name", "number"),
+)
+"""Numbers of organisations from which texts do not arrive, as delivery reports say."""
 
 report_visit = Table(
     "report_visit",

@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
-from sqlalchemy import Row, case, delete, func, select, update
+from sqlalchemy import Row, case, func, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from ehr_connector.store.database import insert_for, reading
 from ehr_connector.store.notices import Notice, put_notice
-from ehr_connector.store.schema import opt_out, send
+from ehr_connector.store.opt_outs import OptOuts
+from ehr_connector.store.schema import send
 from ehr_connector.store.send_state import State
 
 _HELD = timedelta(seconds=60)
@@ -28,7 +29,7 @@ RECIPIENT_KEPT = timedelta(days=8)
 """The longest window of a cap, and a day."""
 
 
-_ENDED = (State.ACCEPTED.value, State.NOT_SENT.value, State.UNKNOWN.value)
+_ENDED = tuple(state.value for state in State if state is not State.CLAIMED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,7 @@ class Sends:
         self._engine = engine
         self._reads = reading(engine)
         self._now = now
+        self._opt_outs = OptOuts(engine, now)
 
     async def ended(self, visit: str, occasion: str, channel: str) -> int:
         """Return how many messages of a kind have ended, sent or not."""
@@ -167,22 +169,9 @@ class Sends:
         async with self._engine.begin() as connection:
             await connection.execute(update(send).where(old).values(recipient=None))
 
-    async def opt_out(self, recipient: str) -> None:
-        """Write down that a recipient wants no messages of the organisation."""
-        async with self._engine.begin() as connection:
-            statement = insert_for(connection)(opt_out).values(recipient=recipient, opted_out_at=self._now())
-            await connection.execute(statement.on_conflict_do_nothing())
-
-    async def opt_in(self, recipient: str) -> None:
-        """Take that back."""
-        async with self._engine.begin() as connection:
-            await connection.execute(delete(opt_out).where(opt_out.c.recipient == recipient))
-
     async def is_opted_out(self, recipient: str) -> bool:
         """Return whether a recipient wants no messages of the organisation."""
-        query = select(opt_out.c.recipient).where(opt_out.c.recipient == recipient)
-        async with self._reads.connect() as connection:
-            return (await connection.execute(query)).one_or_none() is not None
+        return await self._opt_outs.holds(recipient)
 
     async def _update(self, claim: Claim, **values: object) -> bool:
         held = (send.c.digest == claim.digest) & (send.c.holder == claim.holder)

@@ -141,14 +141,3 @@ async def test_whom_a_message_went_to_is_forgotten_after_the_longest_window(engi
 
     assert kept == 1
     assert [tuple(row) for row in left] == [(MESSAGE.digest, None)]
-
-
-async def test_an_opt_out_holds_until_it_is_taken_back(engine: AsyncEngine, clock: Clock) -> None:
-    sends = Sends(engine, clock)
-    seen = [await sends.is_opted_out(PHONE)]
-    for _ in range(2):
-        await sends.opt_out(PHONE)
-    seen.append(await sends.is_opted_out(PHONE))
-    await sends.opt_in(PHONE)
-    seen.append(await sends.is_opted_out(PHONE))
-    assert seen == [False, True, False]

@@ -1,0 +1,67 @@
+"""Numbers of organisations from which texts do not arrive, as the provider's reports say: 4010 says not verified, or filtered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import case, delete, select
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from ehr_connector.store.database import insert_for, reading
+from ehr_connector.store.schema import number_trouble
+
+
+@dataclass(frozen=True, slots=True)
+class NumberTrouble:
+    """What is wrong with a number."""
+
+    number: str
+    code: int
+    since: datetime
+    seen_at: datetime
+    """When the provider reported it last."""
+
+
+class NumberTroubles:
+    """The numbers in trouble. A text that arrives ends a number's trouble."""
+
+    def __init__(self, engine: AsyncEngine, now: Callable[[], datetime]) -> None:
+        self._engine = engine
+        self._reads = reading(engine)
+        self._now = now
+
+    async def of(self, namespace: str, name: str) -> Sequence[NumberTrouble]:
+        """Return the numbers of an organisation that are in trouble."""
+        query = (
+            select(number_trouble)
+            .where(number_trouble.c.namespace == namespace, number_trouble.c.name == name)
+            .order_by(number_trouble.c.number)
+        )
+        async with self._reads.connect() as connection:
+            rows = (await connection.execute(query)).all()
+        return [NumberTrouble(row.number, row.code, row.since, row.seen_at) for row in rows]
+
+    async def note(self, namespace: str, name: str, number: str, code: int, at: datetime) -> None:
+        """Write down that a text did not arrive because of its number."""
+        values = {"namespace": namespace, "name": name, "number": number}
+        async with self._engine.begin() as connection:
+            statement = insert_for(connection)(number_trouble).values(**values, code=code, since=at, seen_at=at)
+            later = number_trouble.c.seen_at < at
+            statement = statement.on_conflict_do_update(
+                index_elements=[*values],
+                set_={
+                    "code": case((later, code), else_=number_trouble.c.code),
+                    "since": case((number_trouble.c.since > at, at), else_=number_trouble.c.since),
+                    "seen_at": case((later, at), else_=number_trouble.c.seen_at),
+                },
+            )
+            await connection.execute(statement)
+
+    async def clear(self, namespace: str, name: str, number: str, at: datetime) -> None:
+        """Write down that a text from the number arrived at that time."""
+        mine = (number_trouble.c.namespace == namespace) & (number_trouble.c.name == name)
+        over = mine & (number_trouble.c.number == number) & (number_trouble.c.seen_at <= at)
+        async with self._engine.begin() as connection:
+            await connection.execute(delete(number_trouble).where(over))
