@@ -35,6 +35,7 @@ from ehr_connector.notify.allow_list import AllowLists
 from ehr_connector.notify.post import Post
 from ehr_connector.notify.provider import Providers
 from ehr_connector.notify.sender import Sender
+from ehr_connector.reports.composed import Reports
 from ehr_connector.settings import Settings
 from ehr_connector.store.accounts import Accounts
 from ehr_connector.store.events import Events
@@ -58,7 +59,7 @@ from ehr_connector.web.locales import Locales
 from ehr_connector.web.pages import Pages
 
 _TIDY_S = 600.0
-PAGE_PREFIXES = ("/launch/", "/clinician/", "/sign-in/", "/v/", "/device-test")
+PAGE_PREFIXES = ("/launch/", "/clinician/", "/sign-in/", "/v/", "/device-test", "/reports")
 """Paths whose refusals a browser gets as a page."""
 
 
@@ -230,13 +231,23 @@ class VisitParts:
             now=now,
         )
         self._sign_in = sign_in
+        self.reports = Reports(
+            engine,
+            directory=directory,
+            entra=teams.sign_in,
+            audit=audit,
+            single_use=self._single_use,
+            secret=secret,
+            pages=self.pages,
+            now=now,
+        )
         records = DeviceTestRecords(directory, evidence, now)
         self._patient = PatientPages(self.pages, service, records, now, teams_origins=settings.teams_origins)
 
     def routers(self) -> Sequence[APIRouter]:
         """Return the routes of every page."""
         parts = (self._launch, self._clinician, self._sign_in, self._patient, self.assets)
-        return [part.router() for part in parts]
+        return [*(part.router() for part in parts), *self.reports.routers()]
 
     def web_works(self) -> Mapping[str, Work]:
         """Return the work of a process that serves pages."""

@@ -1,0 +1,76 @@
+"""The reports put together: sign-in, pages, and the dependency that lets readers in."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import datetime
+
+from fastapi import APIRouter
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from ehr_clients.entra.sign_in import PersonSignIn
+from ehr_connector.audit import Audit
+from ehr_connector.directory import Directory
+from ehr_connector.keys.secret import SecretKeys
+from ehr_connector.reports.access import ReportsAccess
+from ehr_connector.reports.ports import Filters, Reader
+from ehr_connector.reports.quality_ports import QualityRow, QualitySummary
+from ehr_connector.reports.queries import Queries
+from ehr_connector.reports.routes import ReportPages
+from ehr_connector.reports.sign_in import ReportsSignIn
+from ehr_connector.store.single_use import SingleUse
+from ehr_connector.web.pages import Pages
+
+
+class NoCalls:
+    """Implements `QualityQueries` where no call is measured."""
+
+    async def quality_rows(self, reader: Reader, filters: Filters) -> AsyncIterator[QualityRow]:
+        """Give nothing."""
+        for row in ():
+            yield row
+
+    async def quality_summary(self, reader: Reader, filters: Filters) -> QualitySummary:
+        """Return nothing."""
+        return QualitySummary()
+
+
+class Reports:
+    """Everything below `/reports`."""
+
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        *,
+        directory: Directory,
+        entra: PersonSignIn | None,
+        audit: Audit,
+        single_use: SingleUse,
+        secret: SecretKeys,
+        pages: Pages,
+        now: Callable[[], datetime],
+    ) -> None:
+        self.access = ReportsAccess(directory, secret, single_use, now)
+        self._sign_in = ReportsSignIn.create(
+            directory=directory,
+            entra=entra,
+            access=self.access,
+            audit=audit,
+            single_use=single_use,
+            secret=secret,
+            pages=pages,
+            now=now,
+        )
+        self._pages = ReportPages(
+            access=self.access,
+            queries=Queries(engine),
+            quality=NoCalls(),
+            directory=directory,
+            secret=secret,
+            pages=pages,
+            now=now,
+        )
+
+    def routers(self) -> Sequence[APIRouter]:
+        """Return the routes."""
+        return [self._sign_in.router(), self._pages.router()]
