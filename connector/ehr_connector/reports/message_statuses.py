@@ -9,26 +9,35 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ehr_connector.reports.ports import MessageStatus
+from ehr_connector.store.send_state import State
 
-NOT_GONE_OUT = ("claimed", "not_sent")
-"""States of `ehr_connector.store.send_state` in which the provider has not taken the message."""
+NOT_GONE_OUT = (State.CLAIMED.value, State.NOT_SENT.value)
+"""States in which the provider has not taken the message."""
 
-STATUS_OF_CODE: Mapping[str, MessageStatus] = {
-    "2000": MessageStatus.SENT,
+STATUS_OF_REASON: Mapping[str, MessageStatus] = {
     "4000": MessageStatus.SPAM_DETECTED,
     "4002": MessageStatus.INVALID_NUMBER,
+    "4003": MessageStatus.RECIPIENT_BLOCKED,
     "4004": MessageStatus.NUMBER_DOES_NOT_EXIST,
     "4005": MessageStatus.BLOCKED_NUMBER,
     "4006": MessageStatus.UNREACHABLE_NUMBER,
     "4007": MessageStatus.OPTED_OUT,
-    "4009": MessageStatus.RECIPIENT_BLOCKED,
+    "4020": MessageStatus.SPAM_DETECTED,
+    "bounced": MessageStatus.NUMBER_DOES_NOT_EXIST,
+    "suppressed": MessageStatus.RECIPIENT_BLOCKED,
+    "quarantined": MessageStatus.SPAM_DETECTED,
+    "filteredspam": MessageStatus.SPAM_DETECTED,
 }
-"""Every other code is another error."""
+"""Why a message failed: the provider's code of a text, the status of an e-mail. Every other is another error.
+
+No page says which code shows as which status: the pairing is ours.
+"""
 _OF_STATE: Mapping[str, MessageStatus] = {
-    "claimed": MessageStatus.PENDING,
-    "not_sent": MessageStatus.NOT_SENT,
-    "accepted": MessageStatus.UNCONFIRMED,
-    "unknown": MessageStatus.UNCONFIRMED,
+    State.CLAIMED: MessageStatus.PENDING,
+    State.NOT_SENT: MessageStatus.NOT_SENT,
+    State.ACCEPTED: MessageStatus.UNCONFIRMED,
+    State.UNKNOWN: MessageStatus.UNCONFIRMED,
+    State.DELIVERED: MessageStatus.SENT,
 }
 
 
@@ -37,4 +46,4 @@ def status_of_message(state: str, reason: str | None) -> MessageStatus:
     known = _OF_STATE.get(state)
     if known is not None:
         return known
-    return STATUS_OF_CODE.get(reason or "", MessageStatus.OTHER_ERROR)
+    return STATUS_OF_REASON.get(reason or "", MessageStatus.OTHER_ERROR)

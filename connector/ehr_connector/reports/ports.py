@@ -10,10 +10,16 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from enum import StrEnum
-from typing import Protocol
+from typing import ClassVar, Protocol
 from zoneinfo import ZoneInfo
 
 from fastapi import Request
+from pydantic import ConfigDict, computed_field
+
+from ehr_api.meta import api_name
+
+_API = ConfigDict(alias_generator=api_name, use_attribute_docstrings=True)
+"""Names of fields as the JSON API and CSV have them."""
 
 
 class ReportRole(StrEnum):
@@ -107,6 +113,8 @@ class BroughtBy(StrEnum):
 class ConsumptionRow:
     """One visit. Every column of Microsoft's report is here that holds no identity."""
 
+    __pydantic_config__: ClassVar[ConfigDict] = _API
+
     visit: str
     """The name that the audit log has for it too; it leads to nobody."""
     booked_start: datetime
@@ -141,6 +149,8 @@ class ConsumptionRow:
 class Waits:
     """How long patients waited in the lobby, in seconds; None where nobody did."""
 
+    __pydantic_config__: ClassVar[ConfigDict] = _API
+
     count: int = 0
     p50_s: int | None = None
     p90_s: int | None = None
@@ -156,6 +166,8 @@ Counts = Mapping[VisitStatus, int]
 class VisitSummary:
     """Numbers of the visits that the filters choose."""
 
+    __pydantic_config__: ClassVar[ConfigDict] = _API
+
     total: int = 0
     by_status: Counts = field(default_factory=dict[VisitStatus, int])
     by_day: Mapping[date, Counts] = field(default_factory=dict[date, Counts])
@@ -169,6 +181,7 @@ class VisitSummary:
     """Of all visits together."""
     attendees: int = 0
 
+    @computed_field
     @property
     def no_show_rate(self) -> float | None:
         """Return the part of the visits that were due in which a side did not come; None before any was due."""
@@ -205,6 +218,8 @@ class MessageStatus(StrEnum):
 class MessageCount:
     """How many messages are alike."""
 
+    __pydantic_config__: ClassVar[ConfigDict] = _API
+
     channel: str
     """sms or email."""
     occasion: str
@@ -217,6 +232,8 @@ class MessageCount:
 @dataclass(frozen=True, slots=True)
 class MessageRow:
     """One message."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _API
 
     first_sent_at: datetime
     visit: str
@@ -233,6 +250,8 @@ class MessageRow:
 class MessageSummary:
     """Numbers of the messages that the filters choose."""
 
+    __pydantic_config__: ClassVar[ConfigDict] = _API
+
     total: int = 0
     counts: Sequence[MessageCount] = ()
     by_day: Mapping[date, Mapping[MessageStatus, int]] = field(default_factory=dict[date, Mapping[MessageStatus, int]])
@@ -242,6 +261,8 @@ class MessageSummary:
 @dataclass(frozen=True, slots=True)
 class AuditRow:
     """One row of the audit log; actors and objects are opaque."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _API
 
     number: int
     happened_at: datetime
@@ -270,6 +291,8 @@ class AuditSummary:
 @dataclass(frozen=True, slots=True)
 class Choices:
     """What the filters can be set to: what there is data of."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _API
 
     departments: Sequence[str] = ()
     endpoints: Sequence[str] = ()
