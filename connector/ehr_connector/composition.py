@@ -255,7 +255,11 @@ class VisitParts:
 
     def worker_works(self) -> Mapping[str, Work]:
         """Return the work of which some process must do each piece."""
-        return {"coming visits": self.coming.run, "tidy": partial(every, _TIDY_S, self._tidy)}
+        return {
+            "coming visits": self.coming.run,
+            "tidy": partial(every, _TIDY_S, self._tidy),
+            **self.reports.worker_works(),
+        }
 
     async def aclose(self) -> None:
         """Close the connections to EHRs and to Communication Services."""

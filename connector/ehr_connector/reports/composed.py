@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime
 
 from fastapi import APIRouter
@@ -10,14 +10,17 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from ehr_clients.entra.sign_in import PersonSignIn
 from ehr_connector.audit import Audit
+from ehr_connector.background import Work
 from ehr_connector.directory import Directory
 from ehr_connector.keys.secret import SecretKeys
 from ehr_connector.reports.access import ReportsAccess
 from ehr_connector.reports.ports import Filters, Reader
 from ehr_connector.reports.quality_ports import QualityRow, QualitySummary
 from ehr_connector.reports.queries import Queries
+from ehr_connector.reports.refresh import Refresher
 from ehr_connector.reports.routes import ReportPages
 from ehr_connector.reports.sign_in import ReportsSignIn
+from ehr_connector.store.report_rows import ReportRows
 from ehr_connector.store.single_use import SingleUse
 from ehr_connector.web.pages import Pages
 
@@ -51,6 +54,7 @@ class Reports:
         now: Callable[[], datetime],
     ) -> None:
         self.access = ReportsAccess(directory, secret, single_use, now)
+        self._refresher = Refresher(ReportRows(engine, now), directory)
         self._sign_in = ReportsSignIn.create(
             directory=directory,
             entra=entra,
@@ -74,3 +78,7 @@ class Reports:
     def routers(self) -> Sequence[APIRouter]:
         """Return the routes."""
         return [self._sign_in.router(), self._pages.router()]
+
+    def worker_works(self) -> Mapping[str, Work]:
+        """Return the work of which some process must do each piece."""
+        return {"reports": self._refresher.run}
