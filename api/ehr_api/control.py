@@ -5,6 +5,7 @@
     DELETE /control/v1/organizations/{namespace}/{name}/configuration   204, also when there is none
     GET    /control/v1/organizations/{namespace}/{name}/evidence        Evidence
     GET    /control/v1/organizations/{namespace}/{name}/graph           GraphReport
+    GET    /control/v1/organizations/{namespace}/{name}/messages        MessagesReport
     POST   /control/v1/organizations/{namespace}/{name}/endpoints/{endpoint}/probes   ProbeReport; If-Match, optional
 
 Errors are `application/problem+json` (RFC 9457): 401 no or bad token, 403 wrong subject, 404 unknown organisation or
@@ -216,6 +217,32 @@ class GraphReport(ApiModel):
     """Empty: nothing stands in the way."""
 
 
+class HeldMessages(ApiModel):
+    """Messages that are due and wait."""
+
+    reason: Annotated[str, Field(min_length=1, max_length=64)]
+    """Why, as in the label of the metric `ehr_connector_messages_held`."""
+    messages: Annotated[int, Field(ge=1)]
+
+
+class NumberTrouble(ApiModel):
+    """A phone number whose texts do not arrive, by the provider's reports."""
+
+    number: Annotated[str, Field(max_length=32)]
+    code: int
+    """The provider's code: 4010 says that the number is not verified, or its texts are filtered."""
+    since: Time
+
+
+class MessagesReport(ApiModel):
+    """Which messages of an organisation wait, and which of its numbers are in trouble."""
+
+    held: list[HeldMessages] = Field(default_factory=list[HeldMessages])
+    """Sorted by reason; what workers told in the last minutes."""
+    troubles: list[NumberTrouble] = Field(default_factory=list[NumberTrouble])
+    """Sorted by number."""
+
+
 class Problem(ApiModel):
     """An error answer (RFC 9457)."""
 
@@ -242,6 +269,11 @@ def evidence_path(namespace: str, name: str) -> str:
 def graph_path(namespace: str, name: str) -> str:
     """Return the path of the report on Microsoft Graph."""
     return f"{_organization(namespace, name)}/graph"
+
+
+def messages_path(namespace: str, name: str) -> str:
+    """Return the path of the report on messages."""
+    return f"{_organization(namespace, name)}/messages"
 
 
 def probes_path(namespace: str, name: str, endpoint: str) -> str:

@@ -6,19 +6,22 @@ import json
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
+from typing import TypeVar
 
 import httpx
-from pydantic import JsonValue, TypeAdapter, ValidationError
+from pydantic import BaseModel, JsonValue, TypeAdapter, ValidationError
 
 from ehr_api.control import (
     Evidence,
     GraphReport,
+    MessagesReport,
     OrganizationConfiguration,
     ProbeReport,
     Problem,
     configuration_path,
     evidence_path,
     graph_path,
+    messages_path,
     probes_path,
 )
 from ehr_clients import limits
@@ -28,6 +31,7 @@ from ehr_clients.http import Answer, check, exchange, parse
 SYSTEM = "connector"
 _MAX_DOCUMENT_BYTES = 32 * 1024 * 1024
 _PROBES_TIMEOUT_S = 60.0
+_Report = TypeVar("_Report", bound=BaseModel)
 _document = TypeAdapter(dict[str, JsonValue])
 
 
@@ -106,15 +110,12 @@ class Control:
 
     async def graph(self, namespace: str, name: str) -> GraphReport | None:
         """Return whether online meetings can be held; None when the connector is older than the report."""
-        try:
-            answer = await self._call(
-                "get Graph report", "GET", graph_path(namespace, name), timeout_s=_PROBES_TIMEOUT_S
-            )
-        except RefusedError as exc:
-            if exc.status == HTTPStatus.NOT_FOUND:
-                return None
-            raise
-        return parse(answer, GraphReport)
+        path = graph_path(namespace, name)
+        return await self._report("get Graph report", path, GraphReport, timeout_s=_PROBES_TIMEOUT_S)
+
+    async def messages(self, namespace: str, name: str) -> MessagesReport | None:
+        """Return which messages wait, and whose texts do not arrive; None when the connector is older than the report."""
+        return await self._report("get messages report", messages_path(namespace, name), MessagesReport)
 
     async def run_probes(self, namespace: str, name: str, endpoint: str, *, expects: str) -> ProbeReport | None:
         """Let the connector probe one endpoint with its key.
@@ -130,6 +131,18 @@ class Control:
                 return None
             raise
         return parse(answer, ProbeReport)
+
+    async def _report(
+        self, operation: str, path: str, model: type[_Report], *, timeout_s: float = limits.ANSWER_TIMEOUT_S
+    ) -> _Report | None:
+        """Return a report that came with some version of the connector; None where there is none."""
+        try:
+            answer = await self._call(operation, "GET", path, timeout_s=timeout_s)
+        except RefusedError as exc:
+            if exc.status == HTTPStatus.NOT_FOUND:
+                return None
+            raise
+        return parse(answer, model)
 
     async def _call(
         self,

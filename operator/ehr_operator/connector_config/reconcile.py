@@ -11,9 +11,10 @@ from ehr_api.meta import GROUP
 from ehr_api.v1alpha1.ehr_connector_config import EHRConnectorConfigSpec, EHRConnectorConfigStatus
 from ehr_clients.errors import RemoteError
 from ehr_operator.connector_config import report
+from ehr_operator.connector_config.asked import graph_reports, messages_reports
 from ehr_operator.connector_config.document import Memo, configuration
-from ehr_operator.connector_config.graph import GraphReports
 from ehr_operator.connector_config.push import DETACH, Config, Pusher
+from ehr_operator.connector_config.texts import sms_ready
 from ehr_operator.integration_record_sightings import Sightings
 from ehr_operator.remotes import Remotes, UntrustedUrlError
 from ehr_operator.runtime.model import (
@@ -77,7 +78,8 @@ class EHRConnectorConfigKind:
         self._jitter = jitter
         self._sightings = sightings
         self._monotonic = monotonic
-        self._graph = GraphReports(remotes, monotonic)
+        self._graph = graph_reports(remotes, monotonic)
+        self._messages = messages_reports(remotes, monotonic)
         self._memos: dict[str, Memo] = {}
         self._paces: dict[str, tuple[float, float]] = {}
         """When the last pass over an organisation ended, and how long it took, in seconds."""
@@ -112,14 +114,15 @@ class EHRConnectorConfigKind:
         suspended = frozenset(body["metadata"]["name"] for body in endpoints if body["spec"].get("suspend"))
         pushed = await self._pusher.push(obj, desired, suspended)
         self._paces[obj.uid] = (self._monotonic(), self._monotonic() - began_s)
+        is_there = pushed.push.configured.status == "True"
+        messages = await self._messages.of(obj) if is_there and obj.spec.sms_enabled else None
         findings = (
             report.consent(obj.spec),
             pushed.push.configured,
             report.endpoints_ready(endpoints),
-            report.sms_ready(obj.spec, endpoints, numbers),
+            sms_ready(obj.spec, endpoints, numbers, messages),
             report.graph_authorized(
-                await self._graph.of(obj) if pushed.push.configured.status == "True" else None,
-                find(obj.status.conditions, Type.GRAPH_AUTHORIZED),
+                await self._graph.of(obj) if is_there else None, find(obj.status.conditions, Type.GRAPH_AUTHORIZED)
             ),
             pushed.push.drifted,
         )
@@ -145,6 +148,7 @@ class EHRConnectorConfigKind:
         """Remove the configuration from the connector, which then serves the organisation no more."""
         self._memos.pop(obj.uid, None)
         self._graph.forget(obj.uid)
+        self._messages.forget(obj.uid)
         self._paces.pop(obj.uid, None)
         self._asked_s.pop(obj.uid, None)
         if obj.spec.suspend and obj.status.sent_configuration_digest is not None and not _detached(obj):

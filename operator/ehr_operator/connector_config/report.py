@@ -69,7 +69,8 @@ def _was_good_before(standing: Condition) -> bool:
     return standing.status == "Unknown" and standing.reason in {_GRAPH_REASONS[one] for one in _PASSING}
 
 
-_THEIRS = "their own conditions say who must act. This goes on as soon as they are"
+THEIRS = "their own conditions say who must act. This goes on as soon as they are"
+"""For a message that waits for other objects."""
 _PASSING = frozenset({GraphReason.THROTTLED, GraphReason.UNAVAILABLE})
 _GRAPH_REASONS = {
     GraphReason.NOT_CONFIGURED: "GraphNotConfigured",
@@ -104,31 +105,8 @@ def endpoints_ready(endpoints: Sequence[Body]) -> Finding:
         and not body["spec"].get("suspend")
     ]
     if waiting:
-        return false(Type.ENDPOINTS_READY, "EndpointsNotReady", f"waiting for {_names(waiting)}: {_THEIRS}")
+        return false(Type.ENDPOINTS_READY, "EndpointsNotReady", f"waiting for {names(waiting)}: {THEIRS}")
     return true(Type.ENDPOINTS_READY, "EndpointsReady", "every FhirEndpoint is ready, or awaits only its evidence")
-
-
-def sms_ready(spec: EHRConnectorConfigSpec, endpoints: Sequence[Body], numbers: Sequence[Body]) -> Finding:
-    """Judge whether texts can be sent from every endpoint that is linked to a number."""
-    if not spec.sms_enabled:
-        return true(Type.SMS_READY, "NotRequired", "text messages are off")
-    linked = {body["spec"]["smsNumberRef"]["name"] for body in endpoints if "smsNumberRef" in body["spec"]}
-    if not linked:
-        return false(
-            Type.SMS_READY,
-            "NoNumberLinked",
-            "text messages are on, and no endpoint links to a number. Author: name an SmsNumber in a FhirEndpoint's smsNumberRef;"
-            " this goes on as soon as one is",
-        )
-    standing = {body["metadata"]["name"]: body for body in numbers}
-    waiting = [
-        f"{name} ({condition_reason(standing[name], Type.READY) or 'not looked at yet' if name in standing else 'NotFound'})"
-        for name in sorted(linked)
-        if name not in standing or condition_status(standing[name], Type.READY) != "True"
-    ]
-    if waiting:
-        return false(Type.SMS_READY, "NumbersNotReady", f"waiting for SmsNumber {_names(waiting)}: {_THEIRS}")
-    return true(Type.SMS_READY, "NumbersReady", "every linked SmsNumber may send texts")
 
 
 _WAIT_FOR_PEOPLE = frozenset({"ControlUrlNotTrusted", "ConfigurationRefused"})
@@ -156,6 +134,7 @@ def _only_awaits_evidence(body: Body) -> bool:
     )
 
 
-def _names(names: list[str]) -> str:
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(names[:_NAMED]) + more
+def names(named: Sequence[str]) -> str:
+    """Return names for a message, not endlessly many."""
+    more = f" and {len(named) - _NAMED} more" if len(named) > _NAMED else ""
+    return ", ".join(named[:_NAMED]) + more

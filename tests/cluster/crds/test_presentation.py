@@ -81,7 +81,7 @@ def test_a_short_name_stands_for_its_kind(short: str, name: str, objects: Kubect
         (
             "ehrconnectorconfig",
             ["NAME", "READY", "REASON", "SMS", "ENDPOINTS", "AGE"],
-            ["GEOGRAPHY", "READY ENDPOINTS", "DRIFTED", "MESSAGE"],
+            ["GEOGRAPHY", "READY ENDPOINTS", "DRIFTED", "SMS MESSAGE", "MESSAGE"],
         ),
         (
             "fhirendpoint",

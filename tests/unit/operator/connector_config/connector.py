@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 from unit.operator.conftest import CONTROL_URL, ApiServer, config_body
 
-from ehr_api.control import Evidence, GraphReport, OrganizationConfiguration
+from ehr_api.control import Evidence, GraphReport, MessagesReport, OrganizationConfiguration
 from ehr_clients.http import client
 from ehr_operator.connector_config.reconcile import EHRConnectorConfigKind
 from ehr_operator.integration_record_sightings import Sightings
@@ -39,6 +39,9 @@ class HeldByConnector:
     graph: GraphReport | None = None
     """None: a connector that has no such report."""
     asked_for_graph: int = 0
+    messages: MessagesReport | None = None
+    """None: a connector that has no such report."""
+    asked_for_messages: int = 0
 
     @property
     def digest(self) -> str:
@@ -51,7 +54,10 @@ class HeldByConnector:
             return _answer(200, self.evidence.to_api())
         if request.url.path.endswith("/graph") and not self.down:
             self.asked_for_graph += 1
-            return _answer(404, None) if self.graph is None else _answer(200, self.graph.to_api())
+            return _report(self.graph)
+        if request.url.path.endswith("/messages") and not self.down:
+            self.asked_for_messages += 1
+            return _report(self.messages)
         self.requests.append(request.method)
         if self.down:
             raise httpx.ConnectError("down", request=request)
@@ -78,6 +84,10 @@ class HeldByConnector:
             return _answer(412, {"title": "Precondition", "status": 412, "detail": "changed meanwhile"})
         self.document = json.loads(request.content)
         return _answer(200, {}, "sha256:" + "0" * 64 if self.misread else self.digest)
+
+
+def _report(report: GraphReport | MessagesReport | None) -> httpx.Response:
+    return _answer(404, None) if report is None else _answer(200, report.to_api())
 
 
 def _answer(status: int, body: Any, digest: str | None = None) -> httpx.Response:

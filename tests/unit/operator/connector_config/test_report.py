@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from unit.operator.conftest import conditions, config_spec, endpoint_body, number_body
+from unit.operator.conftest import conditions, config_spec, endpoint_body
 
 from ehr_api.conditions import Finding, Type, false, true, unknown
 from ehr_api.v1alpha1.ehr_connector_config import EHRConnectorConfigSpec
@@ -64,32 +64,6 @@ def test_waiting_endpoints_are_named_with_their_reasons_and_the_rest_is_counted(
     assert " and 2 more: their own conditions say who must act" in message
     assert "e-10" not in message
     assert "not looked at yet" in report.endpoints_ready([endpoint_body()]).message
-
-
-@pytest.mark.parametrize(
-    ("notifications", "linked", "number", "expected"),
-    [
-        (None, False, None, "True:NotRequired"),
-        ({}, False, None, "False:NoNumberLinked"),
-        ({}, True, None, "False:NumbersNotReady"),
-        ({}, True, {"Ready": "False:VerificationPending"}, "False:NumbersNotReady"),
-        ({}, True, {}, "False:NumbersNotReady"),
-        ({}, True, {"Ready": "True"}, "True:NumbersReady"),
-    ],
-)
-def test_texts_need_every_linked_number_ready(notifications: Any, linked: bool, number: Any, expected: str) -> None:
-    endpoints = [endpoint_body(spec={"smsNumberRef": {"name": "lamna-sms"}} if linked else {})]
-    numbers = [] if number is None else [number_body(status={"conditions": conditions(**number)})]
-    assert text(report.sms_ready(spec(smsNotifications=notifications), endpoints, numbers)) == expected
-
-
-def test_a_number_that_no_endpoint_names_is_not_waited_for() -> None:
-    endpoints = [endpoint_body(spec={"smsNumberRef": {"name": "a"}})]
-    numbers = [
-        number_body("a", status={"conditions": conditions(Ready="True")}),
-        number_body("spare", status={"conditions": conditions(Ready="False:OutOfStock")}),
-    ]
-    assert text(report.sms_ready(spec(), endpoints, numbers)) == "True:NumbersReady"
 
 
 GOOD = {
