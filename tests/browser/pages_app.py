@@ -119,7 +119,9 @@ def pages_app(visits: VisitDouble) -> FastAPI:
         return pages.render(request, view.TEMPLATE, vars_of(view))
 
     async def confirm(request: Request) -> Response:
-        view = ConfirmView("Lamna Healthcare", True, "amber 41 river", "clinician@lamna.example", "/signed-in", "c")
+        view = ConfirmView(
+            "Lamna Healthcare", True, "amber 41 river", "clinician@lamna.example", "/signed-in", "c", "/sign-in/t"
+        )
         return pages.render(request, view.TEMPLATE, vars_of(view))
 
     async def signed_in(request: Request) -> Response:

@@ -17,7 +17,7 @@ from ehr_clients.fhir import Fhir
 from ehr_clients.fhir_model import Appointment
 from ehr_connector.audit import Action, Audit
 from ehr_connector.directory import Directory, Site
-from ehr_connector.ehr.access import EhrAccess
+from ehr_connector.ehr.access import EhrAccess, in_time_for_a_page
 from ehr_connector.keys.files import KeysError
 from ehr_connector.keys.secret import SecretKeys
 from ehr_connector.launch.session import ClinicianSession
@@ -348,6 +348,7 @@ class Boards:
 
     async def _asked(self, site: Site, ask: Callable[[Fhir], Awaitable[_Found]]) -> _Found:
         try:
-            return await self._ehr.call(site, ask)
+            async with in_time_for_a_page():
+                return await self._ehr.call(site, ask)
         except (RemoteError, KeysError) as exc:
             raise BoardError(BoardReason.EHR_UNAVAILABLE) from exc

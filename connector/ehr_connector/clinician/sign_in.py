@@ -170,6 +170,7 @@ class SignIn:
             account=account.username or account.display_name,
             action_url=f"{PATH}/confirm",
             csrf=form_token(self.secret, browser),
+            other_account_url=f"{PATH}/{going.ticket}",
         )
         response = self.pages.render(request, view.TEMPLATE, vars_of(view), path=f"{PATH}/{going.ticket}")
         back = Back(ticket=going.ticket, tenant=account.tenant_id, account=account.object_id)

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TypeVar
 
-from ehr_clients.errors import RefusedError, RemoteError
-from ehr_clients.fhir import Fhir
+from ehr_clients.errors import RefusedError, RemoteError, TemporaryError
+from ehr_clients.fhir import SYSTEM, Fhir
 from ehr_clients.guard import GuardedTransport, Network, Resolve, system_resolve
 from ehr_clients.http import Http, client
 from ehr_clients.smart import SigningKey, SmartConfiguration, discover, system_token
@@ -31,6 +31,8 @@ _FAREWELL_S = 60.0
 _DISCOVERED_S = 600.0
 _EARLY_S = 30.0
 """A token is renewed this long before it expires."""
+PAGE_S = 15.0
+"""How long somebody waits for a page: discovery, token and answer of a slow EHR would take a minute together."""
 _TOKEN_S = 300.0
 """Life of a token whose server does not say (SMART Backend Services: at most 300 s)."""
 
@@ -66,6 +68,20 @@ class _Remote:
             except RemoteError as exc:
                 self.failures, self.failure = self.failures + 1, exc
                 raise
+
+
+@asynccontextmanager
+async def in_time_for_a_page() -> AsyncGenerator[None]:
+    """Bound what a page asks the EHR, whatever it takes to ask.
+
+    Raises:
+        RemoteError: It took too long.
+    """
+    try:
+        async with asyncio.timeout(PAGE_S):
+            yield
+    except TimeoutError as exc:
+        raise TemporaryError(SYSTEM, "answer a page", f"no answer in {PAGE_S:g} s", ambiguous=True) from exc
 
 
 class EhrAccess:

@@ -16,7 +16,7 @@ from enum import StrEnum
 from ehr_clients.errors import RefusedError, RemoteError
 from ehr_clients.smart import LaunchGrant, SigningKey, authorize_address, redeem_code
 from ehr_connector.directory import Directory, Site
-from ehr_connector.ehr.access import EhrAccess
+from ehr_connector.ehr.access import EhrAccess, in_time_for_a_page
 from ehr_connector.keys.files import KeysError
 from ehr_connector.keys.secret import SecretKeys
 from ehr_connector.launch.identity import CLINICIANS, PATIENTS, EhrUser, Identity, IdentityError
@@ -109,8 +109,10 @@ class LaunchFlow:
             state = LaunchState(initiator=initiator, site=site.tag.hex(), verifier=verifier, record=record)
             sealed = self._states.seal(state, browser)
             try:
+                async with in_time_for_a_page():
+                    configuration = await self._ehr.smart_configuration(site)
                 return authorize_address(
-                    await self._ehr.smart_configuration(site),
+                    configuration,
                     client_id=site.endpoint.clinician_client_id,
                     redirect_uri=site.organization.public_url + CALLBACK_PATH,
                     scopes=site.endpoint.clinician_scopes,
@@ -143,28 +145,9 @@ class LaunchFlow:
             return await self._granted(site, begun, code)
 
     async def _granted(self, site: Site, begun: LaunchState, code: str) -> Launched:
-        http = self._ehr.http(site)
-        client_id = site.endpoint.clinician_client_id
         try:
-            configuration = await self._ehr.smart_configuration(site)
-            grant = await redeem_code(
-                http,
-                configuration.token_endpoint,
-                client_id=client_id,
-                redirect_uri=site.organization.public_url + CALLBACK_PATH,
-                code=code,
-                code_verifier=begun.verifier,
-                key=self._signing_key(),
-            )
-            user = await self._identity.user(
-                http,
-                configuration,
-                grant.id_token,
-                client_id=client_id,
-                nonce=self._nonce(begun.verifier),
-                base_url=site.endpoint.base_url,
-                types=CLINICIANS if begun.initiator is Initiator.PROVIDER else PATIENTS,
-            )
+            async with in_time_for_a_page():
+                grant, user = await self._redeemed(site, begun, code)
         except RefusedError as exc:
             raise LaunchError(LaunchReason.EHR_REFUSED, error=_code(exc.code or str(exc.status))) from exc
         except RemoteError as exc:
@@ -188,6 +171,30 @@ class LaunchFlow:
             record=begun.record,
             grant=grant,
         )
+
+    async def _redeemed(self, site: Site, begun: LaunchState, code: str) -> tuple[LaunchGrant, EhrUser]:
+        http = self._ehr.http(site)
+        client_id = site.endpoint.clinician_client_id
+        configuration = await self._ehr.smart_configuration(site)
+        grant = await redeem_code(
+            http,
+            configuration.token_endpoint,
+            client_id=client_id,
+            redirect_uri=site.organization.public_url + CALLBACK_PATH,
+            code=code,
+            code_verifier=begun.verifier,
+            key=self._signing_key(),
+        )
+        user = await self._identity.user(
+            http,
+            configuration,
+            grant.id_token,
+            client_id=client_id,
+            nonce=self._nonce(begun.verifier),
+            base_url=site.endpoint.base_url,
+            types=CLINICIANS if begun.initiator is Initiator.PROVIDER else PATIENTS,
+        )
+        return grant, user
 
     async def _opened(self, state: str, browser: str | None) -> LaunchState:
         try:

@@ -16,7 +16,7 @@ from ehr_clients.fhir import Fhir
 from ehr_clients.fhir_model import Appointment
 from ehr_connector.audit import Action, Audit
 from ehr_connector.directory import Directory
-from ehr_connector.ehr.access import EhrAccess
+from ehr_connector.ehr.access import EhrAccess, in_time_for_a_page
 from ehr_connector.keys.files import KeysError
 from ehr_connector.keys.secret import SecretKeys
 from ehr_connector.launch.flow import CALLBACK_PATH, Initiator, Launched, LaunchFlow
@@ -111,7 +111,8 @@ class LaunchPages:
             return await fhir.appointments("patient", [launched.patient], start, end)
 
         try:
-            appointments = await self.ehr.call(site, search)
+            async with in_time_for_a_page():
+                appointments = await self.ehr.call(site, search)
         except (RemoteError, KeysError) as exc:
             raise LaunchError(LaunchReason.EHR_UNAVAILABLE) from exc
         found = [one for one in (booking(site, appointment) for appointment in appointments) if one is not None]

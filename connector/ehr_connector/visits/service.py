@@ -22,7 +22,7 @@ from ehr_clients.errors import RefusedError, RemoteError
 from ehr_clients.fhir import Fhir
 from ehr_clients.fhir_model import Appointment
 from ehr_connector.directory import Directory, Site
-from ehr_connector.ehr.access import EhrAccess
+from ehr_connector.ehr.access import EhrAccess, in_time_for_a_page
 from ehr_connector.keys.files import KeysError
 from ehr_connector.keys.secret import SecretKeys
 from ehr_connector.store.events import Events
@@ -287,7 +287,8 @@ class VisitService:
                 return _bare(site, Access.GONE, link.role), None
             if not site.endpoint.active:
                 return _bare(site, Access.INACTIVE, link.role), None
-            found = await self.read(site, link.appointment)
+            async with in_time_for_a_page():
+                found = await self.read(site, link.appointment)
         except (RemoteError, KeysError, SQLAlchemyError):
             return _bare(site, Access.UNAVAILABLE, link.role), None
         if found is None:

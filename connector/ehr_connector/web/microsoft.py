@@ -12,16 +12,19 @@ from ehr_connector.web.pages import Pages
 
 _GAVE_UP = frozenset({"access_denied", "AADSTS65004"})
 """Entra sends its own number with it when it has one."""
+_NOT_OURS = frozenset({"tenant", "AADSTS50020", "AADSTS50034"})
+"""Another tenant's token, an account of elsewhere, an account that the tenant does not know."""
+_AGAIN = N_("Try again")
 _PLATFORM = N_("Platform team: the condition GraphAuthorized says what is missing.")
 
 
 def refused_page(pages: Pages, request: Request, code: str, *, remedy: str, retry_url: str, path: str) -> Response:
     """Return the page for a refusal by Entra ID, by the code of `RefusedError`; `remedy` is a msgid."""
-    audience = None
+    audience, retry_text = None, _AGAIN
     if code in _GAVE_UP:
         text = N_("The sign-in was cancelled.")
-    elif code == "tenant":
-        text = N_("The account is not one of your organization.")
+    elif code in _NOT_OURS:
+        text, retry_text = N_("The account is not one of your organization."), N_("Use another account")
     else:
         text = N_("Microsoft answered with the error %(code)s.")
         audience = _PLATFORM
@@ -34,6 +37,7 @@ def refused_page(pages: Pages, request: Request, code: str, *, remedy: str, retr
         status=HTTPStatus.FORBIDDEN,
         values={"code": code[:64]},
         retry_url=retry_url,
+        retry_text=retry_text,
         path=path,
     )
 

@@ -106,6 +106,7 @@ class Pages:
         help_phone: str | None = None,
         values: Mapping[str, object] | None = None,
         retry_url: str | None = None,
+        retry_text: str = N_("Try again"),
         locale: str | None = None,
         frame_ancestors: Sequence[str] = (),
         path: str | None = None,
@@ -122,6 +123,7 @@ class Pages:
             help_phone: Whom to call.
             values: What replaces `%(name)s` in the texts.
             retry_url: Where to try again, when that can help.
+            retry_text: What the link there says, a msgid.
             locale: See `render`.
             frame_ancestors: See `render`.
             path: See `render`.
@@ -135,6 +137,7 @@ class Pages:
             "audience": language.text(audience, **told) if audience else None,
             "help_phone": help_phone,
             "retry_url": retry_url,
+            "retry_text": language.text(retry_text),
         }
         return self.render(
             request,

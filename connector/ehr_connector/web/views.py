@@ -184,6 +184,8 @@ class ConfirmView:
     action_url: str
     """Gets a POST with `csrf` and `answer`: `yes` or `no`."""
     csrf: str
+    other_account_url: str
+    """Where Microsoft asks again which account it is to be."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -207,6 +207,18 @@ async def test_the_window_shows_the_account_and_the_text_that_the_frame_shows(wo
     assert MATCHING.findall(other.page.text) != MATCHING.findall(chart.page.text)
 
 
+async def test_who_sees_the_wrong_account_can_use_another(world: World, chart: Chart) -> None:
+    window = world.browser()
+    page = await asked(chart, window)
+    (other,) = re.findall(r'<a href="([^"]+)">Use another account<', page.text)
+    microsoft = await window.open(world.connector + html.unescape(other))
+    assert str(microsoft.url).startswith(world.graph)
+    assert "prompt=select_account" in str(microsoft.url)
+    again = await choose(window, microsoft, "ben.lindqvist@lamna.example")
+    assert "ben.lindqvist@lamna.example" in again.text
+    assert HEADING.findall((await answered(chart, window, again)).text) == ["You are signed in"]
+
+
 async def test_who_cancels_at_microsoft_can_try_again(world: World, chart: Chart) -> None:
     window = world.browser()
     page = await choose(window, await window.open(ticket(chart)), "")
@@ -225,9 +237,14 @@ async def test_an_account_of_another_tenant_is_tied_to_nobody(world: World, char
     window = world.browser()
     answer = await window.http.get(ticket(chart))
     address = answer.headers["Location"].replace(ENTRA_TENANT, OTHER_ENTRA_TENANT)
-    page = await choose(window, await window.open(address), people[1]["id"])
-    await world.control(world.graph, "PUT", "world", json=standing)
-    await nothing_came_of_it(chart, page, 403, "Microsoft did not sign you in", "work account")
+    try:
+        page = await choose(window, await window.open(address), people[1]["id"])
+    finally:
+        await world.control(world.graph, "PUT", "world", json=standing)
+    said = "The account is not one of your organization"
+    await nothing_came_of_it(chart, page, 403, "Microsoft did not sign you in", said, "work account")
+    (retry,) = re.findall(r'<a class="button" href="([^"]+)">Use another account<', page.text)
+    assert str((await window.open(world.connector + html.unescape(retry))).url).startswith(world.graph)
 
 
 async def test_an_answer_of_another_sign_in_is_tied_to_nobody(world: World, chart: Chart) -> None:

@@ -62,7 +62,8 @@ def test_the_policy_allows_nothing_inline_and_no_other_origin() -> None:
 
 def test_camera_and_microphone_are_for_pages_with_a_device_test_alone(pages: Pages) -> None:
     asked = request()
-    context = {"title": "t", "text": "t", "remedy": "r", "audience": None, "help_phone": None, "retry_url": None}
+    texts = {"title": "t", "text": "t", "remedy": "r", "retry_text": "a"}
+    context = texts | {"audience": None, "help_phone": None, "retry_url": None}
 
     without = pages.render(asked, "error.html", context).headers["permissions-policy"]
     having = pages.render(asked, "error.html", context, devices=True).headers["permissions-policy"]
