@@ -60,6 +60,18 @@ class Metrics:
             ["channel", "occasion", "outcome"],
             registry=self.registry,
         )
+        self.answers = Counter(
+            "ehr_connector_answers",
+            "What the provider and patients answered, by what became of it.",
+            ["kind", "outcome"],
+            registry=self.registry,
+        )
+        self.answer_reads = Counter(
+            "ehr_connector_answer_reads",
+            "Readings of the queue of answers, by outcome.",
+            ["outcome"],
+            registry=self.registry,
+        )
         self.appointment_writes = Counter(
             "ehr_connector_appointment_writes",
             "Changes of appointments in the EHR, by what was written and how it ended.",

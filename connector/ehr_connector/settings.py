@@ -124,6 +124,15 @@ class Settings(DatabaseSettings):
         description="How the connector proves itself to Azure Communication Services: workload-identity (no secret), or"
         " file:PATH with an access key. Without it no text and no e-mail is sent.",
     )
+    events_queue_url: (
+        Annotated[str, StringConstraints(pattern="^(https://|http://(127[.]0[.]0[.]1|localhost)[:/])")] | None
+    ) = Field(
+        default=None,
+        repr=False,
+        description="Storage queue into which Event Grid puts delivery reports and the texts that patients send, read by"
+        " workers: https://ACCOUNT.queue.core.windows.net/QUEUE, for the pod's workload identity; or with a shared access"
+        " signature as its query. Without it nobody learns whether texts arrive, and STOP holds by the carrier alone.",
+    )
     trusted_urls: CommaSeparated[Annotated[str, StringConstraints(pattern="^https://")]] = Field(
         default=(),
         description="Addresses of Communication Services that may be sent the credential, besides Azure's own.",

@@ -91,7 +91,7 @@ def against_set_up(facts: Facts) -> Reason | None:
         return Reason.INACTIVE
     if not facts.enabled:
         return Reason.DISABLED
-    if is_sms and not _both_consents(facts.consent):
+    if is_sms and not both_consents(facts.consent):
         return Reason.NO_CONSENT
     if facts.sender is None:
         return Reason.NO_SENDER
@@ -128,7 +128,8 @@ def _of_texts(facts: Facts) -> Reason | None:
     return None
 
 
-def _both_consents(consent: SmsConsent | None) -> bool:
+def both_consents(consent: SmsConsent | None) -> bool:
+    """Return whether the organisation has given both of its consents to texts."""
     return (
         consent is not None
         and consent.send_on_behalf_of_organization is True

@@ -99,6 +99,12 @@ class Providers:
         return EntraTokenAuth(self._identity.token)
 
 
+def resource_name(endpoint: str) -> str | None:
+    """Return the name of the Communication Services resource, or None of an endpoint outside Azure's domains."""
+    host = (urlsplit(endpoint).hostname or "").casefold()
+    return host.partition(".")[0] if host.endswith(_AZURE_DOMAINS) else None
+
+
 def _access_key(path: Path) -> Auth:
     try:
         return AccessKeyAuth(path.read_text(encoding="utf-8").strip())

@@ -16,6 +16,9 @@ from ehr_connector.store.database import reading
 from ehr_connector.store.schema import send
 from ehr_connector.store.send_state import State
 
+_TAKEN_UP = timedelta(days=1)
+"""Within this time a message that was opened again is claimed, if at all."""
+
 
 @dataclass(frozen=True, slots=True)
 class Report:
@@ -61,6 +64,11 @@ class Deliveries:
         self._reads = reading(engine)
         self._now = now
 
+    async def check(self) -> None:
+        """Make sure that the database answers."""
+        async with self._reads.connect() as connection:
+            await connection.execute(select(1))
+
     async def find(self, report: Report) -> Reported | None:
         """Return the message that a report is about, or None when it is none of ours."""
         async with self._reads.connect() as connection:
@@ -98,6 +106,13 @@ class Deliveries:
             await connection.execute(update(send).where(send.c.digest == row.digest).values(**values))
         return news
 
+    async def give_up_tries(self) -> None:
+        """End messages that were opened again and that nobody has taken up: their visits are over, or moved."""
+        nobody = send.c.recipient.is_(None) & send.c.sender.is_(None) & (send.c.attempts > 1)
+        left = nobody & (send.c.state == State.CLAIMED.value) & (send.c.held_until < self._now() - _TAKEN_UP)
+        async with self._engine.begin() as connection:
+            await connection.execute(update(send).where(left).values(state=State.FAILED.value))
+
     def _open_again(self, attempts: int, after: timedelta) -> dict[str, Any]:
         """Return what makes a message one that was claimed and never addressed; its last id tells late reports."""
         return {
@@ -125,7 +140,8 @@ async def _row(connection: AsyncConnection, report: Report, *, lock: bool = Fals
 
 
 def _news(row: Row[Any], report: Report) -> News:
-    is_same_try = row.message_id == report.message_id
+    # None: the provider said that it has the message, and not under which id.
+    is_same_try = row.message_id == report.message_id or (row.state == State.ACCEPTED and row.message_id is None)
     if row.reported_at is not None and report.at < row.reported_at:
         return News.OLD
     match row.state:
