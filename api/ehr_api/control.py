@@ -221,7 +221,7 @@ class HeldMessages(ApiModel):
     """Messages that are due and wait."""
 
     reason: Annotated[str, Field(min_length=1, max_length=64)]
-    """Why, as in the label of the metric `ehr_connector_messages_held`."""
+    """Why, as in the label of the metric `ehr_connector_held_messages`."""
     messages: Annotated[int, Field(ge=1)]
 
 

@@ -211,6 +211,14 @@ INVENTORY = {
         "device_test": "one of ehr_connector.visits.events.DeviceTestResult",
     },
     "report_due": {"id": "a number", "visit": _VISIT, "due_at": "a time"},
+    "held_message": {
+        "namespace": _NAMESPACE,
+        "name": _ORGANIZATION,
+        "endpoint": "name of the FhirEndpoint",
+        "reason": "one of a list of ours, of no single message",
+        "messages": "a count",
+        "told_at": "when a worker told it",
+    },
     "audit_event": {
         "number": "a count",
         "happened_at": "when it happened",

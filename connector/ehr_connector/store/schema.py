@@ -388,6 +388,19 @@ report_due = Table(
 A visit may have several, so that nobody who adds one waits for another.
 """
 
+held_message = Table(
+    "held_message",
+    metadata,
+    Column("namespace", String(_NAME), nullable=False),
+    Column("name", String(_NAME), nullable=False),
+    Column("endpoint", String(_NAME), nullable=False),
+    Column("reason", String(64), nullable=False),
+    Column("messages", Integer, nullable=False),
+    Column("told_at", Moment, nullable=False, index=True),
+    PrimaryKeyConstraint("namespace", "name", "endpoint", "reason"),
+)
+"""How many messages wait at each endpoint, and why: what its worker told last, for those who serve the control API."""
+
 audit_event = Table(
     "audit_event",
     metadata,
