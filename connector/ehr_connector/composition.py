@@ -32,9 +32,12 @@ from ehr_connector.launch.routes import LaunchPages
 from ehr_connector.launch.session import clinician_sessions
 from ehr_connector.metrics import Metrics
 from ehr_connector.notify.allow_list import AllowLists
+from ehr_connector.notify.pace import Pacer
+from ehr_connector.notify.planned import PlannedSender
 from ehr_connector.notify.post import Post
 from ehr_connector.notify.provider import Providers
 from ehr_connector.notify.sender import Sender
+from ehr_connector.notify.worker import EndpointNotices, NoticeTools
 from ehr_connector.reports.composed import Reports
 from ehr_connector.settings import Settings
 from ehr_connector.store.accounts import Accounts
@@ -42,6 +45,8 @@ from ehr_connector.store.events import Events
 from ehr_connector.store.evidence import EvidenceBook
 from ehr_connector.store.guests import Guests
 from ehr_connector.store.leases import Leases
+from ehr_connector.store.notices import Notices
+from ehr_connector.store.paces import Paces
 from ehr_connector.store.rates import Rates
 from ehr_connector.store.sends import Sends
 from ehr_connector.store.single_use import SingleUse
@@ -195,6 +200,14 @@ class VisitParts:
             signing_key=ground.signing_keys.signing_key,
             now=now,
         )
+        self._notices = Notices(engine, now)
+        notice_tools = NoticeTools(
+            sender=PlannedSender(post, self._sends, metrics),
+            notices=self._notices,
+            take=Pacer(Paces(engine, now), partial(secret.name, "pace")).take,
+            secret=secret,
+            now=now,
+        )
         tools = Tools(
             ehr=self.ehr,
             service=service,
@@ -203,6 +216,7 @@ class VisitParts:
             now=now,
             monotonic=time.monotonic,
             interval_s=settings.appointment_interval,
+            notices=partial(EndpointNotices, tools=notice_tools),
         )
         self._leases = Leases(engine, uuid4().hex, now)
         self.coming = ComingVisits(directory, self._leases, tools)
@@ -214,6 +228,7 @@ class VisitParts:
             service=service,
             evidence=evidence,
             audit=audit,
+            rates=self._rates,
             secret=secret,
             pages=self.pages,
             metrics=metrics,
@@ -271,3 +286,4 @@ class VisitParts:
         await self._rates.forget_expired()
         await self._leases.forget_expired()
         await self._sends.forget_recipients()
+        await self._notices.forget_old()

@@ -72,6 +72,17 @@ class Metrics:
             ["outcome"],
             registry=self.registry,
         )
+        self.held_messages = Gauge(
+            "ehr_connector_held_messages",
+            "Messages that are due and wait, by reason.",
+            ["reason"],
+            registry=self.registry,
+        )
+        self.oldest_due_message = Gauge(
+            "ehr_connector_oldest_due_message_seconds",
+            "For how long the oldest message is due that could go out.",
+            registry=self.registry,
+        )
         self.appointment_writes = Counter(
             "ehr_connector_appointment_writes",
             "Changes of appointments in the EHR, by what was written and how it ended.",

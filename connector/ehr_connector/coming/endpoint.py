@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -17,12 +17,13 @@ from http import HTTPStatus
 from sqlalchemy.exc import SQLAlchemyError
 
 from ehr_clients.errors import RefusedError, RemoteError
-from ehr_clients.fhir import Actor, Fhir
-from ehr_clients.fhir_model import PATIENT_ROOM, Appointment
+from ehr_clients.fhir import Fhir
+from ehr_clients.fhir_model import PATIENT_ROOM
 from ehr_clients.limits import ANSWER_TIMEOUT_S
 from ehr_connector.coming.plan import LONGEST_LINK, Action, Desired, WriteArrived, WriteLinks, plan
-from ehr_connector.coming.ports import Ehr, EventLog, VisitBook
+from ehr_connector.coming.ports import Ehr, EndpointMessages, EventLog, VisitBook
 from ehr_connector.coming.queue import Wanted, WantedVisits
+from ehr_connector.coming.reading import visits_between
 from ehr_connector.directory import Site
 from ehr_connector.keys.files import KeysError
 from ehr_connector.metrics import Metrics
@@ -30,6 +31,7 @@ from ehr_connector.store.visits import VisitRow
 from ehr_connector.visits.booking import Booking, booking
 from ehr_connector.visits.events import Kind, Status, VisitEvent, status_of
 from ehr_connector.visits.links import Role
+from ehr_connector.waking import awakened
 
 _log = logging.getLogger(__name__)
 
@@ -37,7 +39,6 @@ _BEHIND = timedelta(hours=12)
 _AHEAD = timedelta(days=14)
 _NEAR = timedelta(days=1)
 """Nobody is in the lobby of a visit that is further away."""
-_IDS_A_SEARCH = 20
 _READING_MAX_S = 120.0
 """A list that takes longer is given up, and read anew at the next interval."""
 _READINGS = 8
@@ -86,6 +87,8 @@ class Tools:
     monotonic: Callable[[], float]
     interval_s: float
     gates: Gates = field(default_factory=Gates)
+    notices: Callable[[Site], EndpointMessages] | None = None
+    """Gives the messages of an endpoint; without it none are sent."""
 
 
 class LeaseEndsError(Exception):
@@ -113,6 +116,7 @@ class EndpointWork:
         self._due_s = 0.0
         self._unread = False
         self._troubles = 0
+        self._notices = tools.notices(site) if tools.notices is not None else None
 
     def __len__(self) -> int:
         return len(self._bookings)
@@ -125,6 +129,12 @@ class EndpointWork:
             visit: moved for visit, one in self._bookings.items() if (moved := booking(site, one.appointment))
         }
         self._wake.set()
+        if self._notices is not None:
+            self._notices.reconfigured(site)
+
+    def held(self) -> tuple[Mapping[str, int], float]:
+        """Return how many messages wait, by reason, and for how long the oldest is due that could go out."""
+        return ({}, 0.0) if self._notices is None else (self._notices.held(), self._notices.oldest_due_s())
 
     def happened(self, visit: str) -> None:
         """Look at a visit at once: its patient is here."""
@@ -138,15 +148,17 @@ class EndpointWork:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._keep_reading(), name="read coming visits")
             tasks.create_task(self._keep_attending(), name="attend to visits")
+            if self._notices is not None:
+                tasks.create_task(self._notices.run(), name="send what is due")
 
     async def read(self) -> None:
         """Read the coming visits, and note which of them lack something."""
-        began_s = self._tools.monotonic()
+        began_s, now = self._tools.monotonic(), self._tools.now()
         self._due_s = self._tools.monotonic() + self._tools.interval_s
         async with self._tools.gates.reading(doubtful=self._unread):
             try:
                 async with asyncio.timeout(_READING_MAX_S):
-                    found = await self._coming(self.site)
+                    found = await visits_between(self._tools.ehr, self.site, now - _BEHIND, now + _AHEAD)
             except (RemoteError, KeysError, TimeoutError) as exc:
                 self._unread = True
                 why = f"not read in {_READING_MAX_S:g} s" if isinstance(exc, TimeoutError) else exc
@@ -170,6 +182,8 @@ class EndpointWork:
             if number % _BREATH == _BREATH - 1:
                 await asyncio.sleep(0)
         self._wake.set()
+        if self._notices is not None:
+            self._notices.read(self._bookings, now + _AHEAD)
 
     async def attend(self) -> bool:
         """Look at some visits whose time has come; return whether the EHR gave no trouble."""
@@ -190,25 +204,9 @@ class EndpointWork:
             next_s = self._wanted.next_s()
             pause_s = None if next_s is None else next_s - self._tools.monotonic()
             if pause_s is None or pause_s > 0:
-                await _awakened(self._wake, pause_s)
+                await awakened(self._wake, pause_s)
             elif not await self.attend():
                 await asyncio.sleep(min(_PAUSE_S * 2 ** min(self._troubles, 8), _LONGEST_PAUSE_S))
-
-    async def _coming(self, site: Site) -> list[Booking]:
-        appointments = site.endpoint.appointments
-        now = self._tools.now()
-        found: dict[str, Appointment] = {}
-        actors: list[tuple[Actor, Sequence[str]]] = [
-            ("location", appointments.locations),
-            ("practitioner", appointments.practitioners),
-        ]
-        for actor, ids in actors:
-            for first in range(0, len(ids), _IDS_A_SEARCH):
-                some = ids[first : first + _IDS_A_SEARCH]
-                page = await self._tools.ehr.call(site, _search(actor, some, now - _BEHIND, now + _AHEAD))
-                found |= {one.id: one for one in page}
-        bookings = [booking(site, one) for one in found.values()]
-        return [one for one in bookings if one is not None]
 
     def _lacks(self, visit: str, found: Booking) -> bool:
         """Return whether a visit is to be looked at, as far as can be said without a question to anybody."""
@@ -371,23 +369,6 @@ class EndpointWork:
             await self._tools.events.record(visit, [event])
             self._arrival_sent.discard(visit)
         return True
-
-
-def _search(
-    actor: Actor, ids: Sequence[str], start: datetime, end: datetime
-) -> Callable[[Fhir], Awaitable[list[Appointment]]]:
-    async def search(fhir: Fhir) -> list[Appointment]:
-        return await fhir.appointments(actor, ids, start, end)
-
-    return search
-
-
-async def _awakened(wake: asyncio.Event, within_s: float | None) -> None:
-    try:
-        async with asyncio.timeout(within_s):
-            await wake.wait()
-    except TimeoutError:
-        return
 
 
 def _what(action: Action) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Protocol, TypeVar
 
 from ehr_clients.fhir import Fhir
@@ -69,4 +70,28 @@ class EventLog(Protocol):
 
     async def since(self, number: int, /) -> Sequence[Told]:
         """Return what was told after `number`, and shortly before."""
+        ...
+
+
+class EndpointMessages(Protocol):
+    """The messages of one endpoint (`ehr_connector.notify.worker`)."""
+
+    def reconfigured(self, site: Site, /) -> None:
+        """Go by another configuration from now on."""
+        ...
+
+    def read(self, bookings: Mapping[str, Booking], until: datetime, /, *, far: bool = False) -> None:
+        """Take the visits that were read: all that begin before `until`; or, with `far`, some that lie behind those."""
+        ...
+
+    def held(self) -> Mapping[str, int]:
+        """Return how many messages wait, by reason."""
+        ...
+
+    def oldest_due_s(self) -> float:
+        """Return for how long the oldest message is due that could go out."""
+        ...
+
+    async def run(self) -> None:
+        """Work until cancelled."""
         ...

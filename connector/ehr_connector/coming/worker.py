@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -12,6 +12,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from ehr_connector.coming.endpoint import EndpointWork, Tools
 from ehr_connector.coming.ports import Sites
 from ehr_connector.directory import Site
+from ehr_connector.notify.held import EndpointKey, HeldSends
+from ehr_connector.notify.plan import wishes_of
 from ehr_connector.store.leases import Leases
 from ehr_connector.visits.events import Kind
 
@@ -33,6 +35,8 @@ class ComingVisits:
         self._leases = leases
         self._tools = tools
         self._working: dict[str, tuple[EndpointWork, asyncio.Task[None]]] = {}
+        self._told: set[str] = set()
+        """Reasons that stand in the metrics."""
 
     async def run(self) -> None:
         """Work until cancelled; then the leases are given back."""
@@ -66,8 +70,30 @@ class ComingVisits:
             work.lease_ends_s = ends_s
             if work.site != wanted[url]:
                 work.reconfigured(wanted[url])
+        self._tell()
         self._tools.metrics.endpoints_worked_for.set(len(self._working))
         self._tools.metrics.coming_visits.set(sum(len(work) for work, _ in self._working.values()))
+
+    def held(self) -> HeldSends:
+        """Return which messages wait at the endpoints that this process works for."""
+        found: dict[EndpointKey, Mapping[str, int]] = {}
+        oldest_s = 0.0
+        for work, _ in self._working.values():
+            reasons, due_s = work.held()
+            oldest_s = max(oldest_s, due_s)
+            if reasons:
+                site = work.site
+                found[EndpointKey(site.namespace, site.organization_name, site.endpoint.name)] = reasons
+        return HeldSends(found, oldest_s)
+
+    def _tell(self) -> None:
+        """Show what waits in the metrics."""
+        held, metrics = self.held(), self._tools.metrics
+        metrics.oldest_due_message.set(held.oldest_due_s)
+        by_reason = held.by_reason()
+        for reason in self._told | by_reason.keys():
+            metrics.held_messages.labels(reason).set(by_reason.get(reason, 0))
+        self._told |= by_reason.keys()
 
     async def _keep_leases(self) -> None:
         while True:
@@ -133,4 +159,7 @@ async def _kept_working(work: EndpointWork) -> None:
 
 def _has_work(site: Site) -> bool:
     appointments = site.endpoint.appointments
-    return site.endpoint.active and bool(appointments.write_back_links or appointments.write_back_arrival)
+    writes = appointments.write_back_links or appointments.write_back_arrival
+    return site.endpoint.active and (
+        bool(writes) or wishes_of(site.organization, appointments.time_zone).channel is not None
+    )

@@ -32,6 +32,15 @@ NIGHT = datetime(2027, 2, 10, 4, 0, tzinfo=UTC)
 """22:00 in Chicago."""
 
 
+ONLY_LINKS: Document = {
+    "enabled": True,
+    "defaultLocale": "en",
+    "confirmation": {"onBooking": False, "onChange": False, "onCancellation": False},
+    "reminders": [],
+}
+"""Settings under which nobody gets a message that no clinician sent."""
+
+
 @dataclass
 class Clinic:
     """The hospital with its message provider, and the list of those whom Test endpoints may write to."""
@@ -118,7 +127,7 @@ def sending(clinic: Clinic, *, sms: Document | None = None, sender: str | None =
             endpoint["senderNumber"] = sender
     return {
         "communicationServices": {"endpoint": clinic.acs},
-        "smsNotifications": SMS_NOTIFICATIONS | {"enabled": True, "defaultLocale": "en"} | (sms or {}),
+        "smsNotifications": SMS_NOTIFICATIONS | ONLY_LINKS | (sms or {}),
         "emailNotifications": {"enabled": True, "senderAddress": EMAIL_SENDER, "replyTo": "desk@lamna.example"},
         "endpoints": endpoints,
     }
