@@ -14,6 +14,7 @@ from ehr_connector.background import Work
 from ehr_connector.directory import Directory
 from ehr_connector.keys.secret import SecretKeys
 from ehr_connector.reports.access import ReportsAccess
+from ehr_connector.reports.api import ReportsApi
 from ehr_connector.reports.ports import Filters, Reader
 from ehr_connector.reports.quality_ports import QualityRow, QualitySummary
 from ehr_connector.reports.queries import Queries
@@ -65,10 +66,12 @@ class Reports:
             pages=pages,
             now=now,
         )
+        queries, quality = Queries(engine), NoCalls()
+        self._api = ReportsApi(queries, quality, self.access.require, directory, now)
         self._pages = ReportPages(
             access=self.access,
-            queries=Queries(engine),
-            quality=NoCalls(),
+            queries=queries,
+            quality=quality,
             directory=directory,
             secret=secret,
             pages=pages,
@@ -77,7 +80,7 @@ class Reports:
 
     def routers(self) -> Sequence[APIRouter]:
         """Return the routes."""
-        return [self._sign_in.router(), self._pages.router()]
+        return [self._sign_in.router(), self._pages.router(), self._api.router()]
 
     def worker_works(self) -> Mapping[str, Work]:
         """Return the work of which some process must do each piece."""
