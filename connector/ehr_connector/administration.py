@@ -11,7 +11,7 @@ from typing import TextIO
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from ehr_connector.audit import Action, Audit
+from ehr_connector.audit import Action, Audit, Outcome
 from ehr_connector.audit_fhir import audit_event_resource
 from ehr_connector.store.accounts import Accounts
 from ehr_connector.store.database import reading
@@ -68,7 +68,8 @@ async def forget_user(
             await connection.execute(select(base_url_claim).where(base_url_claim.c.base_url == form))
         ).one_or_none()
     namespace, name = (claim.namespace, claim.name) if claim else ("", "")
-    outcome = f"{removed} removed"
-    await Audit(engine, now).record(namespace, name, Action.ERASED, _ADMINISTRATOR, "account_link", outcome)
+    outcome = Outcome.SUCCESS if removed else Outcome.NOTHING
+    target = f"account_link: {removed} removed"
+    await Audit(engine, now).record(namespace, name, Action.ERASED, _ADMINISTRATOR, target, outcome)
     print(f"{removed} account links removed. Nothing else that is stored leads to the user.", file=out)
     return 0

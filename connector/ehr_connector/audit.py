@@ -50,6 +50,25 @@ class Action(StrEnum):
     REPORTS_SIGNED_IN = "reports_signed_in"
 
 
+class Outcome(StrEnum):
+    """How it ended, and where there are several ways, by which."""
+
+    SUCCESS = "success"
+    PROVIDER = "provider"
+    """A launch by a clinician."""
+    PATIENT = "patient"
+    """A launch by a patient."""
+    SMS = "sms"
+    """A link went by text message; the next two likewise."""
+    EMAIL = "email"
+    COPY = "copy"
+    NOTHING = "nothing"
+    """There was nothing to be done."""
+    REFUSED = "refused"
+    """By us: it may not be done."""
+    FAILED = "failed"
+
+
 @dataclass(frozen=True, slots=True)
 class AuditEvent:
     """One row."""
@@ -92,7 +111,7 @@ class Audit:
         self._now = now
 
     async def record(
-        self, namespace: str, name: str, action: Action, actor: str, target: str, outcome: str = "success"
+        self, namespace: str, name: str, action: Action, actor: str, target: str, outcome: Outcome = Outcome.SUCCESS
     ) -> None:
         """Add a row."""
         async with self._engine.begin() as connection:
@@ -115,7 +134,7 @@ class Audit:
         action: Action,
         actor: str,
         target: str,
-        outcome: str = "success",
+        outcome: Outcome = Outcome.SUCCESS,
     ) -> AuditEvent:
         """Add a row in the transaction that does what it is about: neither is without the other.
 
@@ -130,7 +149,7 @@ class Audit:
             namespace=namespace,
             name=name,
             action=action.value,
-            outcome=outcome,
+            outcome=outcome.value,
             actor=actor,
             object=target[:_OBJECT_MAX],
             previous=last.digest if last else FIRST,

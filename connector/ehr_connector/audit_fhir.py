@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ehr_connector.audit import Action, AuditEvent
+from ehr_connector.audit import Action, AuditEvent, Outcome
 
 _DICOM = "http://dicom.nema.org/resources/ontology/DCM"
 _ACTIVITY = {"system": _DICOM, "code": "110100", "display": "Application Activity"}
@@ -26,7 +26,9 @@ _DONE = {
     Action.ERASED: "D",
 }
 """CRUD; everything else is an execution."""
-_FAILED = frozenset({"failed", "refused", "denied"})
+_MINOR_FAILURE, _SERIOUS_FAILURE = "4", "8"
+_OUTCOMES = dict.fromkeys(Outcome, "0") | {Outcome.REFUSED: _MINOR_FAILURE, Outcome.FAILED: _SERIOUS_FAILURE}
+"""Codes of AuditEventOutcome."""
 
 
 def audit_event_resource(event: AuditEvent) -> dict[str, Any]:
@@ -39,7 +41,7 @@ def audit_event_resource(event: AuditEvent) -> dict[str, Any]:
         "subtype": [{"system": f"{_SYSTEM}/audit-action", "code": event.action}],
         "action": _DONE.get(action, "E") if action else "E",
         "recorded": event.happened_at.isoformat(timespec="microseconds"),
-        "outcome": "4" if event.outcome in _FAILED else "0",
+        "outcome": _outcome(event),
         "outcomeDesc": event.outcome,
         "agent": [
             {
@@ -61,3 +63,11 @@ def audit_event_resource(event: AuditEvent) -> dict[str, Any]:
             }
         ],
     }
+
+
+def _outcome(event: AuditEvent) -> str:
+    """Return the code; what another version of this program wrote is shown as a failure rather than as none."""
+    if event.outcome in set(Outcome):
+        return _OUTCOMES[Outcome(event.outcome)]
+    # Erasures told their number once.
+    return "0" if event.action == Action.ERASED else _MINOR_FAILURE

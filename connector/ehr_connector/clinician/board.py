@@ -16,6 +16,7 @@ from ehr_clients.errors import RemoteError
 from ehr_clients.fhir import Fhir
 from ehr_clients.fhir_model import Appointment
 from ehr_connector.audit import Action, Audit
+from ehr_connector.audit import Outcome as AuditOutcome
 from ehr_connector.directory import Directory, Site
 from ehr_connector.ehr.access import EhrAccess, in_time_for_a_page
 from ehr_connector.keys.files import KeysError
@@ -87,11 +88,11 @@ def _place(one: BoardVisit, now: datetime) -> tuple[bool, bool, timedelta, datet
     return not one.is_launched, not is_open, abs(start - now) if is_open else timedelta(), start
 
 
-def _audited(channel: Channel, outcome: Outcome | Reason) -> str:
-    """Return an outcome as the audit's export tells success from failure; the reason is in the messages' own table."""
+def _audited(channel: Channel, outcome: Outcome | Reason) -> AuditOutcome:
+    """Return an outcome as the audit has it; the reason is in the messages' own table."""
     if outcome is Outcome.SENT:
-        return channel.value
-    return "refused" if isinstance(outcome, Reason) else "failed"
+        return AuditOutcome(channel.value)
+    return AuditOutcome.REFUSED if isinstance(outcome, Reason) else AuditOutcome.FAILED
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +221,7 @@ class Boards:
         site, found = await self._sendable(session, visit)
         # The browser has copied it already: what cannot be prevented is written down, however often.
         await self._service.sent(found, Channel.COPY)
-        await self._note(site, session, Action.SENT, visit, Channel.COPY)
+        await self._note(site, session, Action.SENT, visit, AuditOutcome.COPY)
 
     async def send(self, session: ClinicianSession, visit: str, channel: Channel) -> Outcome | Reason:
         """Send the patient's link, and return what became of it; who asked is noted, and nothing of the patient.
@@ -295,7 +296,12 @@ class Boards:
             raise BoardError(BoardReason.TOO_OFTEN, minutes=str(max(1, round(wait.total_seconds() / 60))))
 
     async def _note(
-        self, site: Site, session: ClinicianSession, action: Action, visit: str, outcome: str = "success"
+        self,
+        site: Site,
+        session: ClinicianSession,
+        action: Action,
+        visit: str,
+        outcome: AuditOutcome = AuditOutcome.SUCCESS,
     ) -> None:
         actor = self._secret.name("actor", site.base_url, session.user)
         await self._audit.record(site.namespace, site.organization_name, action, actor, visit, outcome)

@@ -11,7 +11,6 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from enum import StrEnum
 
 from ehr_clients.errors import RefusedError, RemoteError
 from ehr_clients.smart import LaunchGrant, SigningKey, authorize_address, redeem_code
@@ -20,7 +19,7 @@ from ehr_connector.ehr.access import EhrAccess, in_time_for_a_page
 from ehr_connector.keys.files import KeysError
 from ehr_connector.keys.secret import SecretKeys
 from ehr_connector.launch.identity import CLINICIANS, PATIENTS, EhrUser, Identity, IdentityError
-from ehr_connector.launch.problems import LaunchError, LaunchReason
+from ehr_connector.launch.problems import Initiator, LaunchError, LaunchReason
 from ehr_connector.launch.sealed import ExpiredError, OtherBrowserError, Sealed, SealedError, Sealer
 from ehr_connector.store.single_use import SingleUse
 
@@ -34,13 +33,6 @@ _REASONS: Mapping[type[SealedError], LaunchReason] = {
     ExpiredError: LaunchReason.EXPIRED_STATE,
     OtherBrowserError: LaunchReason.OTHER_BROWSER,
 }
-
-
-class Initiator(StrEnum):
-    """Who launches."""
-
-    PROVIDER = "provider"
-    PATIENT = "patient"
 
 
 class LaunchState(Sealed):
@@ -96,13 +88,13 @@ class LaunchFlow:
         Raises:
             LaunchError: The launch ends here.
         """
-        with _shown_at(await self._site_of_record(record)):
+        with _of(await self._site_of_record(record), initiator):
             if len(iss) != 1 or len(launch) != 1 or not launch[0] or len(launch[0]) > _PARAMETER_MAX:
                 raise LaunchError(LaunchReason.INVALID_REQUEST)
             site = await self._directory.by_base_url(iss[0])
             if site is None:
                 raise LaunchError(LaunchReason.UNKNOWN_ISSUER, iss=iss[0][:_SHOWN])
-        with _shown_at(site):
+        with _of(site, initiator):
             await self._check_record(site, record)
             _check_active(site)
             verifier = secrets.token_urlsafe(32)
@@ -135,7 +127,7 @@ class LaunchFlow:
         site = await self._directory.by_tag(bytes.fromhex(begun.site))
         if site is None:
             raise LaunchError(LaunchReason.INVALID_STATE)
-        with _shown_at(site):
+        with _of(site, begun.initiator):
             token = self._secret.name("launch state", state)
             if not await self._single_use.claim(token, self._now() + _STATE_LIFE):
                 raise LaunchError(LaunchReason.REPLAYED_STATE)
@@ -200,7 +192,7 @@ class LaunchFlow:
         try:
             return self._states.open(state, browser)
         except SealedError as exc:
-            with _shown_at(await self._directory.by_tag(bytes.fromhex(exc.site)) if exc.site else None):
+            with _of(await self._directory.by_tag(bytes.fromhex(exc.site)) if exc.site else None):
                 raise LaunchError(_REASONS.get(type(exc), LaunchReason.INVALID_STATE)) from exc
 
     async def _site_of_record(self, record: str | None) -> Site | None:
@@ -245,14 +237,12 @@ def _check_active(site: Site) -> None:
 
 
 @contextmanager
-def _shown_at(site: Site | None) -> Generator[None]:
-    """Let the page of an error stand in the frame of the organisation's EHR, with its phone number."""
+def _of(site: Site | None, initiator: Initiator | None = None) -> Generator[None]:
+    """Let an error say whose launch ended."""
     try:
         yield
     except LaunchError as exc:
-        if site is not None and site.organization.visits is not None:
-            exc.frame_ancestors = list(site.organization.visits.frame_ancestors)
-            exc.help_phone = site.organization.visits.help_phone
+        exc.site, exc.initiator = site, initiator
         raise
 
 

@@ -6,7 +6,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 from http import HTTPStatus
 
+from ehr_connector.directory import Site
 from ehr_connector.web.locales import N_
+
+
+class Initiator(StrEnum):
+    """Who launches."""
+
+    PROVIDER = "provider"
+    PATIENT = "patient"
 
 
 class LaunchReason(StrEnum):
@@ -172,5 +180,6 @@ class LaunchError(Exception):
         super().__init__(reason)
         self.reason = reason
         self.values = values
-        self.frame_ancestors: list[str] = []
-        self.help_phone: str | None = None
+        self.site: Site | None = None
+        """Whose launch it was, as far as one can tell: the page stands in the frame of its EHR, with its phone number."""
+        self.initiator: Initiator | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, time
+from datetime import datetime, time, timedelta
 from http import HTTPStatus
 from zoneinfo import ZoneInfo
 
@@ -14,17 +14,18 @@ from fastapi.responses import RedirectResponse, Response
 from ehr_clients.errors import RemoteError
 from ehr_clients.fhir import Fhir
 from ehr_clients.fhir_model import Appointment
-from ehr_connector.audit import Action, Audit
-from ehr_connector.directory import Directory
+from ehr_connector.audit import Action, Audit, Outcome
+from ehr_connector.directory import Directory, Site
 from ehr_connector.ehr.access import EhrAccess, in_time_for_a_page
 from ehr_connector.keys.files import KeysError
 from ehr_connector.keys.secret import SecretKeys
-from ehr_connector.launch.flow import CALLBACK_PATH, Initiator, Launched, LaunchFlow
-from ehr_connector.launch.problems import WORDS, LaunchError, LaunchReason
+from ehr_connector.launch.flow import CALLBACK_PATH, Launched, LaunchFlow
+from ehr_connector.launch.problems import WORDS, Initiator, LaunchError, LaunchReason
 from ehr_connector.launch.sealed import Sealer
 from ehr_connector.launch.session import ClinicianSession, session_of
 from ehr_connector.metrics import Metrics
 from ehr_connector.store.evidence import EvidenceBook
+from ehr_connector.store.rates import Limit, Rates
 from ehr_connector.visits.booking import Access, access, booking
 from ehr_connector.visits.links import Role
 from ehr_connector.visits.service import VisitService
@@ -33,6 +34,8 @@ from ehr_connector.web.locales import N_
 from ehr_connector.web.pages import Pages
 
 BOARD_PATH = "/clinician/"
+_REFUSALS = Limit(60, timedelta(minutes=1))
+"""Refused launches of one endpoint that are audited; metrics count all."""
 _OF_USE = {Access.OPEN: 0, Access.EARLY: 1}
 
 
@@ -47,6 +50,7 @@ class LaunchPages:
     service: VisitService
     evidence: EvidenceBook
     audit: Audit
+    rates: Rates
     secret: SecretKeys
     pages: Pages
     metrics: Metrics
@@ -78,7 +82,7 @@ class LaunchPages:
             launched = await self.flow.complete(query.get("state", ""), query.get("code"), query.get("error"), browser)
             address = await self._address(launched, browser or "")
         except LaunchError as exc:
-            return self._refused(request, exc)
+            return await self._refused(request, exc)
         await self._note(launched)
         self.metrics.launches.labels(launched.initiator.value, "completed").inc()
         return RedirectResponse(address, HTTPStatus.SEE_OTHER)
@@ -90,7 +94,7 @@ class LaunchPages:
         try:
             address = await self.flow.begin(initiator, query.getlist("iss"), query.getlist("launch"), record, browser)
         except LaunchError as exc:
-            return self._refused(request, exc)
+            return await self._refused(request, exc)
         response = RedirectResponse(address, HTTPStatus.SEE_OTHER)
         cookies.set_framed(response, cookies.BROWSER, browser)
         return response
@@ -131,8 +135,17 @@ class LaunchPages:
             await self.evidence.record_seen(site.namespace, site.organization_name, name)
         actor = self.secret.name("actor", site.base_url, launched.user.user)
         target = f"FhirEndpoint/{site.endpoint.name}"
-        outcome = launched.initiator.value
+        outcome = Outcome(launched.initiator.value)
         await self.audit.record(site.namespace, site.organization_name, Action.LAUNCHED, actor, target, outcome)
+
+    async def _note_refusal(self, site: Site) -> None:
+        """Write down that a launch ended; who it was is not proved. Anybody can have launches refused: so many suffice."""
+        bucket = self.secret.name("rate", "refused launch", site.base_url)
+        if await self.rates.take(bucket, _REFUSALS) is None:
+            target = f"FhirEndpoint/{site.endpoint.name}"
+            await self.audit.record(
+                site.namespace, site.organization_name, Action.LAUNCHED, "unknown", target, Outcome.REFUSED
+            )
 
     async def _where_the_link_is(self, request: Request) -> Response:
         """Answer somebody who opened the record's address by itself."""
@@ -149,9 +162,12 @@ class LaunchPages:
             help_phone=visits.help_phone if visits else None,
         )
 
-    def _refused(self, request: Request, error: LaunchError) -> Response:
-        self.metrics.launches.labels("", error.reason.value).inc()
+    async def _refused(self, request: Request, error: LaunchError) -> Response:
+        self.metrics.launches.labels(error.initiator or "", error.reason.value).inc()
+        if error.site is not None:
+            await self._note_refusal(error.site)
         words = WORDS[error.reason]
+        visits = error.site.organization.visits if error.site else None
         return self.pages.error(
             request,
             title=words.title,
@@ -160,8 +176,8 @@ class LaunchPages:
             audience=words.audience,
             status=words.status,
             values=error.values,
-            help_phone=error.help_phone,
-            frame_ancestors=error.frame_ancestors,
+            help_phone=visits.help_phone if visits else None,
+            frame_ancestors=visits.frame_ancestors if visits else (),
             # The address of the callback must not be loaded again: what stands in it counts once.
             path="/launch/provider",
         )

@@ -15,7 +15,7 @@ from sqlalchemy import insert, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from ehr_connector.administration import export_audit, forget_user, verify_audit
-from ehr_connector.audit import Action, Audit
+from ehr_connector.audit import Action, Audit, Outcome
 from ehr_connector.store.accounts import Accounts
 from ehr_connector.store.schema import audit_event
 
@@ -148,6 +148,29 @@ async def test_the_export_is_valid_fhir_and_holds_every_row(engine: AsyncEngine,
     assert {one.recorded for one in resources} == {clock()}
 
 
+FHIR_OUTCOMES = {Outcome.REFUSED: "4", Outcome.FAILED: "8"}
+
+
+@pytest.mark.parametrize("outcome", Outcome)
+async def test_the_export_tells_success_from_failure(engine: AsyncEngine, clock: Clock, outcome: Outcome) -> None:
+    await Audit(engine, clock).record("lamna", "lamna", Action.SENT, ACTOR, VISIT, outcome)
+    out = io.StringIO()
+    await export_audit(engine, out)
+    resource = json.loads(out.getvalue())
+    assert (resource["outcome"], resource["outcomeDesc"]) == (FHIR_OUTCOMES.get(outcome, "0"), outcome)
+
+
+@pytest.mark.parametrize(("action", "said"), [(Action.ERASED, "0"), (Action.SENT, "4")])
+async def test_an_outcome_of_another_version_is_no_success_unless_it_was_one(
+    engine: AsyncEngine, clock: Clock, action: Action, said: str
+) -> None:
+    await Audit(engine, clock).record("lamna", "lamna", action, ACTOR, VISIT)
+    await change(engine, "UPDATE audit_event SET outcome = '2 removed'")
+    out = io.StringIO()
+    await export_audit(engine, out)
+    assert json.loads(out.getvalue())["outcome"] == said
+
+
 async def test_forgetting_a_user_removes_the_pairs_and_leaves_a_row_that_says_so(
     engine: AsyncEngine, clock: Clock
 ) -> None:
@@ -160,7 +183,7 @@ async def test_forgetting_a_user_removes_the_pairs_and_leaves_a_row_that_says_so
     assert await accounts.get(BASE_URL, USER, TENANT) is None
     assert await accounts.get(BASE_URL, "Practitioner/1", TENANT) == OBJECT
     (event,) = [event async for event in Audit(engine, clock).events()]
-    assert (event.action, event.actor, event.outcome) == ("erased", "administrator", "1 removed")
+    assert (event.action, event.actor, event.object) == ("erased", "administrator", "account_link: 1 removed")
 
 
 async def test_the_command_ends_with_1_and_names_the_first_row_that_does_not_fit(
