@@ -15,6 +15,7 @@ from ehr_connector.audit import Audit
 from ehr_connector.background import Work, going_on
 from ehr_connector.composition import PAGE_PREFIXES, Evidenced, Ground, VisitParts
 from ehr_connector.control.caller import Caller
+from ehr_connector.control.messages import MessagesReports
 from ehr_connector.control.probes import Probes
 from ehr_connector.control.routes import PREFIX as CONTROL_PREFIX
 from ehr_connector.control.routes import ControlApi
@@ -124,7 +125,16 @@ def create_app(
     other_keys = (ground.secret_keys, teams.notification_keys)
     app.include_router(Health(engine, organizations, keys, other_keys, metrics).router())
     if settings.role is not Role.WORKER:
-        control = ControlApi(caller, organizations, engine, probes, teams.preflight, settings.geography, audit)
+        control = ControlApi(
+            caller=caller,
+            organizations=organizations,
+            engine=engine,
+            probes=probes,
+            preflight=teams.preflight,
+            messages=MessagesReports(engine, now),
+            geography=settings.geography,
+            audit=audit,
+        )
         for router in (control.router(), teams.notifications.router(), *parts.routers()):
             app.include_router(router)
     answer_problems(app)

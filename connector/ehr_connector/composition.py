@@ -44,6 +44,7 @@ from ehr_connector.store.accounts import Accounts
 from ehr_connector.store.events import Events
 from ehr_connector.store.evidence import EvidenceBook
 from ehr_connector.store.guests import Guests
+from ehr_connector.store.held_messages import HeldMessages
 from ehr_connector.store.leases import Leases
 from ehr_connector.store.notices import Notices
 from ehr_connector.store.paces import Paces
@@ -64,6 +65,8 @@ from ehr_connector.web.locales import Locales
 from ehr_connector.web.pages import Pages
 
 _TIDY_S = 600.0
+_TELL_S = 15.0
+"""How soon others know which messages wait, and that they wait no more."""
 PAGE_PREFIXES = ("/launch/", "/clinician/", "/sign-in/", "/v/", "/device-test", "/reports")
 """Paths whose refusals a browser gets as a page."""
 
@@ -220,6 +223,7 @@ class VisitParts:
         )
         self._leases = Leases(engine, uuid4().hex, now)
         self.coming = ComingVisits(directory, self._leases, tools)
+        self._held = HeldMessages(engine, now)
         self._launch = LaunchPages(
             flow=flow,
             sessions=sessions,
@@ -272,6 +276,7 @@ class VisitParts:
         """Return the work of which some process must do each piece."""
         return {
             "coming visits": self.coming.run,
+            "tell held messages": partial(every, _TELL_S, self._tell_held),
             "tidy": partial(every, _TIDY_S, self._tidy),
             **self.reports.worker_works(),
         }
@@ -280,6 +285,10 @@ class VisitParts:
         """Close the connections to EHRs and to Communication Services."""
         await self.ehr.aclose()
         await self._providers.aclose()
+
+    async def _tell_held(self) -> None:
+        waits = self.coming.held().by_endpoint
+        await self._held.tell({(one.namespace, one.organization, one.endpoint): waits[one] for one in waits})
 
     async def _tidy(self) -> None:
         await self._single_use.forget_expired()

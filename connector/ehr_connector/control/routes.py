@@ -16,6 +16,7 @@ from ehr_api.control import OrganizationConfiguration
 from ehr_api.v1alpha1.ehr_connector_config import DataGeography
 from ehr_connector.audit import Action, Audit, AuditEvent, tell
 from ehr_connector.control.caller import Caller, IssuerUnavailableError, UnauthenticatedError, WrongCallerError
+from ehr_connector.control.messages import MessagesReports
 from ehr_connector.control.probes import Probes
 from ehr_connector.store.evidence import evidence_of
 from ehr_connector.store.organizations import (
@@ -48,6 +49,7 @@ class ControlApi:
     engine: AsyncEngine
     probes: Probes
     preflight: Preflight
+    messages: MessagesReports
     geography: DataGeography
     audit: Audit
 
@@ -61,6 +63,7 @@ class ControlApi:
         router.add_api_route("/configuration", self.delete_configuration, methods=["DELETE"])
         router.add_api_route("/evidence", self.get_evidence, methods=["GET"])
         router.add_api_route("/graph", self.get_graph, methods=["GET"])
+        router.add_api_route("/messages", self.get_messages, methods=["GET"])
         router.add_api_route("/endpoints/{endpoint}/probes", self.run_probes, methods=["POST"])
         return router
 
@@ -143,6 +146,11 @@ class ControlApi:
         """Tell what stands in the way of online meetings."""
         held = await self._current(namespace, name)
         return JSONResponse((await self.preflight.report(held.configuration)).to_api())
+
+    async def get_messages(self, namespace: Name, name: Name) -> Response:
+        """Tell which messages wait, and whose texts do not arrive."""
+        await self._current(namespace, name)
+        return JSONResponse((await self.messages.report(namespace, name)).to_api())
 
     async def run_probes(
         self, namespace: Name, name: Name, endpoint: Name, if_match: Annotated[str | None, Header()] = None
