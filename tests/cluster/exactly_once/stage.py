@@ -24,7 +24,7 @@ from ehr_sandbox.local_ca import LocalCA
 from ehr_sandbox.serving import serve
 
 SAMPLES = Path(__file__).resolve().parents[3] / "deploy/samples"
-READY_LIMIT_S = 60.0
+READY_LIMIT_S = 120.0
 _POLL_S = 0.2
 _PATIENCE_S = 3.0
 """Ready and not struck for so long: the operator is asked to look once more."""
@@ -86,9 +86,11 @@ class Stage:
     log: Path
     ledger: Ledger
     operator: Operator | None = field(default=None)
+    _killed: bool = False
 
     def start(self) -> None:
         """Start an operator, the first one or a successor under the same name."""
+        self._killed = False
         self.operator = self.house.nursery.start(
             {
                 "KUBECONFIG": str(self.kubeconfig),
@@ -105,7 +107,8 @@ class Stage:
         )
 
     def kill(self) -> None:
-        """End the operator as a crash does."""
+        """End the operator as a crash does; it stays down until `start`."""
+        self._killed = True
         if self.operator is not None:
             self.operator.kill()
 
@@ -179,7 +182,8 @@ class Stage:
         """
         try:
             async with asyncio.timeout(limit_s):
-                while not await holds():  # noqa: ASYNC110 (another process brings it about)
+                while not await holds():
+                    self._keep_running()
                     await asyncio.sleep(_POLL_S)
         except TimeoutError:
             raise TimeoutError(f"{await self.look()}\n{self.log.read_text()[-2000:]}") from None
@@ -188,6 +192,7 @@ class Stage:
         """Wait until the effect that the ledger is to strike was met; `holds` tells whether the run is over before."""
         async with asyncio.timeout(READY_LIMIT_S):
             while not self.ledger.struck.is_set():
+                self._keep_running()
                 if await holds():
                     # The recorded run took one look more than this one: have it taken.
                     await self.nudge()
@@ -195,6 +200,11 @@ class Stage:
                     await asyncio.wait_for(self.ledger.struck.wait(), _PATIENCE_S)
                 except TimeoutError:
                     continue
+
+    def _keep_running(self) -> None:
+        """Start an operator that ended by itself, as a kubelet does: on a busy machine it may lose its lease."""
+        if self.operator is not None and not self._killed and not self.operator.alive:
+            self.start()
 
     async def truth(self) -> dict[str, Any]:
         """What the provider holds and what was paid for."""
