@@ -106,7 +106,8 @@ class EndpointWork:
         self._bookings: dict[str, Booking] = {}
         self._looked_s: dict[str, float] = {}
         """When visits were looked at by themselves."""
-        self._recorded: dict[str, VisitRow] = {}
+        self._recorded: dict[str, tuple[VisitRow, bool]] = {}
+        """What was written down of visits, and whether it was that they are cancelled."""
         self._refused: dict[str, tuple[str | None, frozenset[type[Action]]]] = {}
         """Versions of appointments with the changes that the EHR will not have: they are left until they change."""
         self._arrival_sent: set[str] = set()
@@ -210,7 +211,7 @@ class EndpointWork:
 
     def _lacks(self, visit: str, found: Booking) -> bool:
         """Return whether a visit is to be looked at, as far as can be said without a question to anybody."""
-        if self._recorded.get(visit) != self._tools.service.row(found):
+        if self._recorded.get(visit) != self._to_record(found):
             return True
         return self._may_arrive(found) or bool(self._allowed(visit, found, Status()))
 
@@ -265,10 +266,13 @@ class EndpointWork:
         return False
 
     async def _record(self, visit: str, found: Booking) -> None:
-        row = self._tools.service.row(found)
-        if self._recorded.get(visit) != row:
+        wanted = self._to_record(found)
+        if self._recorded.get(visit) != wanted:
             await self._tools.service.record(found)
-            self._recorded[visit] = row
+            self._recorded[visit] = wanted
+
+    def _to_record(self, found: Booking) -> tuple[VisitRow, bool]:
+        return self._tools.service.row(found), found.appointment.status == "cancelled"
 
     async def _status(self, visit: str, found: Booking) -> Status:
         if not self._may_arrive(found):

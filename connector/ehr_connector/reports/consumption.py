@@ -157,7 +157,7 @@ def _status(booked: Booked, current: list[VisitEvent], meeting: _Meeting, now: d
         return VisitStatus.COMPLETED if meeting.ended_at(now) else VisitStatus.IN_PROGRESS
     cancelled = last_of(current, Kind.CANCELLED)
     if cancelled is not None:
-        late = cancelled.happened_at > booked.starts_at - LATE
+        late = cancelled.code is None and cancelled.happened_at > booked.starts_at - LATE
         return VisitStatus.CANCELLED_LATE if late else VisitStatus.CANCELLED
     if now < booked.ends_at:
         return VisitStatus.SCHEDULED

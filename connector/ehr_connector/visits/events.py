@@ -20,7 +20,7 @@ class Kind(StrEnum):
     MOVED = "moved"
     """The EHR gave the appointment another time."""
     CANCELLED = "cancelled"
-    """The EHR shows the appointment as cancelled."""
+    """The EHR shows the appointment as cancelled; `code` is `CANCELLED_BEFORE` when it did so already when first seen."""
     OPENED = "opened"
     """The patient used the page: touched it or pressed a key, so that no scanner of links counts."""
     DEVICE_TEST = "device_test"
@@ -39,6 +39,10 @@ class Kind(StrEnum):
     """`participant` left, from the lobby or from the meeting."""
     ARRIVED_WRITTEN = "arrived_written"
     """The EHR shows the patient as arrived."""
+
+
+CANCELLED_BEFORE = "before"
+"""Nobody can say when it was cancelled."""
 
 
 class Channel(StrEnum):

@@ -31,7 +31,7 @@ from ehr_connector.store.rates import Limit, Rates
 from ehr_connector.store.visits import Meeting, VisitRow, Visits
 from ehr_connector.teams.refusals import TeamsError
 from ehr_connector.visits.booking import Access, Booking, VisitKind, access, booking
-from ehr_connector.visits.events import Channel, DeviceTestResult, Kind, VisitEvent
+from ehr_connector.visits.events import CANCELLED_BEFORE, Channel, DeviceTestResult, Kind, VisitEvent
 from ehr_connector.visits.links import JoinLink, LinkError, Links, Role
 from ehr_connector.visits.recent import Recent
 
@@ -215,7 +215,7 @@ class VisitService:
             await asyncio.sleep(_LISTENED_S / _LISTENED_TRIES)
 
     async def record(self, found: Booking, kind: VisitKind = VisitKind.PATIENT) -> VisitRow:
-        """Write down that there is this visit, and that it was moved when it was."""
+        """Write down that there is this visit, and that it was moved or cancelled when it was."""
         row = self.row(found, kind)
         standing = await self._visits.get(row.visit)
         written = await self._visits.put(row)
@@ -224,6 +224,10 @@ class VisitService:
             # Replicas may notice it together; the same move on another day is another one.
             key = f"moved {standing.starts_at.isoformat()} {row.starts_at.isoformat()} {_minute(now)}"
             await self._events.record(row.visit, [VisitEvent(key, Kind.MOVED, now)])
+        if found.appointment.status == "cancelled" and kind is VisitKind.PATIENT:
+            key = f"cancelled {row.starts_at.isoformat()}"
+            code = CANCELLED_BEFORE if standing is None else None
+            await self._events.record(row.visit, [VisitEvent(key, Kind.CANCELLED, self._now(), code)])
         return written
 
     def row(self, found: Booking, kind: VisitKind = VisitKind.PATIENT) -> VisitRow:

@@ -157,8 +157,12 @@ def _told(status: int, body: Any = None) -> httpx.Response:
     return httpx.Response(status, stream=httpx.ByteStream(json.dumps(body or {}).encode()))
 
 
+@dataclass
 class Book:
     """Visits by name: there is one."""
+
+    recorded: list[str] = field(default_factory=list[str])
+    """The status of the appointment, each time that it was written down."""
 
     def name(self, _site: Site, _appointment_id: str, /) -> str:
         """Return its name."""
@@ -175,6 +179,7 @@ class Book:
 
     async def record(self, found: Booking, /) -> VisitRow:
         """Return what would be written down."""
+        self.recorded.append(found.appointment.status)
         return self.row(found)
 
 
@@ -217,14 +222,15 @@ class Work:
     log: Log
     endpoint: EndpointWork
     metrics: Metrics
+    book: Book
 
     @classmethod
     def begun(cls, site: Site | None = None) -> Work:
         """Work whose lease is good for ever."""
         clock = Clock()
-        ehr, log, metrics = ModelEhr(clock), Log(), Metrics()
-        tools = Tools(ehr, Book(), log, metrics, clock.now, clock.monotonic, interval_s=45)
-        work = cls(clock, ehr, log, EndpointWork(site or asking_site(), tools), metrics)
+        ehr, log, metrics, book = ModelEhr(clock), Log(), Metrics(), Book()
+        tools = Tools(ehr, book, log, metrics, clock.now, clock.monotonic, interval_s=45)
+        work = cls(clock, ehr, log, EndpointWork(site or asking_site(), tools), metrics, book)
         work.endpoint.lease_ends_s = float("inf")
         return work
 

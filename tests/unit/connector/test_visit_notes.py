@@ -14,7 +14,7 @@ from ehr_clients.fhir_model import Appointment
 from ehr_connector.directory import Site
 from ehr_connector.store.visits import VisitRow
 from ehr_connector.visits.booking import Access, Booking
-from ehr_connector.visits.events import DeviceTestResult, Kind, VisitEvent
+from ehr_connector.visits.events import CANCELLED_BEFORE, DeviceTestResult, Kind, VisitEvent
 from ehr_connector.visits.links import JoinLink, Role
 from ehr_connector.visits.service import VisitService
 
@@ -104,6 +104,24 @@ async def test_a_visit_that_goes_forth_and_back_and_forth_was_moved_three_times(
         await service.record(booked(start=start.isoformat(), end=None))
         book.now += timedelta(hours=1)
     assert [event.kind for event in book.told.values()] == [Kind.MOVED] * 3
+
+
+async def test_a_cancellation_is_noted_once() -> None:
+    book = Book()
+    service = book.service()
+    await service.record(booked())
+    for _ in range(2):
+        book.now += timedelta(hours=1)
+        await service.record(booked(status="cancelled"))
+    (event,) = book.told.values()
+    assert (event.kind, event.happened_at, event.code) == (Kind.CANCELLED, START - timedelta(days=3, hours=-1), None)
+
+
+async def test_when_a_visit_was_cancelled_that_was_so_when_first_seen_is_not_known() -> None:
+    book = Book()
+    await book.service().record(booked(status="cancelled"))
+    (event,) = book.told.values()
+    assert (event.kind, event.code) == (Kind.CANCELLED, CANCELLED_BEFORE)
 
 
 async def opening(service: VisitService) -> None:

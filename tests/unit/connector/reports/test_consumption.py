@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from ehr_connector.reports.consumption import Booked, Course, course_of
 from ehr_connector.reports.ports import BroughtBy, VisitStatus
 from ehr_connector.visits.booking import VisitKind
-from ehr_connector.visits.events import Channel, DeviceTestResult, Kind, Side, VisitEvent
+from ehr_connector.visits.events import CANCELLED_BEFORE, Channel, DeviceTestResult, Kind, Side, VisitEvent
 
 NOON = datetime(2026, 11, 18, 12, tzinfo=UTC)
 BOOKED = Booked(VisitKind.PATIENT, NOON, NOON + timedelta(minutes=30))
@@ -73,6 +73,7 @@ def test_a_whole_visit_has_every_figure() -> None:
         ([JOINING, LOBBY, GOING, LEFT], VisitStatus.TECHNICAL_FAILURE),
         ([SENT, CANCELLED], VisitStatus.CANCELLED_LATE),
         ([SENT, event(Kind.CANCELLED, -25 * 60)], VisitStatus.CANCELLED),
+        ([event(Kind.CANCELLED, -60, CANCELLED_BEFORE)], VisitStatus.CANCELLED),
         ([*WHOLE, event(Kind.CANCELLED, 60)], VisitStatus.COMPLETED),
         ([CANCELLED, event(Kind.MOVED, -100)], VisitStatus.NO_SHOW_BOTH),
     ],
