@@ -24,6 +24,7 @@ from ehr_connector.health import Health
 from ehr_connector.keys.secret import SecretKeys
 from ehr_connector.keys.signing import SigningKeys
 from ehr_connector.metrics import Metrics
+from ehr_connector.reports.quality_parts import CallQuality
 from ehr_connector.settings import Role, Settings
 from ehr_connector.store.access import Database
 from ehr_connector.store.events import Events
@@ -94,11 +95,20 @@ def create_app(
         on_told=Evidenced(evidence, audit, ground.events, ground.secret_keys, now),
     )
     parts = VisitParts(ground, teams, evidence, audit)
+    quality = CallQuality(
+        engine,
+        teams,
+        visits=ground.visits,
+        directory=ground.directory,
+        secret_keys=ground.secret_keys,
+        metrics=metrics,
+        now=now,
+    )
     works: dict[str, Work] = {}
     if settings.role is not Role.WORKER:
         works |= {**teams.web_works(), **parts.web_works()}
     if settings.role is not Role.WEB:
-        works |= {**teams.worker_works(), **parts.worker_works()}
+        works |= {**teams.worker_works(), **parts.worker_works(), **quality.worker_works()}
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncGenerator[None]:

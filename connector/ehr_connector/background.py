@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 
@@ -14,6 +15,27 @@ _CANCEL_AGAIN_S = 2.0
 _CANCELLATIONS = 5
 
 Work = Callable[[], Awaitable[None]]
+
+
+class Rest:
+    """A worker's pause, which ends sooner when somebody has something for it to do."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._wake = asyncio.Event()
+
+    def wake(self) -> None:
+        """End the pause, or the next one."""
+        self._wake.set()
+
+    async def __call__(self) -> None:
+        """Pause. Spread, so that replicas do not ask the database together."""
+        try:
+            async with asyncio.timeout(self._seconds * random.uniform(0.8, 1.2)):  # noqa: S311 (no secret)
+                await self._wake.wait()
+        except TimeoutError:
+            return
+        self._wake.clear()
 
 
 @asynccontextmanager

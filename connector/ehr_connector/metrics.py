@@ -40,6 +40,18 @@ class Metrics:
             ["outcome"],
             registry=self.registry,
         )
+        self.call_record_subscriptions = Counter(
+            "ehr_connector_call_record_subscriptions",
+            "What was done about the subscriptions to tenants' call records.",
+            ["action", "outcome"],
+            registry=self.registry,
+        )
+        self.call_records = Counter(
+            "ehr_connector_call_records",
+            "Attempts to fetch call records, by how they ended.",
+            ["outcome"],
+            registry=self.registry,
+        )
         self.endpoints_worked_for = Gauge(
             "ehr_connector_endpoints_worked_for",
             "Endpoints whose coming visits this process reads.",

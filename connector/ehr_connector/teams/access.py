@@ -30,6 +30,17 @@ class GraphAccess:
 
         return Graph(self._http, self._url, token)
 
+    async def token(self, organization: OrganizationConfiguration) -> AppToken:
+        """Return a token, in which consents of the last hour may not show.
+
+        Raises:
+            TeamsError: There is no credential.
+            CredentialError: The credential cannot be read.
+            RemoteError: Entra gave none.
+        """
+        tokens, tenant, client = self._known(organization)
+        return await tokens.token(tenant, client)
+
     async def fresh_token(self, organization: OrganizationConfiguration) -> AppToken:
         """Return a new token, in which the newest consents show.
 

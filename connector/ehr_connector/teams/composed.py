@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from uuid import uuid4
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -13,22 +14,30 @@ from ehr_clients.entra.credentials import credential
 from ehr_clients.entra.sign_in import PersonSignIn
 from ehr_clients.entra.tokens import AppTokens
 from ehr_clients.http import client, tls_context
-from ehr_connector.background import Work
+from ehr_connector.background import Rest, Work
 from ehr_connector.directory import Directory
 from ehr_connector.keys.notification import NotificationKeys
 from ehr_connector.keys.secret import SecretKeys
 from ehr_connector.metrics import Metrics
 from ehr_connector.settings import Settings
+from ehr_connector.store.call_records import CallRecordsToFetch
 from ehr_connector.store.events import Events
+from ehr_connector.store.leases import Leases
 from ehr_connector.store.mutex import Mutex
 from ehr_connector.store.subscriptions import Subscriptions
+from ehr_connector.store.tenant_subscriptions import TenantSubscriptions
 from ehr_connector.store.visits import Visits
 from ehr_connector.teams.access import GraphAccess
+from ehr_connector.teams.call_record_notifications import CallRecordNotifications
 from ehr_connector.teams.meetings import Meetings
 from ehr_connector.teams.notifications import Notifications, OnTold
 from ehr_connector.teams.preflight import Preflight
 from ehr_connector.teams.subscriptions import SubscriptionWorker
+from ehr_connector.teams.tenant_subscriptions import TenantSubscriptionWorker
 from ehr_connector.teams.validation_tokens import ValidationTokens
+
+_FETCH_S = 5.0
+"""So often is looked for call records to fetch, when nobody tells that there are some."""
 
 
 class Teams:
@@ -61,7 +70,7 @@ class Teams:
             )
             self.sign_in = PersonSignIn(self._entra)
             tokens = AppTokens(self._entra, f"{settings.graph_url}/.default")
-        access = GraphAccess(self._http, settings.graph_url, tokens)
+        self.access = access = GraphAccess(self._http, settings.graph_url, tokens)
         self.notification_keys = NotificationKeys(settings.keys_dir, now)
         rows = Subscriptions(engine, now)
         self.subscriptions = SubscriptionWorker(
@@ -78,6 +87,18 @@ class Teams:
             access, visits, self.subscriptions.ask, self.subscriptions.is_alive, Mutex(engine, now)
         )
         self.preflight = Preflight(access, self.meetings.is_at_limit, now, time.monotonic)
+        self.call_records = CallRecordsToFetch(engine, now)
+        self.rest_from_call_records = Rest(_FETCH_S)
+        tenants = TenantSubscriptions(engine, now)
+        self.tenant_subscriptions = TenantSubscriptionWorker(
+            rows=tenants,
+            leases=Leases(engine, uuid4().hex, now),
+            directory=directory,
+            access=access,
+            secret_keys=secret_keys,
+            metrics=metrics,
+            now=now,
+        )
         self.notifications = Notifications(
             visits=visits,
             events=events,
@@ -91,6 +112,13 @@ class Teams:
             metrics=metrics,
             on_told=on_told,
             wake_subscriptions=self.subscriptions.wake,
+            call_records=CallRecordNotifications(
+                to_fetch=self.call_records,
+                subscriptions=tenants,
+                directory=directory,
+                wake_fetching=self.rest_from_call_records.wake,
+                wake_subscriptions=self.tenant_subscriptions.wake,
+            ),
         )
 
     def web_works(self) -> Mapping[str, Work]:
@@ -99,7 +127,10 @@ class Teams:
 
     def worker_works(self) -> Mapping[str, Work]:
         """Return the work of which some process must do each piece."""
-        return {"graph subscriptions": self.subscriptions.run}
+        return {
+            "graph subscriptions": self.subscriptions.run,
+            "call record subscriptions": self.tenant_subscriptions.run,
+        }
 
     async def aclose(self) -> None:
         """Close every connection."""

@@ -31,7 +31,8 @@ from ehr_connector.metrics import Metrics
 from ehr_connector.store.events import Events
 from ehr_connector.store.subscriptions import Subscriptions
 from ehr_connector.store.visits import VisitRow, Visits
-from ehr_connector.teams.client_state import visit_of
+from ehr_connector.teams.call_record_notifications import CallRecordNotifications
+from ehr_connector.teams.client_state import tenant_of, visit_of
 from ehr_connector.teams.decryption import EncryptedContent, UnreadableError, opened
 from ehr_connector.teams.roster import CallEvent, events_of
 from ehr_connector.teams.subscriptions import PATH
@@ -54,12 +55,17 @@ _ANSWER_S = 2.0
 _BODY_S = 2.0
 
 
+class _ResourceData(BaseModel):
+    id: Annotated[str | None, Field(repr=False)] = None
+
+
 class _Notification(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, hide_input_in_errors=True)
 
     subscription_id: Annotated[str, Field(max_length=64)]
     client_state: Annotated[str, Field(max_length=128, repr=False)] = ""
     lifecycle_event: Annotated[str, Field(max_length=64)] | None = None
+    resource_data: Annotated[_ResourceData | None, Field(repr=False)] = None
     encrypted_content: Annotated[EncryptedContent | None, Field(repr=False)] = None
 
 
@@ -99,6 +105,7 @@ class Notifications:
         metrics: Metrics,
         on_told: OnTold,
         wake_subscriptions: Callable[[], None],
+        call_records: CallRecordNotifications,
     ) -> None:
         self._visits = visits
         self._events = events
@@ -110,6 +117,7 @@ class Notifications:
         self._metrics = metrics
         self._on_told = on_told
         self._wake_subscriptions = wake_subscriptions
+        self._call_records = call_records
         self._queue: asyncio.Queue[_Waiting] = asyncio.Queue(_WAITING)
 
     def router(self) -> APIRouter:
@@ -184,6 +192,9 @@ class Notifications:
         return is_recorded
 
     async def _record(self, notification: _Notification, tokens: Sequence[str]) -> str:
+        tenant_id = tenant_of(self._secret_keys, notification.client_state)
+        if tenant_id is not None:
+            return await self._record_of_tenant(tenant_id, notification)
         name = visit_of(self._secret_keys, notification.client_state)
         if name is None:
             raise _RejectedError
@@ -205,6 +216,16 @@ class Notifications:
         # Before Graph has its answer, and after a repetition too: who dies in between leaves nothing undone.
         await self._on_told(visit, told)
         return "recorded" if new else "repeated"
+
+    async def _record_of_tenant(self, tenant_id: str, notification: _Notification) -> str:
+        """Take a notification that names a call record. It holds nothing else, so that Graph sends no token with it."""
+        if notification.lifecycle_event is not None:
+            await self._call_records.lifecycle(tenant_id, notification.subscription_id, notification.lifecycle_event)
+            return "lifecycle"
+        record = notification.resource_data.id if notification.resource_data else None
+        if record is None or not await self._call_records.told(tenant_id, record):
+            raise _RejectedError
+        return "call_record"
 
     async def _see_to_lifecycle(self, visit: str, notification: _Notification) -> None:
         """Renew what Graph asks to reauthorise, make anew what it removed; `missed` is of what it knows no more."""

@@ -18,6 +18,9 @@ REQUIRED_ROLES = {
     USERS_ROLE: "df021288-bdef-4463-88db-98f22de89214",
 }
 """Application permissions without which no visit is held, with their ids. Source: "Microsoft Graph permissions reference"."""
+RECORDS_ROLE = "CallRecords.Read.All"
+RECORDS_ROLE_ID = "45bbb07e-7321-4fd7-a8f6-3ff27e6a81c8"
+"""The application permission without which there is no call quality, with its id. Source: the same."""
 _LIMIT_S = 600.0
 """Throttling lasts seconds to minutes; an organiser who may make no more meetings is sent away for longer."""
 _NO_TENANT = frozenset({"AADSTS90002", "AADSTS900023"})

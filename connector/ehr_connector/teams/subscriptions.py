@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,8 +16,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ehr_api.control import OrganizationConfiguration
 from ehr_clients.entra.credentials import CredentialError
-from ehr_clients.errors import RefusedError, RemoteError, TemporaryError
+from ehr_clients.errors import RefusedError, RemoteError
 from ehr_clients.graph import Graph, Subscription, call_events_of
+from ehr_connector.background import Rest
 from ehr_connector.directory import Directory
 from ehr_connector.keys.files import KeysError
 from ehr_connector.keys.notification import NotificationKeys
@@ -29,6 +29,7 @@ from ehr_connector.store.visits import VisitRow, Visits
 from ehr_connector.teams.access import GraphAccess
 from ehr_connector.teams.client_state import client_state_of
 from ehr_connector.teams.refusals import TeamsError
+from ehr_connector.teams.retrying import FIRST_S, pause, said
 
 PATH = "/graph/notifications"
 
@@ -41,8 +42,6 @@ _LIFE = timedelta(days=3) - timedelta(minutes=10)
 """Source: Graph, "Maximum length of subscription per resource type": 3 days for call events; clocks differ."""
 _MARGIN = timedelta(hours=1)
 """A subscription is renewed when it has less than this to live."""
-_FIRST_S, _LONGEST_S = 5.0, 600.0
-"""Pauses after a failure double from the first to the longest."""
 _AT_A_TIME = 8
 _POLL_S = 5.0
 
@@ -119,14 +118,13 @@ class SubscriptionWorker:
         self._secret_keys = secret_keys
         self._metrics = metrics
         self._now = now
-        self._poll_s = poll_s
-        self._wake = asyncio.Event()
+        self._rest = Rest(poll_s)
 
     async def ask(self, visit: VisitRow) -> None:
         """Have the meeting of a visit listened to when its time comes."""
         due_at = max(self._now(), visit.starts_at - _LEAD)
         if await self._rows.want(visit.visit, visit.namespace, visit.name, due_at):
-            self._wake.set()
+            self._rest.wake()
 
     async def is_alive(self, visit: str) -> bool:
         """Return whether the meeting of a visit is listened to now."""
@@ -135,7 +133,7 @@ class SubscriptionWorker:
 
     def wake(self) -> None:
         """Look at once: something may be due."""
-        self._wake.set()
+        self._rest.wake()
 
     async def run(self) -> None:
         """Work until cancelled; what is under way then is due again after a claim's time."""
@@ -154,15 +152,6 @@ class SubscriptionWorker:
         await asyncio.gather(*(self._see_to(row) for row in claimed))
         return len(claimed)
 
-    async def _rest(self) -> None:
-        try:
-            # Spread, so that replicas do not ask the database together.
-            async with asyncio.timeout(self._poll_s * random.uniform(0.8, 1.2)):  # noqa: S311 (no secret)
-                await self._wake.wait()
-        except TimeoutError:
-            return
-        self._wake.clear()
-
     async def _see_to(self, row: SubscriptionRow) -> None:
         action, outcome = "look", "ok"
         try:
@@ -176,8 +165,8 @@ class SubscriptionWorker:
             await self._take(step, row, visit, organization)
         except (RemoteError, CredentialError, TeamsError, KeysError) as exc:
             outcome = "failed"
-            _log.warning("a subscription to a meeting's events: %s failed, tried again: %s", action, _said(exc))
-            await self._rows.failed(row, self._now() + _pause(row.attempts, exc))
+            _log.warning("a subscription to a meeting's events: %s failed, tried again: %s", action, said(exc))
+            await self._rows.failed(row, self._now() + pause(row.attempts, exc))
         except Exception:  # noqa: BLE001 (one row's trouble does not end the work on all others; it is due again)
             outcome = "failed"
             _log.exception("a subscription to a meeting's events could not be seen to")
@@ -193,7 +182,7 @@ class SubscriptionWorker:
                 await self._rows.later(row, until)
             case Delete():
                 if row.subscription_id is not None:
-                    await _unsubscribe(self._access.of(organization), row.subscription_id)
+                    await unsubscribe(self._access.of(organization), row.subscription_id)
                 await self._rows.remove(row.visit)
             case Renew(expires):
                 await self._renew(self._access.of(organization), row, visit, expires)
@@ -209,7 +198,7 @@ class SubscriptionWorker:
             if exc.status != HTTPStatus.NOT_FOUND:
                 raise
             await self._rows.lost(row)
-            self._wake.set()
+            self._rest.wake()
             return
         await self._record(row, visit, renewed)
 
@@ -237,11 +226,11 @@ class SubscriptionWorker:
             if exc.status != HTTPStatus.CONFLICT:
                 raise
         # Made before, and its answer lost: there may be one for each meeting.
-        standing = next((one for one in await graph.subscriptions() if _is_same(one.resource, resource)), None)
+        standing = next((one for one in await graph.subscriptions() if is_same(one.resource, resource)), None)
         if standing is not None and standing.notification_url == address and self._opens(standing):
             return await graph.renew(standing.id, expires)
         if standing is not None:
-            await _unsubscribe(graph, standing.id)
+            await unsubscribe(graph, standing.id)
         return await subscribe()
 
     def _opens(self, standing: Subscription) -> bool:
@@ -251,11 +240,12 @@ class SubscriptionWorker:
 
     async def _record(self, row: SubscriptionRow, visit: VisitRow, subscription: Subscription) -> None:
         expires_at = subscription.expiration_date_time
-        due_at = max(_next_look(expires_at, visit), self._now() + timedelta(seconds=_FIRST_S))
+        due_at = max(_next_look(expires_at, visit), self._now() + timedelta(seconds=FIRST_S))
         await self._rows.stands(row, subscription.id, expires_at, due_at)
 
 
-async def _unsubscribe(graph: Graph, subscription_id: str) -> None:
+async def unsubscribe(graph: Graph, subscription_id: str) -> None:
+    """Delete a subscription, if it is there."""
     try:
         await graph.unsubscribe(subscription_id)
     except RefusedError as exc:
@@ -263,16 +253,6 @@ async def _unsubscribe(graph: Graph, subscription_id: str) -> None:
             raise
 
 
-def _is_same(left: str, right: str) -> bool:
+def is_same(left: str, right: str) -> bool:
+    """Return whether two texts name the same resource: Graph may add a slash, and change case."""
     return left.removeprefix("/").lower() == right.removeprefix("/").lower()
-
-
-def _pause(attempts: int, error: Exception) -> timedelta:
-    asked_s = error.retry_after_s if isinstance(error, TemporaryError | TeamsError) else None
-    pause_s = min(_FIRST_S * 2.0 ** min(attempts, 16), _LONGEST_S)
-    return timedelta(seconds=max(pause_s, asked_s or 0.0))
-
-
-def _said(error: Exception) -> str:
-    """Return what may stand in a log: our own words, and the remote system's status and code."""
-    return error.detail if isinstance(error, RemoteError) else str(error)

@@ -97,11 +97,12 @@ class CallRecord:
             "failureInfo": None,
             "caller": {
                 "@odata.type": "#microsoft.graph.callRecords.participantEndpoint",
-                "name": None,
+                # What people call their devices; their own name, as a rule.
+                "name": f"{one.display_name}'s device",
                 "userAgent": agent,
                 "identity": {one.identity_kind: self._identity(one)},
-                "associatedIdentity": self._identity(one),
-                "feedback": None,
+                "associatedIdentity": self._identity(one) | {"userPrincipalName": None},
+                "feedback": {"rating": "poor", "text": f"{one.display_name} was hard to hear", "tokens": {}},
             },
             "callee": {
                 "@odata.type": "#microsoft.graph.callRecords.serviceEndpoint",
@@ -113,7 +114,7 @@ class CallRecord:
             },
         }
         if segments:
-            media = _media(session_id, self.version, self.quality, "cellular4G" if mobile else "wifi", times)
+            media = _media(session_id, self.version, self.quality, one.display_name, times, mobile=mobile)
             shown["segments"] = [
                 {
                     "id": session_id,
@@ -127,16 +128,22 @@ class CallRecord:
         return shown
 
 
-def _media(seed: str, version: int, quality: Quality, connection: str, times: dict[str, str]) -> list[dict[str, Any]]:
+def _media(
+    seed: str, version: int, quality: Quality, owner: str, times: dict[str, str], *, mobile: bool
+) -> list[dict[str, Any]]:
     dice = random.Random(f"{seed}/{version}")  # noqa: S311  # figures of nobody's call
     network = {
-        "connectionType": "wifi" if connection == "wifi" else "mobile",
+        "connectionType": "mobile" if mobile else "wifi",
         "ipAddress": f"203.0.113.{dice.randint(1, 254)}",
-        "linkSpeed": 54_000_000 if connection == "wifi" else 20_000_000,
+        "reflexiveIPAddress": f"198.51.100.{dice.randint(8, 254)}",
+        "macAddress": "00-00-5E-00-53-01",
+        "dnsSuffix": "home.example",
+        "wifiDriver": None if mobile else "Stand-in wireless adapter",
+        "linkSpeed": 20_000_000 if mobile else 54_000_000,
         "subnet": "203.0.113.0",
         "networkTransportProtocol": "udp",
     }
-    device = {"captureDeviceName": "Default input device", "renderDeviceName": "Default output device"}
+    device = {"captureDeviceName": f"{owner}'s earphones", "renderDeviceName": f"{owner}'s earphones"}
     return [
         {
             "label": label,
