@@ -12,6 +12,7 @@ from hashlib import sha256
 from sqlalchemy.exc import SQLAlchemyError
 
 from ehr_api.control import EndpointConfiguration, OrganizationConfiguration
+from ehr_api.v1alpha1.fhir_endpoint import Environment
 from ehr_connector.store.organizations import Organizations, canonical
 
 _log = logging.getLogger(__name__)
@@ -41,6 +42,11 @@ class Site:
     def organization_name(self) -> str:
         """Name of the organisation's EHRConnectorConfig."""
         return self.organization.name
+
+    @property
+    def is_test(self) -> bool:
+        """Whether it is a Test endpoint: pages say so."""
+        return self.endpoint.environment is Environment.TEST
 
     @cached_property
     def base_url(self) -> str:
@@ -92,7 +98,8 @@ class Directory:
 
     async def organization(self, namespace: str, name: str) -> OrganizationConfiguration | None:
         """Return the configuration of an organisation."""
-        return (await self._current()).organizations.get((namespace, name))
+        key = (namespace, name)
+        return (await self._current()).organizations.get(key) or (await self._newest()).organizations.get(key)
 
     async def organizations(self) -> Sequence[OrganizationConfiguration]:
         """Return every organisation."""

@@ -7,6 +7,7 @@ depends on the picture.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -17,6 +18,9 @@ from xml.etree import ElementTree as ET
 import pygal  # pyright: ignore[reportMissingTypeStubs]  (it has none)
 from markupsafe import Markup
 from pygal.style import Style  # pyright: ignore[reportMissingTypeStubs]  (it has none)
+
+# pygal finds its maps by an import hook of old Python, of which every later import of anything would warn. We draw no maps.
+sys.meta_path[:] = [finder for finder in sys.meta_path if type(finder).__module__ != pygal.__name__]
 
 _WIDTH = 560
 _HEIGHT = 240

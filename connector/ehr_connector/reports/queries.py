@@ -11,6 +11,7 @@ from sqlalchemy import Row, func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.sql.elements import ColumnElement
 
+from ehr_connector.audit import Outcome
 from ehr_connector.reports import message_queries, visit_queries
 from ehr_connector.reports.pages import rows_of
 from ehr_connector.reports.ports import (
@@ -26,6 +27,8 @@ from ehr_connector.reports.ports import (
 )
 from ehr_connector.store.database import reading
 from ehr_connector.store.schema import audit_event
+
+_FAILURES = frozenset({Outcome.REFUSED, Outcome.FAILED})
 
 
 class Queries:
@@ -71,7 +74,7 @@ class Queries:
         async with self._reads.connect() as connection:
             for row in await connection.execute(counted):
                 by_action[row.action] += row.times
-                not_successful += row.times if row.outcome != "success" else 0
+                not_successful += row.times if row.outcome in _FAILURES else 0
             told = [_audit_row(row) for row in await connection.execute(rows)]
         return AuditSummary(dict(by_action.most_common()), not_successful, told)
 

@@ -19,7 +19,7 @@ from ehr_api.control import OrganizationConfiguration
 from ehr_clients.entra.credentials import CredentialError
 from ehr_clients.entra.sign_in import Account, PersonSignIn
 from ehr_clients.errors import RefusedError, RemoteError
-from ehr_connector.audit import Action, Audit
+from ehr_connector.audit import Action, Audit, Outcome
 from ehr_connector.directory import Directory
 from ehr_connector.keys.secret import SecretKeys
 from ehr_connector.launch.sealed import Sealed, SealedError, Sealer
@@ -163,7 +163,7 @@ class ReportsSignIn:
             Action.REPORTS_SIGNED_IN,
             self.access.actor(session),
             "reports",
-            "success" if admitted else "no_role",
+            Outcome.SUCCESS if admitted else Outcome.REFUSED,
         )
         if not admitted:
             return no_role_page(self.pages, request, "Reports.Viewer", sign_in_path(organization, page))
