@@ -17,7 +17,7 @@ _MINUTE_S = 60
 
 
 class GitOps(pulumi.ComponentResource):
-    """The Flux extension, and one configuration: the CRDs and what the cluster lacks, then everything else.
+    """The Flux extension, and one configuration: the CRDs and what the cluster lacks, the operator, the connector.
 
     The substitutions are values that anybody in the cluster may read; there is no secret among them.
     """
@@ -46,7 +46,7 @@ class GitOps(pulumi.ComponentResource):
             ),
             opts=pulumi.ResourceOptions(parent=self),
         )
-        token = settings.git_token
+        token, overlay = settings.git_token, settings.git.path.rstrip("/")
         kubernetesconfiguration.FluxConfiguration(
             "connector",
             flux_configuration_name="ehr",
@@ -73,8 +73,10 @@ class GitOps(pulumi.ComponentResource):
             else None,
             kustomizations={
                 "crds": _kustomization("./crds", []),
-                "platform": _kustomization(f"{settings.git.path.rstrip('/')}/platform", []),
-                "system": _kustomization(settings.git.path, ["crds", "platform"], substitutions),
+                "platform": _kustomization(f"{overlay}/platform", []),
+                "operator": _kustomization(f"{overlay}/operator", ["crds", "platform"], substitutions),
+                # Its pods wait for keys and for roles in the database, which somebody makes when the stack is there.
+                "connector": _kustomization(f"{overlay}/connector", ["operator"], substitutions, wait=False),
             },
             # The stack is done when the operator runs, not when Flux was told to install it.
             wait_for_reconciliation=True,
@@ -85,7 +87,7 @@ class GitOps(pulumi.ComponentResource):
 
 
 def _kustomization(
-    path: str, depends_on: list[str], substitutions: Mapping[str, pulumi.Input[str]] | None = None
+    path: str, depends_on: list[str], substitutions: Mapping[str, pulumi.Input[str]] | None = None, *, wait: bool = True
 ) -> kubernetesconfiguration.KustomizationDefinitionArgs:
     return kubernetesconfiguration.KustomizationDefinitionArgs(
         path=path,
@@ -93,7 +95,7 @@ def _kustomization(
         # Without CRDs there are no objects: Git losing them must not take every organisation's resources along, or its
         # certificates.
         prune=bool(depends_on),
-        wait=True,
+        wait=wait,
         force=False,
         sync_interval_in_seconds=10 * _MINUTE_S,
         retry_interval_in_seconds=_MINUTE_S,

@@ -62,7 +62,7 @@ def test_the_operator_may_hold_numbers_and_nothing_else(production: dict[str, Re
     ]
 
 
-def test_the_web_part_can_neither_send_nor_read_the_queue(production: dict[str, Recorded]) -> None:
+def test_the_web_part_sends_and_reads_keys_but_not_the_queue(production: dict[str, Recorded]) -> None:
     identity = production["ehr-connector-web"].computed["principalId"]
     scopes = {
         inputs["scope"].split("/providers/")[-1].split("/")[0]
@@ -70,7 +70,7 @@ def test_the_web_part_can_neither_send_nor_read_the_queue(production: dict[str, 
         if inputs["principalId"] == identity
     }
 
-    assert scopes == {"Microsoft.KeyVault"}
+    assert scopes == {"Microsoft.Communication", "Microsoft.KeyVault"}
 
 
 def test_events_go_into_the_queue_and_what_cannot_be_delivered_is_kept(production: dict[str, Recorded]) -> None:
@@ -123,7 +123,7 @@ def test_every_resource_that_takes_tags_has_the_configured_ones(production: dict
 
 def test_keys_are_named_to_flux_as_the_vault_names_them(declare: Declare) -> None:
     flux = declare(keys=["20260131T120000Z-1a2b3c4d.jwk.json"])["connector"].inputs
-    value = flux["kustomizations"]["system"]["postBuild"]["substitute"]["EHR_KEYS"]
+    value = flux["kustomizations"]["connector"]["postBuild"]["substitute"]["EHR_KEYS"]
 
     assert "20260131T120000Z-1a2b3c4d-jwk-json" in value
 
@@ -131,7 +131,7 @@ def test_keys_are_named_to_flux_as_the_vault_names_them(declare: Declare) -> Non
 def test_pods_start_anew_when_a_value_of_the_stack_changes(declare: Declare, production: dict[str, Recorded]) -> None:
     def digest(resources: dict[str, Recorded]) -> str:
         flux = resources["connector"].inputs
-        return flux["kustomizations"]["system"]["postBuild"]["substitute"]["EHR_VALUES_DIGEST"]
+        return flux["kustomizations"]["connector"]["postBuild"]["substitute"]["EHR_VALUES_DIGEST"]
 
     assert digest(declare()) == digest(production)
     assert digest(declare(purchasing="enabled")) != digest(production)

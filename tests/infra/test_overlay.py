@@ -30,7 +30,7 @@ def _flux(resources: Mapping[str, Recorded]) -> dict[str, Any]:
 
 
 def _substitutions(resources: Mapping[str, Recorded]) -> dict[str, str]:
-    return _flux(resources)["system"]["postBuild"]["substitute"]
+    return _flux(resources)["operator"]["postBuild"]["substitute"]
 
 
 @pytest.fixture(scope="module")
@@ -66,9 +66,38 @@ def test_every_folder_that_flux_is_told_of_can_be_built(kubectl: Path, productio
 def test_the_crds_and_the_platform_come_first_and_are_never_pruned(production: dict[str, Recorded]) -> None:
     flux = _flux(production)
 
-    assert set(flux["system"]["dependsOn"]) == {"crds", "platform"}
-    assert [flux[name]["prune"] for name in ("crds", "platform", "system")] == [False, False, True]
-    assert all(kustomization["wait"] for kustomization in flux.values())
+    assert set(flux["operator"]["dependsOn"]) == {"crds", "platform"}
+    assert flux["connector"]["dependsOn"] == ["operator"]
+    pruned = {name: kustomization["prune"] for name, kustomization in flux.items()}
+    assert pruned == {"crds": False, "platform": False, "operator": True, "connector": True}
+    assert flux["operator"]["postBuild"] == flux["connector"]["postBuild"]
+
+
+def test_one_up_ends_in_a_running_operator_and_waits_for_nothing_that_people_do_later(
+    kubectl: Path, production: dict[str, Recorded]
+) -> None:
+    flux = _flux(production)
+    waited_for = [name for name, kustomization in flux.items() if kustomization["wait"]]
+    rendered = "\n---\n".join(_kustomize(kubectl, flux[name]["path"]) for name in waited_for)
+    deployments = [one for one in yaml.safe_load_all(rendered) if one and one["kind"] == "Deployment"]
+
+    assert production["connector"].inputs["waitForReconciliation"] is True
+    assert [one["metadata"]["name"] for one in deployments] == ["ehr-operator"]
+    # What its pods need of Secrets is made before: by cert-manager, in the same part.
+    volumes = deployments[0]["spec"]["template"]["spec"]["volumes"]
+    made = {one["spec"]["secretName"] for one in yaml.safe_load_all(rendered) if one and one["kind"] == "Certificate"}
+    assert {volume["secret"]["secretName"] for volume in volumes if "secret" in volume} <= made
+    assert not [volume for volume in volumes if "csi" in volume]
+
+
+def test_the_parts_that_flux_applies_are_together_what_is_applied_by_hand(
+    kubectl: Path, production: dict[str, Recorded]
+) -> None:
+    parts = [_kustomize(kubectl, _flux(production)[name]["path"]) for name in ("operator", "connector")]
+    together = [one for part in parts for one in yaml.safe_load_all(part)]
+    by_hand = list(yaml.safe_load_all(_kustomize(kubectl, "deploy/overlays/azure")))
+
+    assert sorted(together, key=json.dumps) == sorted(by_hand, key=json.dumps)
 
 
 @pytest.mark.parametrize(
