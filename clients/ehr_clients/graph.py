@@ -301,10 +301,6 @@ class Graph:
             await self._call("renew subscription", "PATCH", _subscription(subscription_id), body), Subscription
         )
 
-    async def reauthorize(self, subscription_id: str) -> None:
-        """Authorise a subscription again, as Graph asked; its life stays."""
-        await self._call("reauthorize subscription", "POST", f"{_subscription(subscription_id)}/reauthorize", {})
-
     async def unsubscribe(self, subscription_id: str) -> None:
         """Delete a subscription."""
         await self._call("delete subscription", "DELETE", _subscription(subscription_id))

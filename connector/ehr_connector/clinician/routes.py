@@ -16,7 +16,6 @@ from fastapi import APIRouter, Form, HTTPException, Request
 from fastapi.responses import RedirectResponse, Response
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
-from ehr_api.v1alpha1.fhir_endpoint import Environment
 from ehr_connector.clinician.board import Board, BoardError, BoardReason, Boards, BoardVisit
 from ehr_connector.clinician.problems import ancestors, board_page, sealed_page, teams_page
 from ehr_connector.clinician.sending import NOTICES, notice_of
@@ -105,7 +104,7 @@ class ClinicianPages:
             address, matching = self.sign_in.ticket(opened, cookies.new_browser())
             view = MicrosoftView(
                 organization_name=board.site.organization.display_name,
-                is_test=_is_test(board.site),
+                is_test=board.site.is_test,
                 matching_text=matching,
                 sign_in_url=address,
                 stream_url=f"{PREFIX}/{session}/stream?await=account",
@@ -254,7 +253,7 @@ class ClinicianPages:
         visits = board.site.organization.visits
         return BoardView(
             organization_name=board.site.organization.display_name,
-            is_test=_is_test(board.site),
+            is_test=board.site.is_test,
             patient_banner=banner,
             today=[view for is_today, view in shown if is_today],
             upcoming=[view for is_today, view in shown if not is_today],
@@ -340,7 +339,3 @@ def _back(session: str, notice: str) -> Response:
 
 async def _reloading() -> AsyncGenerator[ServerSentEvent]:
     yield _RELOAD
-
-
-def _is_test(site: Site) -> bool:
-    return site.endpoint.environment is Environment.TEST

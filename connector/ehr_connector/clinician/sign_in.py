@@ -165,7 +165,7 @@ class SignIn:
             return self._microsoft_unavailable(request, f"{PATH}/{going.ticket}")
         view = ConfirmView(
             organization_name=site.organization.display_name,
-            is_test=site.endpoint.environment.value == "Test",
+            is_test=site.is_test,
             matching_text=_matching(opened.number),
             account=account.username or account.display_name,
             action_url=f"{PATH}/confirm",
@@ -200,7 +200,7 @@ class SignIn:
         actor = self.secret.name("actor", site.base_url, opened.user)
         target = f"FhirEndpoint/{site.endpoint.name}"
         await self.audit.record(site.namespace, site.organization_name, Action.SIGNED_IN, actor, target)
-        view = SignedInView(site.organization.display_name, site.endpoint.environment.value == "Test")
+        view = SignedInView(site.organization.display_name, site.is_test)
         response = self.pages.render(request, view.TEMPLATE, vars_of(view), path=f"{PATH}/{back.ticket}")
         self.back.clear(response)
         return response

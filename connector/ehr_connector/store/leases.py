@@ -1,15 +1,18 @@
-"""Leases: which process works for an endpoint. One that is not renewed passes on when it expires."""
+"""Leases: which process works for an endpoint. One that is not renewed passes on when it expires.
+
+Where processes share a server, the server's clock says when that is: theirs may differ, and two would work for one endpoint.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import case, delete
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy import ColumnElement, Interval, case, delete, func, literal, type_coerce
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from ehr_connector.store.database import insert_for
-from ehr_connector.store.schema import lease
+from ehr_connector.store.schema import Moment, lease
 
 _A_STATEMENT = 200
 
@@ -38,19 +41,25 @@ class Leases:
     async def forget_expired(self) -> None:
         """Remove leases that have passed on to nobody, whoever held them."""
         async with self._engine.begin() as connection:
-            await connection.execute(delete(lease).where(lease.c.expires_at < self._now()))
+            await connection.execute(delete(lease).where(lease.c.expires_at < self._time(connection)))
 
     async def _take(self, names: Sequence[str], life: timedelta) -> set[str]:
-        now = self._now()
-        rows = [{"name": name, "holder": self._holder, "expires_at": now + life} for name in names]
         async with self._engine.begin() as connection:
+            now, expires_at = self._time(connection), self._time(connection, life)
+            rows = [{"name": name, "holder": self._holder, "expires_at": expires_at} for name in names]
             statement = insert_for(connection)(lease).values(rows)
             free = (lease.c.holder == self._holder) | (lease.c.expires_at <= now)
             statement = statement.on_conflict_do_update(
                 index_elements=["name"],
                 set_={
                     "holder": case((free, self._holder), else_=lease.c.holder),
-                    "expires_at": case((free, now + life), else_=lease.c.expires_at),
+                    "expires_at": case((free, expires_at), else_=lease.c.expires_at),
                 },
             ).returning(lease.c.name, lease.c.holder)
             return {row.name for row in await connection.execute(statement) if row.holder == self._holder}
+
+    def _time(self, connection: AsyncConnection, after: timedelta = timedelta()) -> ColumnElement[datetime]:
+        """Return the time in a while; a SQLite file has one process, and no clock of its own."""
+        if connection.dialect.name == "postgresql":
+            return type_coerce(func.clock_timestamp() + literal(after, Interval), Moment)
+        return literal(self._now() + after, Moment)

@@ -73,7 +73,6 @@ CALLS: dict[str, Callable[[Graph, OnlineMeeting], Awaitable[object]]] = {
     "get licenses": lambda graph, _: graph.licenses(ORGANIZER),
     "subscribe": _subscribe,
     "renew subscription": lambda graph, _: graph.renew("s", END),
-    "reauthorize subscription": lambda graph, _: graph.reauthorize("s"),
     "delete subscription": lambda graph, _: graph.unsubscribe("s"),
     "list subscriptions": lambda graph, _: graph.subscriptions(),
     "subscribe to call records": lambda graph, _: graph.subscribe_to_call_records(

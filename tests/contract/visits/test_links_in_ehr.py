@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from contract.connector.postgresql import PostgreSql
+from contract.store.leasing import age_leases
 from contract.visits.test_whole_visit import until
 from contract.visits.world import OTHER_TENANT, World
 from unit.connector.ehr_model import LINKS, Book, Clock, Log, ModelEhr, asking_site
@@ -158,16 +159,16 @@ async def test_the_endpoints_of_a_killed_worker_pass_on_when_its_lease_ends(post
         await migrate(engine)
         # A worker that took the lease and was killed.
         await Leases(engine, "killed", clock.now).take([asking_site().base_url], LEASE)
-        await engine.dispose()
         async with worker(url, "other", ehr, clock) as other:
-            clock.seconds += 29
+            await age_leases(engine, 15)
             await other.take_leases()
             await asyncio.sleep(0.2)
             assert ehr.requests == []
-            clock.seconds += 1
+            await age_leases(engine, 15)
             await other.take_leases()
             assert await until(lambda: has_links(ehr))
             await other.stop()
+        await engine.dispose()
     assert ehr.appointment.links.patient == LINKS[Role.PATIENT]
 
 
@@ -177,13 +178,14 @@ async def test_a_worker_that_hung_longer_than_its_lease_writes_nothing_any_more(
     with postgresql.database() as url:
         engine = open_database(url)
         await migrate(engine)
-        await engine.dispose()
         async with AsyncExitStack() as stack:
+            stack.push_async_callback(engine.dispose)
             hung = await stack.enter_async_context(worker(url, "hung", ehr, clock))
             other = await stack.enter_async_context(worker(url, "other", ehr, clock))
             await hung.take_leases()
             await until(lambda: has_links(ehr))
             clock.seconds += 31
+            await age_leases(engine, 31)
             await other.take_leases()
             ehr.change(status="cancelled")
 
