@@ -6,12 +6,23 @@ import subprocess
 import sys
 import uuid
 from collections.abc import AsyncGenerator, Iterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, ExitStack
+from datetime import timedelta
+from pathlib import Path
 
 import httpx
 import pytest
 from contract.acs_stand_in.running import AcsStarter
+from contract.answers.answering import Desk, opened, utc_now
 from contract.answers.queues import Queue
+from contract.connector.postgresql import PostgreSql, running_postgresql
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from ehr_connector.keys.make import new_keys
+from ehr_connector.keys.secret import SecretKeys
+from ehr_connector.store.database import open_database
+from ehr_connector.store.migrate import migrate
+from ehr_sandbox.local_ca import LocalCA
 
 
 @pytest.fixture(scope="session")
@@ -42,3 +53,38 @@ def queue(azurite: httpx.URL) -> Iterator[Queue]:
 async def start_acs() -> AsyncGenerator[AcsStarter]:
     async with AsyncExitStack() as resources:
         yield AcsStarter(resources)
+
+
+@pytest.fixture(scope="session")
+def ca(tmp_path_factory: pytest.TempPathFactory) -> LocalCA:
+    """The authority of everything that speaks TLS here."""
+    return LocalCA.create(tmp_path_factory.mktemp("ca"))
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgreSql]:
+    """One server for all tests of a run."""
+    with running_postgresql() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+async def engine(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerator[AsyncEngine]:
+    """An empty database, once of each sort."""
+    with ExitStack() as stack:
+        url = f"sqlite+aiosqlite:///{tmp_path / 'connector.sqlite3'}"
+        if request.param == "postgresql":
+            server: PostgreSql = request.getfixturevalue("postgresql")
+            url = stack.enter_context(server.database())
+        engine = open_database(url)
+        await migrate(engine)
+        yield engine
+        await engine.dispose()
+
+
+@pytest.fixture
+async def desk(engine: AsyncEngine, queue: Queue, ca: LocalCA, tmp_path: Path) -> AsyncGenerator[Desk]:
+    """An organisation that texts, and reads what is answered."""
+    new_keys(tmp_path / "keys", utc_now() - timedelta(days=1))
+    async with AsyncExitStack() as resources:
+        yield await opened(resources, engine, ca, SecretKeys(tmp_path / "keys", utc_now), queue, tmp_path)
