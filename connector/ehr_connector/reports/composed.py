@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 from fastapi import APIRouter
@@ -10,33 +10,22 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from ehr_clients.entra.sign_in import PersonSignIn
 from ehr_connector.audit import Audit
+from ehr_connector.audit_expiry import AuditExpiry
 from ehr_connector.background import Work
 from ehr_connector.directory import Directory
 from ehr_connector.keys.secret import SecretKeys
 from ehr_connector.reports.access import ReportsAccess
 from ehr_connector.reports.api import ReportsApi
-from ehr_connector.reports.ports import Filters, Reader
-from ehr_connector.reports.quality_ports import QualityRow, QualitySummary
+from ehr_connector.reports.quality_queries import QualityReports
 from ehr_connector.reports.queries import Queries
 from ehr_connector.reports.refresh import Refresher
+from ehr_connector.reports.retention import Retention
 from ehr_connector.reports.routes import ReportPages
 from ehr_connector.reports.sign_in import ReportsSignIn
+from ehr_connector.store.expiry import Expiry
 from ehr_connector.store.report_rows import ReportRows
 from ehr_connector.store.single_use import SingleUse
 from ehr_connector.web.pages import Pages
-
-
-class NoCalls:
-    """Implements `QualityQueries` where no call is measured."""
-
-    async def quality_rows(self, reader: Reader, filters: Filters) -> AsyncIterator[QualityRow]:
-        """Give nothing."""
-        for row in ():
-            yield row
-
-    async def quality_summary(self, reader: Reader, filters: Filters) -> QualitySummary:
-        """Return nothing."""
-        return QualitySummary()
 
 
 class Reports:
@@ -56,6 +45,7 @@ class Reports:
     ) -> None:
         self.access = ReportsAccess(directory, secret, single_use, now)
         self._refresher = Refresher(ReportRows(engine, now), directory)
+        self._retention = Retention(Expiry(engine), AuditExpiry(engine, audit, now), directory, now)
         self._sign_in = ReportsSignIn.create(
             directory=directory,
             entra=entra,
@@ -66,7 +56,7 @@ class Reports:
             pages=pages,
             now=now,
         )
-        queries, quality = Queries(engine), NoCalls()
+        queries, quality = Queries(engine), QualityReports(engine, directory)
         self._api = ReportsApi(queries, quality, self.access.require, directory, now)
         self._pages = ReportPages(
             access=self.access,
@@ -84,4 +74,4 @@ class Reports:
 
     def worker_works(self) -> Mapping[str, Work]:
         """Return the work of which some process must do each piece."""
-        return {"reports": self._refresher.run}
+        return {"reports": self._refresher.run, "retention": self._retention.run}

@@ -19,8 +19,8 @@ from fastapi import FastAPI, Request
 from ehr_connector.audit import Action, Audit
 from ehr_connector.directory import Directory
 from ehr_connector.reports.api import PREFIX, ReportsApi
-from ehr_connector.reports.composed import NoCalls
 from ehr_connector.reports.ports import Access, Reader, ReportRole
+from ehr_connector.reports.quality_queries import QualityReports
 from ehr_connector.store.organizations import Organizations
 from ehr_connector.store.sends import Message, Sends
 from ehr_connector.web.problems import ProblemError, answer_problems
@@ -54,7 +54,9 @@ def door() -> Door:
 async def api(theatre: Theatre, clock: Clock, door: Door) -> AsyncGenerator[httpx.AsyncClient]:
     directory = Directory(Organizations(theatre.engine, clock), lambda: 0.0)
     app = FastAPI()
-    app.include_router(ReportsApi(theatre.queries, NoCalls(), door.require, directory, clock).router())
+    app.include_router(
+        ReportsApi(theatre.queries, QualityReports(theatre.engine, directory), door.require, directory, clock).router()
+    )
     answer_problems(app)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="https://connector.example") as http:
         yield http
