@@ -16,7 +16,9 @@ from ehr_connector.directory import Directory
 from ehr_connector.keys.secret import SecretKeys
 from ehr_connector.reports import charts_audit, charts_messages, charts_quality, charts_visits
 from ehr_connector.reports.access import ORGANIZATION, PREFIX, AccessError, Admitted, Refusal, ReportsAccess
+from ehr_connector.reports.api import ORGANIZATION as API_ORGANIZATION
 from ehr_connector.reports.charts_blocks import Drawing
+from ehr_connector.reports.downloads import Form
 from ehr_connector.reports.ports import ReportQueries, ReportRole
 from ehr_connector.reports.quality_ports import QualityQueries
 from ehr_connector.reports.routes_filters import Chosen, chosen, department_names, filter_view, zone_of
@@ -51,15 +53,17 @@ class _Page:
 
     path: str
     title: str
+    rows: str
+    """What the API calls the rows behind it."""
     role: ReportRole = ReportRole.VIEWER
     with_places: bool = True
     """Whether departments, endpoints and environments can be chosen."""
 
 
-CONSUMPTION = _Page("consumption", N_("Visits"))
-QUALITY = _Page("call-quality", N_("Call quality"))
-MESSAGES = _Page("messages", N_("Messages"))
-AUDIT = _Page("audit", N_("Audit"), ReportRole.AUDITOR, with_places=False)
+CONSUMPTION = _Page("consumption", N_("Visits"), "visits")
+QUALITY = _Page("call-quality", N_("Call quality"), "call-quality")
+MESSAGES = _Page("messages", N_("Messages"), "messages")
+AUDIT = _Page("audit", N_("Audit"), "audit", ReportRole.AUDITOR, with_places=False)
 _PAGES = (CONSUMPTION, QUALITY, MESSAGES, AUDIT)
 _ROLE_NAMES = {ReportRole.VIEWER: "Reports.Viewer", ReportRole.AUDITOR: "Reports.Auditor"}
 
@@ -157,7 +161,7 @@ class ReportPages:
             filters=filter_view(has, choices, names, now.date(), language, with_places=page.with_places),
             figures=told.figures,
             blocks=told.blocks if told.total else (),
-            downloads=(),
+            downloads=_downloads(page, admitted, has),
             empty=() if told.total else [language.text(words) for words in told.empty],
             note=language.text(
                 N_("As of %(moment)s (%(zone)s). Names and contact data are nowhere in these reports."),
@@ -211,3 +215,9 @@ class ReportPages:
         if why is Refusal.SIGNED_OUT:
             return RedirectResponse(again, HTTPStatus.SEE_OTHER)
         return no_role_page(self.pages, request, _ROLE_NAMES[page.role], again)
+
+
+def _downloads(page: _Page, admitted: Admitted, has: Chosen) -> Sequence[Link]:
+    reader = admitted.reader
+    below = API_ORGANIZATION.format(namespace=reader.namespace, name=reader.name)
+    return [Link(f"{below}/{page.rows}.{form}?{has.query()}", form.name) for form in Form]

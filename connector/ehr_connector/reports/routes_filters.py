@@ -30,6 +30,8 @@ class Chosen:
     department: str = ""
     endpoint: str = ""
     environment: str = ""
+    lang: str = ""
+    """Tag of the language that the address asks for: it goes on to the next page."""
 
     @property
     def days(self) -> int:
@@ -55,6 +57,7 @@ class Chosen:
             "department": self.department,
             "endpoint": self.endpoint,
             "environment": self.environment,
+            "lang": self.lang,
         } | changes
         return urlencode({name: value for name, value in fields.items() if value})
 
@@ -70,6 +73,7 @@ def chosen(query: Mapping[str, str], today: date) -> Chosen:
         query.get("department", "")[:_NAMES_MAX],
         query.get("endpoint", "")[:_NAMES_MAX],
         query.get("environment", "")[:_NAMES_MAX],
+        query.get("lang", "")[:_NAMES_MAX],
     )
 
 
@@ -108,7 +112,7 @@ def filter_view(
         last=has.last.isoformat(),
         ranges=[_range(has, days, today, language) for days in _RANGES],
         choices=places,
-        reset_url="?",
+        reset_url=f"?{urlencode({'lang': has.lang})}" if has.lang else "?",
         told=" \N{MIDDLE DOT} ".join(told),
     )
 
