@@ -47,6 +47,8 @@ class Action(StrEnum):
     GUEST_LINK_REVOKED = "guest_link_revoked"
     PATIENT_JOINED = "patient_joined"
     ERASED = "erased"
+    EXPIRED = "expired"
+    """The oldest rows of this log were removed, since they had been kept for long enough."""
     REPORTS_SIGNED_IN = "reports_signed_in"
 
 
@@ -96,6 +98,7 @@ class Verdict:
     """Whether the chain holds."""
 
     rows: int
+    """How many are there."""
     broken_at: int | None = None
     """Number of the first row that does not fit."""
     newest: str = f"0:{FIRST}"
@@ -160,16 +163,30 @@ class Audit:
         return event
 
     async def verify(self, known: str | None = None) -> Verdict:
-        """Follow the chain from its beginning; `known` is `newest` of an earlier verdict, which must still be there."""
-        rows, previous, newest = 0, FIRST, f"0:{FIRST}"
-        met = known in {None, newest}
+        """Follow the chain from its beginning; `known` is `newest` of an earlier verdict, which must still be there.
+
+        The oldest rows may be gone, when a row that is there says so (`ehr_connector.audit_expiry`).
+        """
+        rows, last, previous = 0, 0, FIRST
+        first = 1
+        cut: str | None = None
+        met = known in {None, f"0:{FIRST}"}
         async for event in self.events():
-            fits = event.number == rows + 1 and event.previous == previous
+            if rows == 0 and event.number > 1:
+                first, last, previous = event.number, event.number - 1, event.previous
+                cut = cut_after(last, previous)
+                met = met or _number(known) <= last
+            fits = event.number == last + 1 and event.previous == previous
             if not fits or event.digest != event.expected_digest():
-                return Verdict(rows, event.number, newest)
-            rows, previous, newest = rows + 1, event.digest, f"{event.number}:{event.digest}"
-            met = met or newest == known
-        return Verdict(rows, None if met else rows + 1, newest)
+                return Verdict(rows, event.number, f"{last}:{previous}")
+            if event.action == Action.EXPIRED and event.object == cut:
+                cut = None
+            rows, last, previous = rows + 1, event.number, event.digest
+            met = met or f"{last}:{previous}" == known
+        newest = f"{last}:{previous}"
+        if cut is not None:
+            return Verdict(rows, first, newest)
+        return Verdict(rows, None if met else last + 1, newest)
 
     async def events(self) -> AsyncIterator[AuditEvent]:
         """Give every row, the oldest first, in flat memory and short transactions."""
@@ -184,6 +201,16 @@ class Audit:
             if len(rows) < _PAGE:
                 return
             last = rows[-1].number
+
+
+def cut_after(number: int, digest: str) -> str:
+    """Return what a row says of which the object is the removal of all rows up to this one."""
+    return f"audit rows to {number}:{digest}"
+
+
+def _number(known: str | None) -> int:
+    number = (known or "").partition(":")[0]
+    return int(number) if number.isdecimal() else 0
 
 
 def tell(event: AuditEvent) -> None:

@@ -24,6 +24,7 @@ _DONE = {
     Action.GUEST_LINK_MADE: "C",
     Action.GUEST_LINK_REVOKED: "D",
     Action.ERASED: "D",
+    Action.EXPIRED: "D",
 }
 """CRUD; everything else is an execution."""
 _MINOR_FAILURE, _SERIOUS_FAILURE = "4", "8"

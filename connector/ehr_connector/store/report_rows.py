@@ -10,11 +10,12 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
 
-from sqlalchemy import delete, insert, select, text
+from sqlalchemy import delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from ehr_connector.store.database import insert_for, reading
 from ehr_connector.store.events import told_by
+from ehr_connector.store.exclusive import is_exclusive
 from ehr_connector.store.schema import report_due, report_visit, visit, visit_event
 from ehr_connector.store.visits import VisitRow, visit_of
 from ehr_connector.visits.events import VisitEvent
@@ -63,17 +64,11 @@ class ReportRows:
             if (await connection.execute(due.limit(1))).first() is None:
                 return 0
         async with self._engine.begin() as connection:
-            if not await _alone(connection):
+            if not await is_exclusive(connection, _LOCK):
                 return 0
             names = list(dict.fromkeys((await connection.execute(due.limit(most))).scalars()))
             await _renew(connection, names, make, now)
         return len(names)
-
-
-async def _alone(connection: AsyncConnection) -> bool:
-    if connection.dialect.name != "postgresql":
-        return True  # in SQLite the transaction began as the only writer
-    return (await connection.execute(text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": _LOCK})).scalar_one()
 
 
 async def _renew(connection: AsyncConnection, names: Sequence[str], make: Make, now: datetime) -> None:
