@@ -18,7 +18,7 @@ from pydantic import ConfigDict, computed_field
 
 from ehr_api.meta import api_name
 
-_API = ConfigDict(alias_generator=api_name, use_attribute_docstrings=True)
+API_NAMES = ConfigDict(alias_generator=api_name, use_attribute_docstrings=True)
 """Names of fields as the JSON API and CSV have them."""
 
 
@@ -113,7 +113,7 @@ class BroughtBy(StrEnum):
 class ConsumptionRow:
     """One visit. Every column of Microsoft's report is here that holds no identity."""
 
-    __pydantic_config__: ClassVar[ConfigDict] = _API
+    __pydantic_config__: ClassVar[ConfigDict] = API_NAMES
 
     visit: str
     """The name that the audit log has for it too; it leads to nobody."""
@@ -149,7 +149,7 @@ class ConsumptionRow:
 class Waits:
     """How long patients waited in the lobby, in seconds; None where nobody did."""
 
-    __pydantic_config__: ClassVar[ConfigDict] = _API
+    __pydantic_config__: ClassVar[ConfigDict] = API_NAMES
 
     count: int = 0
     p50_s: int | None = None
@@ -166,7 +166,7 @@ Counts = Mapping[VisitStatus, int]
 class VisitSummary:
     """Numbers of the visits that the filters choose."""
 
-    __pydantic_config__: ClassVar[ConfigDict] = _API
+    __pydantic_config__: ClassVar[ConfigDict] = API_NAMES
 
     total: int = 0
     by_status: Counts = field(default_factory=dict[VisitStatus, int])
@@ -218,7 +218,7 @@ class MessageStatus(StrEnum):
 class MessageCount:
     """How many messages are alike."""
 
-    __pydantic_config__: ClassVar[ConfigDict] = _API
+    __pydantic_config__: ClassVar[ConfigDict] = API_NAMES
 
     channel: str
     """sms or email."""
@@ -233,7 +233,7 @@ class MessageCount:
 class MessageRow:
     """One message."""
 
-    __pydantic_config__: ClassVar[ConfigDict] = _API
+    __pydantic_config__: ClassVar[ConfigDict] = API_NAMES
 
     first_sent_at: datetime
     visit: str
@@ -250,7 +250,7 @@ class MessageRow:
 class MessageSummary:
     """Numbers of the messages that the filters choose."""
 
-    __pydantic_config__: ClassVar[ConfigDict] = _API
+    __pydantic_config__: ClassVar[ConfigDict] = API_NAMES
 
     total: int = 0
     counts: Sequence[MessageCount] = ()
@@ -262,7 +262,7 @@ class MessageSummary:
 class AuditRow:
     """One row of the audit log; actors and objects are opaque."""
 
-    __pydantic_config__: ClassVar[ConfigDict] = _API
+    __pydantic_config__: ClassVar[ConfigDict] = API_NAMES
 
     number: int
     happened_at: datetime
@@ -292,7 +292,7 @@ class AuditSummary:
 class Choices:
     """What the filters can be set to: what there is data of."""
 
-    __pydantic_config__: ClassVar[ConfigDict] = _API
+    __pydantic_config__: ClassVar[ConfigDict] = API_NAMES
 
     departments: Sequence[str] = ()
     endpoints: Sequence[str] = ()

@@ -11,9 +11,11 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import ClassVar, Protocol
 
-from ehr_connector.reports.ports import Filters, Reader
+from pydantic import ConfigDict
+
+from ehr_connector.reports.ports import API_NAMES, Filters, Reader
 from ehr_connector.visits.events import Side
 
 OTHER = "other"
@@ -35,6 +37,8 @@ class PoorBecause(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Figures:
     """Of the worst stream of each figure; None where Microsoft tells none."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = API_NAMES
 
     jitter_ms: float | None = None
     max_jitter_ms: float | None = None
@@ -59,6 +63,8 @@ class Figures:
 @dataclass(frozen=True, slots=True)
 class QualityRow:
     """One leg."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = API_NAMES
 
     visit: str
     """As the consumption report has it."""

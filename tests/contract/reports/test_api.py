@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from http import HTTPStatus
@@ -19,7 +19,8 @@ from fastapi import FastAPI, Request
 from ehr_connector.audit import Action, Audit
 from ehr_connector.directory import Directory
 from ehr_connector.reports.api import PREFIX, ReportsApi
-from ehr_connector.reports.ports import Access, Reader, ReportRole
+from ehr_connector.reports.ports import Access, Filters, Reader, ReportRole
+from ehr_connector.reports.quality_ports import QualityRow, QualitySummary
 from ehr_connector.reports.quality_queries import QualityReports
 from ehr_connector.store.organizations import Organizations
 from ehr_connector.store.sends import Message, Sends
@@ -27,6 +28,17 @@ from ehr_connector.web.problems import ProblemError, answer_problems
 
 HERE = f"{PREFIX}/organizations/lamna/organization"
 PATHS = ("choices", "visits/summary", "messages/summary", "visits.csv", "messages.json", "call-quality.csv")
+
+
+class NoCalls:
+    """No call was measured."""
+
+    async def quality_rows(self, _reader: Reader, _filters: Filters) -> AsyncIterator[QualityRow]:
+        for row in ():
+            yield row
+
+    async def quality_summary(self, _reader: Reader, _filters: Filters) -> QualitySummary:
+        return QualitySummary()
 
 
 @dataclass
@@ -178,4 +190,7 @@ async def test_the_description_names_every_path_and_every_column(api: httpx.Asyn
     row = described["components"]["schemas"]["ConsumptionRow"]["properties"]
     header = (await get(api, "visits.csv")).splitlines()[0].split(",")
     assert list(row) == header
+    legs = described["components"]["schemas"]
+    figures = [name for name in legs["QualityRow"]["properties"] if name != "figures"], legs["Figures"]["properties"]
+    assert {*figures[0], *figures[1]} == set((await get(api, "call-quality.csv")).splitlines()[0].split(","))
     assert row["startedAt"]["description"] == "When both sides were in for the first time."
