@@ -32,6 +32,7 @@ from ehr_connector.launch.routes import LaunchPages
 from ehr_connector.launch.session import clinician_sessions
 from ehr_connector.metrics import Metrics
 from ehr_connector.notify.allow_list import AllowLists
+from ehr_connector.notify.answers_composed import AnswerParts
 from ehr_connector.notify.pace import Pacer
 from ehr_connector.notify.planned import PlannedSender
 from ehr_connector.notify.post import Post
@@ -204,10 +205,21 @@ class VisitParts:
             now=now,
         )
         self._notices = Notices(engine, now)
+        pacer = Pacer(Paces(engine, now), partial(secret.name, "pace"))
+        self._answers = AnswerParts(
+            settings,
+            engine,
+            directory=directory,
+            providers=self._providers,
+            secret=secret,
+            metrics=metrics,
+            pace=pacer.take,
+            now=now,
+        )
         notice_tools = NoticeTools(
             sender=PlannedSender(post, self._sends, metrics),
             notices=self._notices,
-            take=Pacer(Paces(engine, now), partial(secret.name, "pace")).take,
+            take=pacer.take,
             secret=secret,
             now=now,
         )
@@ -279,12 +291,14 @@ class VisitParts:
             "tell held messages": partial(every, _TELL_S, self._tell_held),
             "tidy": partial(every, _TIDY_S, self._tidy),
             **self.reports.worker_works(),
+            **self._answers.worker_works(),
         }
 
     async def aclose(self) -> None:
         """Close the connections to EHRs and to Communication Services."""
         await self.ehr.aclose()
         await self._providers.aclose()
+        await self._answers.aclose()
 
     async def _tell_held(self) -> None:
         waits = self.coming.held().by_endpoint
@@ -296,3 +310,4 @@ class VisitParts:
         await self._leases.forget_expired()
         await self._sends.forget_recipients()
         await self._notices.forget_old()
+        await self._answers.tidy()
