@@ -1,10 +1,13 @@
-"""How well calls went: the rows of their legs, the newest version of each call."""
+"""How well calls went: the rows of their legs, the newest version of each call.
+
+They name their visit, so that they go with it when its time is over (`ehr_connector.store.expiry`).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict
-from datetime import date, datetime
+from datetime import date
 
 from sqlalchemy import delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -13,8 +16,6 @@ from ehr_connector.reports.quality_extraction import Leg
 from ehr_connector.reports.quality_ports import UNKNOWN
 from ehr_connector.store.schema import call_quality
 from ehr_connector.store.visits import VisitRow
-
-_AT_A_TIME = 1000
 
 
 class Quality:
@@ -46,23 +47,6 @@ class Quality:
                     await connection.execute(insert(table), _rows(call, version, visit, day, legs))
             await then(connection)
         return is_newer
-
-    async def forget_before(self, namespace: str, name: str, moment: datetime) -> int:
-        """Remove the legs of visits that were booked for before `moment`, in short transactions; return how many."""
-        table = call_quality
-        old = (
-            select(table.c.call)
-            .where(table.c.namespace == namespace, table.c.name == name, table.c.starts_at < moment)
-            .distinct()
-            .limit(_AT_A_TIME)
-        )
-        removed = 0
-        while True:
-            async with self._engine.begin() as connection:
-                calls = (await connection.execute(old)).scalars().all()
-                if not calls:
-                    return removed
-                removed += (await connection.execute(delete(table).where(table.c.call.in_(calls)))).rowcount
 
 
 def _rows(call: str, version: int, visit: VisitRow, day: date, legs: Sequence[Leg]) -> list[dict[str, object]]:

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from contract.store.conftest import Clock
-from sqlalchemy import select, text
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from ehr_connector.reports.quality_extraction import Leg
@@ -152,20 +152,6 @@ async def test_what_follows_is_done_in_the_same_transaction_or_not_at_all(
 
     assert await versions(engine) == []
     assert (await claimed(to_fetch)).record == "r"
-
-
-async def test_old_legs_go_and_those_of_others_and_of_later_stay(engine: AsyncEngine) -> None:
-    quality = Quality(engine)
-    later, others = replace(VISIT, starts_at=START + timedelta(days=1)), replace(VISIT, name="other")
-    await put(quality, 1, LEG, LEG)
-    await put(quality, 1, LEG, visit=later, call="l" * 43)
-    await put(quality, 1, LEG, visit=others, call="o" * 43)
-
-    assert await quality.forget_before("lamna", "lamna", START + timedelta(seconds=1)) == 2
-
-    async with engine.connect() as connection:
-        left = (await connection.execute(text("SELECT call FROM call_quality ORDER BY call"))).scalars().all()
-    assert left == ["l" * 43, "o" * 43]
 
 
 async def test_only_the_subscription_that_is_named_is_looked_at_again(engine: AsyncEngine, clock: Clock) -> None:
