@@ -20,6 +20,8 @@ from ehr_connector.background import Work, every
 from ehr_connector.clinician.board import Boards
 from ehr_connector.clinician.routes import ClinicianPages
 from ehr_connector.clinician.sign_in import SignIn
+from ehr_connector.clinician.streams import Shown, Streams
+from ehr_connector.clinician.waiting import SignIns
 from ehr_connector.coming.endpoint import Tools
 from ehr_connector.coming.worker import ComingVisits
 from ehr_connector.directory import Directory
@@ -29,6 +31,7 @@ from ehr_connector.keys.signing import SigningKeys
 from ehr_connector.launch.flow import LaunchFlow
 from ehr_connector.launch.identity import Identity
 from ehr_connector.launch.routes import LaunchPages
+from ehr_connector.launch.sealed import Sealer
 from ehr_connector.launch.session import clinician_sessions
 from ehr_connector.metrics import Metrics
 from ehr_connector.notify.allow_list import AllowLists
@@ -135,6 +138,7 @@ class VisitParts:
             ground.resolve,
         )
         guests, accounts = Guests(engine, now), Accounts(engine, now)
+        self._sign_ins = SignIns(accounts)
         self.assets = Assets()
         self.pages = Pages(Locales(), self.assets)
         service = VisitService(
@@ -254,7 +258,13 @@ class VisitParts:
             boards=boards,
             sessions=sessions,
             sign_in=sign_in,
-            live=self._live,
+            streams=Streams(
+                boards,
+                self._live,
+                self._sign_ins,
+                Sealer(secret, Shown, purpose="board's stream", life=sessions.life, now=now),
+                now,
+            ),
             secret=secret,
             pages=self.pages,
             metrics=metrics,
@@ -282,7 +292,7 @@ class VisitParts:
 
     def web_works(self) -> Mapping[str, Work]:
         """Return the work of a process that serves pages."""
-        return {"tell open pages": self._live.run}
+        return {"tell open pages": self._live.run, "tell of sign-ins": self._sign_ins.run}
 
     def worker_works(self) -> Mapping[str, Work]:
         """Return the work of which some process must do each piece."""

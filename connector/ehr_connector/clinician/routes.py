@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
 import hmac
-import json
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated
+from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Form, HTTPException, Request
 from fastapi.responses import RedirectResponse, Response
-from sse_starlette import EventSourceResponse, ServerSentEvent
+from sse_starlette import EventSourceResponse
 
-from ehr_connector.clinician.board import Board, BoardError, BoardReason, Boards, BoardVisit
+from ehr_connector.clinician.board import Board, BoardError, Boards, BoardVisit
 from ehr_connector.clinician.problems import ancestors, board_page, sealed_page, teams_page
 from ehr_connector.clinician.sending import NOTICES, notice_of
 from ehr_connector.clinician.sign_in import SignIn
+from ehr_connector.clinician.streams import PING_S, Streams, reloading
 from ehr_connector.directory import Site
 from ehr_connector.keys.secret import SecretKeys
 from ehr_connector.launch.sealed import OtherBrowserError, SealedError, Sealer
@@ -30,7 +30,6 @@ from ehr_connector.teams.refusals import TeamsError
 from ehr_connector.visits.booking import Access
 from ehr_connector.visits.events import Channel
 from ehr_connector.visits.links import Role
-from ehr_connector.visits.live import Live
 from ehr_connector.web import cookies
 from ehr_connector.web.locales import N_, Language
 from ehr_connector.web.origin import same_origin
@@ -46,14 +45,8 @@ from ehr_connector.web.views import (
 )
 
 PREFIX = "/clinician"
-_PING_S = 15
 _SEND_S = 30
 """Whoever takes nothing for so long, with the buffers full, is cut off."""
-_ACCOUNT_S = 1.0
-"""How often a page that waits for the sign-in looks whether it is done."""
-_LIFE_OF_A_STREAM_S = 3600
-"""A browser connects again by itself; this ends streams that nobody reads any more."""
-_RELOAD = ServerSentEvent("{}", event="reload")
 _NOTICES = {
     "invited": N_("The new link is below. Give it to the person whom you invite."),
     "revoked": N_("The link does not work any more."),
@@ -69,7 +62,7 @@ class ClinicianPages:
     boards: Boards
     sessions: Sealer[ClinicianSession]
     sign_in: SignIn
-    live: Live
+    streams: Streams
     secret: SecretKeys
     pages: Pages
     metrics: Metrics
@@ -116,22 +109,19 @@ class ClinicianPages:
             request, shown.TEMPLATE, vars_of(shown), frame_ancestors=framed_by, form_targets=self.teams_origins
         )
 
-    async def stream(self, request: Request, session: str) -> Response:
+    async def stream(self, request: Request, session: str, of: str = "") -> Response:
         """Push the live status of the board's visits; before the sign-in, push that it is done."""
         try:
             opened = self._opened(request, session)
             site = await self.boards.site(opened)
             if "await" in request.query_params:
-                events = self._signed_in(site, opened)
+                events = self.streams.signed_in(site, opened)
             else:
-                board = await self.boards.board(opened)
-                events = self._statuses(board, self.pages.language(request), opened)
-        except (SealedError, BoardError) as exc:
-            if isinstance(exc, BoardError) and exc.reason is BoardReason.EHR_UNAVAILABLE:
-                return Response(status_code=HTTPStatus.SERVICE_UNAVAILABLE, headers={"Retry-After": "5"})
-            # The page, fetched again, says why; from then on nothing listens any more.
-            events = _reloading()
-        return EventSourceResponse(events, ping=_PING_S, send_timeout=_SEND_S, headers={"Cache-Control": "no-store"})
+                visits = self.streams.open(of, session, cookies.browser_of(request))
+                events = self.streams.statuses(site, opened, visits, self.pages.language(request))
+        except (SealedError, BoardError):
+            events = reloading()
+        return EventSourceResponse(events, ping=PING_S, send_timeout=_SEND_S, headers={"Cache-Control": "no-store"})
 
     async def join(self, request: Request, session: str, visit: str, csrf: Annotated[str, Form()] = "") -> Response:
         """Go to the visit's meeting."""
@@ -216,31 +206,6 @@ class ClinicianPages:
             return teams_page(self.pages, request, exc, await self._site(session, cookies.browser_of(request)))
         return RedirectResponse(address, HTTPStatus.SEE_OTHER)
 
-    async def _statuses(
-        self, board: Board, language: Language, session: ClinicianSession
-    ) -> AsyncGenerator[ServerSentEvent]:
-        zones = {one.visit: one.booking.site.endpoint.appointments.time_zone for one in board.visits}
-        ends = min(self.now().timestamp() + _LIFE_OF_A_STREAM_S, session.ends)
-        with self.live.watch(zones) as watch:
-            changed = set(zones)
-            while self.now().timestamp() < ends:
-                for visit in changed:
-                    status = StatusView.of(await self.boards.status(visit), language, zones[visit])
-                    yield ServerSentEvent(json.dumps({"visit": visit, **status.to_json()}), event="status")
-                changed = await watch.changed(_PING_S)
-        if self.now().timestamp() >= session.ends:
-            yield _RELOAD
-
-    async def _signed_in(self, site: Site, session: ClinicianSession) -> AsyncGenerator[ServerSentEvent]:
-        ends = min(self.now().timestamp() + _LIFE_OF_A_STREAM_S, session.ends)
-        while self.now().timestamp() < ends:
-            if await self.boards.account(site, session) is not None:
-                yield ServerSentEvent("{}", event="signed-in")
-                return
-            await asyncio.sleep(_ACCOUNT_S)
-        if self.now().timestamp() >= session.ends:
-            yield _RELOAD
-
     def _view(self, request: Request, session: str, board: Board, banner: str | None, notice: str) -> BoardView:
         language = self.pages.language(request)
         zone = ZoneInfo(board.site.endpoint.appointments.time_zone)
@@ -257,7 +222,7 @@ class ClinicianPages:
             patient_banner=banner,
             today=[view for is_today, view in shown if is_today],
             upcoming=[view for is_today, view in shown if not is_today],
-            stream_url=f"{PREFIX}/{session}/stream",
+            stream_url=self._stream_url(request, session, board),
             csrf=self._csrf(session),
             help_phone=visits.help_phone if visits else None,
             notice=NoticeView(language.text(words), kind) if words else None,
@@ -289,6 +254,13 @@ class ClinicianPages:
                 if link.revoked_at is None
             ],
         )
+
+    def _stream_url(self, request: Request, session: str, board: Board) -> str:
+        """Return where the stream of a board is; the language that was chosen for the page is the stream's too."""
+        shown = self.streams.seal([one.visit for one in board.visits], session, cookies.browser_of(request))
+        chosen = request.query_params.get("lang")
+        query = {"of": shown} | ({"lang": chosen} if chosen else {})
+        return f"{PREFIX}/{session}/stream?{urlencode(query)}"
 
     def _opened(self, request: Request, session: str) -> ClinicianSession:
         return self.sessions.open(session, cookies.browser_of(request))
@@ -335,7 +307,3 @@ class ClinicianPages:
 
 def _back(session: str, notice: str) -> Response:
     return RedirectResponse(f"{PREFIX}/{session}?notice={notice}", HTTPStatus.SEE_OTHER)
-
-
-async def _reloading() -> AsyncGenerator[ServerSentEvent]:
-    yield _RELOAD

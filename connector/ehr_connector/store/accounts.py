@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from ehr_connector.store.database import insert_for, reading
 from ehr_connector.store.schema import account_link
+
+EhrAccount = tuple[str, str, str]
+"""FHIR base URL, user of the EHR there, and the Entra tenant in which the user may have an account."""
+_A_STATEMENT = 200
 
 
 class Accounts:
@@ -29,6 +33,16 @@ class Accounts:
         )
         async with self._reads.connect() as connection:
             return (await connection.execute(query)).scalar_one_or_none()
+
+    async def linked(self, users: Collection[EhrAccount]) -> set[EhrAccount]:
+        """Return those of `users` who have signed in."""
+        wanted, found = list(users), set[EhrAccount]()
+        columns = (account_link.c.base_url, account_link.c.ehr_user, account_link.c.tenant_id)
+        async with self._reads.connect() as connection:
+            for first in range(0, len(wanted), _A_STATEMENT):
+                query = select(*columns).where(tuple_(*columns).in_(wanted[first : first + _A_STATEMENT]))
+                found.update((row.base_url, row.ehr_user, row.tenant_id) for row in await connection.execute(query))
+        return found
 
     async def put(self, base_url: str, ehr_user: str, tenant_id: str, entra_object_id: str) -> None:
         """Remember the account of a user; a later sign-in replaces it."""

@@ -21,6 +21,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 HEADING = re.compile(r"<h1>([^<]+)</h1>")
 CORRELATION = re.compile(r"<code[^>]*>([0-9a-f]{32})</code>")
 LINK = re.compile(r'value="(https://[^"]+/v/[^"]+)"')
+STREAM = re.compile(r'data-stream="([^"]+)"')
 CARD = re.compile(r'data-visit="([^"]+)"')
 
 
@@ -37,6 +38,11 @@ class Chart:
     browser: Browser
     url: str
     page: httpx.Response = field(repr=False)
+
+    @property
+    def stream(self) -> str:
+        """Where the page listens."""
+        return self.world.connector + html.unescape(STREAM.findall(self.page.text)[0])
 
     @property
     def csrf(self) -> str:

@@ -134,7 +134,7 @@ async def test_s16_the_provider_sees_in_the_ehr_how_the_patient_connects(
 ) -> None:
     phone = world.browser()
     link = link_of(chart)
-    async with listening(chart.browser, f"{chart.url}/stream") as stream:
+    async with listening(chart.browser, chart.stream) as stream:
         await phone.submit(f"{link}/opened")
         await stream.stage("opened")
         joined = await phone.submit(f"{link}/join", follow=False)

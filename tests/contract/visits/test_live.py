@@ -81,7 +81,7 @@ class Meeting:
 async def test_the_page_gets_the_status_as_it_is_and_then_each_change(world: World, chart: Chart) -> None:
     phone = world.browser()
     link = LINK.findall(chart.page.text)[0]
-    async with listening(chart.browser, f"{chart.url}/stream") as stream:
+    async with listening(chart.browser, chart.stream) as stream:
         event = await stream.next()
         assert event is not None
         assert (event[0], event[1]["stage"], event[1]["visit"]) == ("status", "not_sent", chart.visits[0])
@@ -127,7 +127,7 @@ async def test_notifications_that_come_late_or_twice_change_nothing(
 ) -> None:
     meeting = await Meeting.of(chart)
     await world.control(world.graph, "PATCH", "settings", json=settings)
-    async with listening(chart.browser, f"{chart.url}/stream") as stream:
+    async with listening(chart.browser, chart.stream) as stream:
         patient = await meeting.comes()
         assert (await stream.stage("in_lobby"))["alert"] is True
         await meeting.admit(patient)
@@ -140,7 +140,7 @@ async def test_notifications_that_come_late_or_twice_change_nothing(
 async def test_notifications_out_of_order_end_in_the_same_status(world: World, chart: Chart) -> None:
     meeting = await Meeting.of(chart)
     await world.control(world.graph, "PATCH", "settings", json={"reorder": 4})
-    async with listening(chart.browser, f"{chart.url}/stream") as stream:
+    async with listening(chart.browser, chart.stream) as stream:
         patient = await meeting.comes()
         await meeting.admit(patient)
         await meeting.leaves(patient)
@@ -151,7 +151,7 @@ async def test_notifications_out_of_order_end_in_the_same_status(world: World, c
 
 async def test_who_comes_back_is_shown_again(chart: Chart) -> None:
     meeting = await Meeting.of(chart)
-    async with listening(chart.browser, f"{chart.url}/stream") as stream:
+    async with listening(chart.browser, chart.stream) as stream:
         first = await meeting.comes()
         await meeting.comes(CLINICIAN)
         await stream.stage("in_lobby")
@@ -165,7 +165,7 @@ async def test_who_comes_back_is_shown_again(chart: Chart) -> None:
 
 async def test_a_restart_loses_no_status(world: World, chart: Chart) -> None:
     meeting = await Meeting.of(chart)
-    async with listening(chart.browser, f"{chart.url}/stream") as stream:
+    async with listening(chart.browser, chart.stream) as stream:
         patient = await meeting.comes()
         await stream.stage("in_lobby")
         await world.running.aclose()
@@ -173,14 +173,14 @@ async def test_a_restart_loses_no_status(world: World, chart: Chart) -> None:
             pass
     await meeting.admit(patient)  # told while nobody is there; Microsoft tells it again
     await world.start()
-    async with listening(chart.browser, f"{chart.url}/stream") as stream:
+    async with listening(chart.browser, chart.stream) as stream:
         await stream.stage("in_visit")
         await meeting.leaves(patient)
         await stream.stage("left")
 
 
 async def test_a_stream_ends_with_the_page_s_hour(world: World, chart: Chart) -> None:
-    async with listening(chart.browser, f"{chart.url}/stream") as stream:
+    async with listening(chart.browser, chart.stream) as stream:
         await stream.next()
         world.clock.ahead = timedelta(hours=1, seconds=1)
         await chart.press(chart.visits[0], "copied")
@@ -190,12 +190,12 @@ async def test_a_stream_ends_with_the_page_s_hour(world: World, chart: Chart) ->
 
 async def test_a_stream_ends_with_its_session_and_has_the_page_say_so(world: World, chart: Chart) -> None:
     world.clock.ahead = timedelta(hours=3, minutes=30)
-    async with listening(chart.browser, f"{chart.url}/stream") as stream:
+    async with listening(chart.browser, chart.stream) as stream:
         await stream.next()
         world.clock.ahead = timedelta(hours=4, seconds=1)
         assert await stream.next(seconds=20) == ("reload", {})
         assert await stream.next() is None
-    async with listening(chart.browser, f"{chart.url}/stream") as stream:
+    async with listening(chart.browser, chart.stream) as stream:
         assert await stream.next() == ("reload", {})
 
 
@@ -211,7 +211,7 @@ async def test_a_server_that_stops_waits_for_no_stream(world: World, chart: Char
         return stopping.started
 
     await until(is_up)
-    address = f"https://localhost:{port}/clinician/{chart.url.rpartition('/')[2]}/stream"
+    address = chart.stream.replace(chart.world.connector, f"https://localhost:{port}")
     async with listening(chart.browser, address) as first, listening(chart.browser, address) as second:
         await first.next()
         await second.next()
@@ -240,7 +240,7 @@ async def test_a_stream_whose_reader_is_gone_is_not_kept(chart: Chart, monkeypat
     monkeypatch.setattr(Live, "watch", counted)
     async with AsyncExitStack() as readers:
         for _ in range(3):
-            stream = await readers.enter_async_context(listening(chart.browser, f"{chart.url}/stream"))
+            stream = await readers.enter_async_context(listening(chart.browser, chart.stream))
             await stream.next()
         assert len(watching) == 3
 

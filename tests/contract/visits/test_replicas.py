@@ -44,7 +44,7 @@ async def test_what_one_replica_hears_of_a_visit_shows_on_a_page_of_another(repl
     chart = await signed_in(world, patient, visit["encounter"])
     address = f"{other}/clinician/{chart.url.rpartition('/')[2]}"
     assert (await chart.browser.open(address)).status_code == 200
-    async with listening(chart.browser, f"{address}/stream") as stream:
+    async with listening(chart.browser, chart.stream.replace(world.connector, other)) as stream:
         await stream.stage("not_sent")
         assert (await chart.press(chart.visits[0], "copied")).status_code == 204
         await stream.stage("link_sent")

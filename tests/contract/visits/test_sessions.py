@@ -85,7 +85,7 @@ async def test_an_address_without_its_browser_s_cookie_opens_nothing(world: Worl
     other = world.browser()
     await opened(world, await world.patient(), browser=other)
     refused(world, await other.open(chart.url), 400, OTHER_BROWSER)
-    assert (await other.http.get(f"{chart.url}/stream")).text == RELOAD
+    assert (await other.http.get(chart.stream)).text == RELOAD
 
 
 @pytest.mark.parametrize("button", ["invitations", "revocations"])
@@ -145,7 +145,7 @@ async def test_two_charts_side_by_side_stay_two_patients(world: World) -> None:
     assert await meetings(world) == before
     await two.reload()
     assert "Link not sent" in two.page.text
-    async with listening(browser, f"{one.url}/stream") as stream:
+    async with listening(browser, one.stream) as stream:
         event = await stream.next()
         assert event is not None
         assert event[1]["visit"] == one.visits[0]
@@ -153,6 +153,19 @@ async def test_two_charts_side_by_side_stay_two_patients(world: World) -> None:
         assert (await one.press(one.visits[0], "copied")).status_code == 204
         told = await stream.stage("link_sent")
         assert told["visit"] == one.visits[0]
+
+
+async def test_the_stream_of_one_chart_is_worth_nothing_in_another(world: World) -> None:
+    browser = world.browser()
+    charts: list[Chart] = []
+    for _ in range(2):
+        patient = await world.patient()
+        visit = await world.book(patient)
+        charts.append(await signed_in(world, patient, visit["encounter"], browser=browser))
+    one, two = charts
+    stolen = f"{one.url}/stream?{two.stream.partition('?')[2]}"
+    assert (await browser.http.get(stolen)).text == RELOAD
+    assert (await browser.http.get(f"{one.url}/stream")).text == RELOAD
 
 
 async def test_the_forms_of_one_chart_are_worth_nothing_in_another(world: World) -> None:
@@ -205,7 +218,7 @@ async def test_a_session_ends_after_four_hours(world: World, chart: Chart) -> No
     world.clock.ahead = timedelta(hours=4)
     refused(world, await chart.browser.open(chart.url), 400, "This page is too old")
     refused(world, await chart.press(chart.visits[0], "join"), 400, "This page is too old")
-    assert (await chart.browser.http.get(f"{chart.url}/stream")).text == RELOAD
+    assert (await chart.browser.http.get(chart.stream)).text == RELOAD
     assert (await chart.press(chart.visits[0], "copied")).status_code == 403
 
 
@@ -275,7 +288,7 @@ async def test_a_site_that_is_not_served_any_more_ends_its_sessions(world: World
         title = "Visits are not active at this endpoint"
         refused(world, await chart.browser.open(chart.url), 403, title)
         refused(world, await chart.press(visit, "join", csrf=csrf), 403, title)
-        assert (await chart.browser.http.get(f"{chart.url}/stream")).text == RELOAD
+        assert (await chart.browser.http.get(chart.stream)).text == RELOAD
     finally:
         await world.configure(endpoints=endpoints)
         await asyncio.sleep(_SPREAD_S)
@@ -304,8 +317,9 @@ async def test_an_ehr_that_does_not_answer_is_said_to_be_away(
     try:
         refused(world, await chart.browser.open(chart.url), 502, "The EHR does not answer")
         refused(world, await chart.press(visit, "join", csrf=csrf), 502, "The EHR does not answer")
-        # 503, not 204: the page is to connect again.
-        assert (await chart.browser.http.get(f"{chart.url}/stream")).status_code == 503
+        # What the page shows is in the address of its stream: the status goes on.
+        async with listening(chart.browser, chart.stream) as stream:
+            assert (await stream.stage("not_sent"))["visit"] == visit
     finally:
         await world.control(world.cerner, "PUT", "faults", json=[])
     assert await meetings(world) == before
