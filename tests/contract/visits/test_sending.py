@@ -6,104 +6,30 @@ import asyncio
 import html
 import re
 from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack
-from copy import deepcopy
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
-from contract.visits.acting import LINK, Chart, clinician_of, signed_in, tables
-from contract.visits.world import Document, World, running_world
-from unit.api.full_documents import SMS_NOTIFICATIONS
+from contract.visits.acting import LINK, Chart, tables
+from contract.visits.clinic import EMAIL_SENDER, SENDER, Clinic, configured, running_clinic, sending
+from contract.visits.world import Document
 
-from ehr_sandbox.acs.app import create_app as create_acs
-from ehr_sandbox.acs.settings import AcsSettings, Behaviour, example_access_key
 from ehr_sandbox.local_ca import LocalCA
-from ehr_sandbox.serving import serve
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-SENDER, EMAIL_SENDER = "+18005550100", "visits@lamna.example"
 NOTICE = re.compile(r'<p class="notice (\w+)" role="status">([^<]+)</p>')
 NIGHT = datetime(2027, 2, 10, 4, 0, tzinfo=UTC)
 """22:00 in Chicago."""
-
-
-ONLY_LINKS: Document = {
-    "enabled": True,
-    "defaultLocale": "en",
-    "confirmation": {"onBooking": False, "onChange": False, "onCancellation": False},
-    "reminders": [],
-}
-"""Settings under which nobody gets a message that no clinician sent."""
-
-
-@dataclass
-class Clinic:
-    """The hospital with its message provider, and the list of those whom Test endpoints may write to."""
-
-    world: World
-    acs: str
-    allowed: Path
-    phones: int = 0
-
-    async def patient(self, *, allowed: bool = True, **changes: Any) -> tuple[str, str]:
-        """Plant a patient, by usual on the list, and return the id and the phone."""
-        self.phones += 1
-        phone = f"+1214555{self.phones:04}"
-        if allowed:
-            self.allow(phone)
-        return await self.world.patient(**{"phone": phone.removeprefix("+1")} | changes), phone
-
-    def allow(self, recipient: str) -> None:
-        """Put a recipient on the list."""
-        with self.allowed.open("a", encoding="utf-8") as file:
-            file.write(f"{recipient}\n")
-
-    async def chart(self, patient: str, **booking: Any) -> Chart:
-        """Book a visit and open the board."""
-        booked = await self.world.book(patient, **booking)
-        return await signed_in(self.world, patient, booked["encounter"], **clinician_of(self.world))
-
-    async def texts(self, phone: str) -> list[Document]:
-        """The texts to a phone that the provider accepted."""
-        ledger = await self.world.control(self.acs, "GET", "ledger")
-        return [text for text in ledger["texts"] if text["to"] == phone]
-
-    async def emails(self, address: str) -> list[Document]:
-        """The e-mails to an address that the provider accepted."""
-        ledger = await self.world.control(self.acs, "GET", "ledger")
-        return [mail for mail in ledger["emails"] if mail["to"] == [address]]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def running(tmp_path_factory: pytest.TempPathFactory, ca: LocalCA) -> AsyncGenerator[Clinic]:
     """A hospital for all tests of the module."""
     work = tmp_path_factory.mktemp("sending")
-    async with AsyncExitStack() as stack:
-        chain, key = ca.server_certificate("acs", "127.0.0.1")
-        behaviour = Behaviour(verified_at_once=True, delivery_seconds=0, texts_per_minute=10_000)
-        app = create_acs(AcsSettings(behaviour=behaviour))
-        acs = await stack.enter_async_context(serve(app, ssl_certfile=chain, ssl_keyfile=key))
-        (work / "access-key").write_text(example_access_key())
-        allowed = work / "recipients" / "lamna" / "lamna"
-        allowed.parent.mkdir(parents=True)
-        allowed.touch()
-        world = await stack.enter_async_context(
-            running_world(
-                work,
-                ca,
-                f"sqlite+aiosqlite:///{work / 'connector.sqlite3'}",
-                acs_credential=f"file:{work / 'access-key'}",
-                trusted_urls=acs,
-                test_recipients_dir=work / "recipients",
-            )
-        )
-        await world.control(acs, "POST", "state", json={"own": [SENDER]})
-        yield Clinic(world, acs, allowed)
+    async with running_clinic(work, ca, f"sqlite+aiosqlite:///{work / 'connector.sqlite3'}") as found:
+        yield found
 
 
 @pytest_asyncio.fixture(loop_scope="module")
@@ -116,27 +42,6 @@ async def clinic(running: Clinic) -> AsyncGenerator[Clinic]:
     running.world.clock.at = None
     for system in (running.acs, running.world.cerner):
         await running.world.control(system, "PUT", "faults", json=[])
-
-
-def sending(clinic: Clinic, *, sms: Document | None = None, sender: str | None = SENDER) -> Document:
-    """What of the document is about messages."""
-    endpoints = deepcopy(clinic.world.document["endpoints"])
-    for endpoint in endpoints:
-        endpoint.pop("senderNumber", None)
-        if sender is not None:
-            endpoint["senderNumber"] = sender
-    return {
-        "communicationServices": {"endpoint": clinic.acs},
-        "smsNotifications": SMS_NOTIFICATIONS | ONLY_LINKS | (sms or {}),
-        "emailNotifications": {"enabled": True, "senderAddress": EMAIL_SENDER, "replyTo": "desk@lamna.example"},
-        "endpoints": endpoints,
-    }
-
-
-async def configured(clinic: Clinic, **changes: Any) -> None:
-    """Configure the organisation, and wait until every part of the connector goes by it."""
-    await clinic.world.configure(**sending(clinic, **changes))
-    await asyncio.sleep(0.6)
 
 
 async def press(chart: Chart, channel: str = "sms") -> tuple[str, str]:
