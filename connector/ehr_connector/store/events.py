@@ -45,28 +45,28 @@ class Events:
         self, connection: AsyncConnection, visit: str, events: Iterable[VisitEvent]
     ) -> Sequence[VisitEvent]:
         """Do as `record`, in a transaction of the caller's."""
-        insert = insert_for(connection)
-        new: list[VisitEvent] = []
+        told: dict[str, VisitEvent] = {}
         for event in events:
-            statement = (
-                insert(visit_event)
-                .values(
-                    visit=visit,
-                    key=event.key,
-                    kind=event.kind.value,
-                    code=event.code,
-                    participant=event.participant,
-                    happened_at=event.happened_at,
-                    recorded_at=self._now(),
-                )
-                .on_conflict_do_nothing()
-                .returning(visit_event.c.id)
-            )
-            if (await connection.execute(statement)).scalar_one_or_none() is not None:
-                new.append(event)
+            told.setdefault(event.key, event)
+        if not told:
+            return ()
+        rows = [
+            {
+                "visit": visit,
+                "key": event.key,
+                "kind": event.kind.value,
+                "code": event.code,
+                "participant": event.participant,
+                "happened_at": event.happened_at,
+                "recorded_at": self._now(),
+            }
+            for event in told.values()
+        ]
+        statement = insert_for(connection)(visit_event).on_conflict_do_nothing().returning(visit_event.c.key)
+        new = set((await connection.execute(statement, rows)).scalars())
         if new:
             await mark(connection, visit, self._now())
-        return new
+        return [event for event in told.values() if event.key in new]
 
     async def of(self, visit: str) -> Sequence[VisitEvent]:
         """Return the events of a visit, in the order in which they were told."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy import Row, select, update
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from ehr_connector.store.database import insert_for, reading
 from ehr_connector.store.report_marks import mark
@@ -66,27 +66,20 @@ class Visits:
 
     async def put(self, row: VisitRow) -> VisitRow:
         """Record a visit, or its new times and profile; its meeting stays. Return it as it stands."""
-        values = {
-            "namespace": row.namespace,
-            "name": row.name,
-            "endpoint": row.endpoint,
-            "environment": row.environment,
-            "profile_digest": row.profile_digest,
-            "department": row.department,
-            "kind": row.kind,
-            "starts_at": row.starts_at,
-            "ends_at": row.ends_at,
-            "location": row.location,
-        }
         standing = await self.get(row.visit)
+        values = _values(row)
         if standing is not None and all(getattr(standing, key) == value for key, value in values.items()):
             return standing
         async with self._engine.begin() as connection:
-            statement = insert_for(connection)(visit).values(visit=row.visit, recorded_at=self._now(), **values)
-            await connection.execute(statement.on_conflict_do_update(index_elements=["visit"], set_=values))
-            await mark(connection, row.visit, self._now())
-            found = (await connection.execute(select(visit).where(visit.c.visit == row.visit))).one()
-        return visit_of(found)
+            return await self.put_in(connection, row)
+
+    async def put_in(self, connection: AsyncConnection, row: VisitRow) -> VisitRow:
+        """Do as `put`, in a transaction of the caller's."""
+        values = _values(row)
+        statement = insert_for(connection)(visit).values(visit=row.visit, recorded_at=self._now(), **values)
+        await connection.execute(statement.on_conflict_do_update(index_elements=["visit"], set_=values))
+        await mark(connection, row.visit, self._now())
+        return visit_of((await connection.execute(select(visit).where(visit.c.visit == row.visit))).one())
 
     async def set_meeting(self, name: str, meeting: Meeting, instead_of: Meeting | None = None) -> Meeting:
         """Record the meeting of a visit in the place of that which was seen, and return the one that stands.
@@ -106,6 +99,21 @@ class Visits:
             await connection.execute(update(visit).where(visit.c.visit == name, seen).values(**values))
             row = (await connection.execute(select(visit).where(visit.c.visit == name))).one_or_none()
         return (None if row is None else visit_of(row).meeting) or meeting
+
+
+def _values(row: VisitRow) -> dict[str, str | datetime]:
+    """Return what changes of a visit; its meeting does not."""
+    return {
+        "namespace": row.namespace,
+        "name": row.name,
+        "endpoint": row.endpoint,
+        "environment": row.environment,
+        "profile_digest": row.profile_digest,
+        "department": row.department,
+        "kind": row.kind,
+        "starts_at": row.starts_at,
+        "ends_at": row.ends_at,
+    }
 
 
 def visit_of(row: Row[tuple[object, ...]]) -> VisitRow:
