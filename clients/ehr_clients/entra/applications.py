@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from typing import Any, TypeVar
 
 import httpx
@@ -21,6 +23,8 @@ from ehr_clients.errors import ContractError, RefusedError, RemoteError, Tempora
 from ehr_clients.http import tls_failure
 
 _Done = TypeVar("_Done")
+_THREADS = 8
+"""Of our own: those that all share look names up too, and must not wait for a slow Entra."""
 
 
 class Applications:
@@ -40,6 +44,7 @@ class Applications:
         self._instance_discovery = instance_discovery
         self._timeout_s = timeout_s
         self._http = Transport(tls, timeout_s)
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="entra")
 
     def of(self, tenant: str, client: str, proof: Any, cache: msal.TokenCache) -> Any:
         """Return msal's object of one application; `proof` is what the credential gave."""
@@ -63,7 +68,10 @@ class Applications:
         """
         try:
             async with asyncio.timeout(self._timeout_s):
-                return await asyncio.to_thread(_translated, operation, work)
+                context = copy_context()
+                return await asyncio.get_running_loop().run_in_executor(
+                    self._threads, lambda: context.run(_translated, operation, work)
+                )
         except TimeoutError as exc:
             raise TemporaryError(
                 SYSTEM, operation, f"no complete answer in {self._timeout_s:g} s", ambiguous=True
@@ -72,6 +80,7 @@ class Applications:
     async def close(self) -> None:
         """Close the connections."""
         await asyncio.to_thread(self._http.close)
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
 
 def check(answer: Mapping[str, Any], operation: str) -> None:
