@@ -96,11 +96,11 @@ class NumbersDouble:
         delivered = {day: random.randint(40, 90) for day in days}
         sent, size = MessageStatus.SENT, sum(delivered.values())
         counts = [
-            MessageCount("sms", "confirmation", sent, None, size // 2),
+            MessageCount("sms", "booking", sent, None, size // 2),
             MessageCount("sms", "reminder", sent, None, size // 3),
-            MessageCount("email", "confirmation", sent, None, size // 6),
+            MessageCount("email", "booking", sent, None, size // 6),
             MessageCount("sms", "reminder", MessageStatus.OPTED_OUT, "4007", 14),
-            MessageCount("sms", "confirmation", MessageStatus.INVALID_NUMBER, "4001", 9),
+            MessageCount("sms", "booking", MessageStatus.INVALID_NUMBER, "4001", 9),
             MessageCount("sms", "reminder", MessageStatus.UNREACHABLE_NUMBER, "4006", 17),
             MessageCount("sms", "link", MessageStatus.UNCONFIRMED, None, 5),
             MessageCount("sms", "reminder", MessageStatus.NOT_SENT, Reason.OPTED_OUT.value, 31),

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from ehr_connector.clinician.sending import NOTICES, PREFIX
+from ehr_connector.notify.wordings import Occasion
 from ehr_connector.reports.charts import Tone
 from ehr_connector.reports.charts_blocks import Drawing, Group
 from ehr_connector.reports.ports import MessageStatus, MessageSummary
@@ -27,11 +28,12 @@ STATUSES: Mapping[MessageStatus, str] = {
     MessageStatus.NOT_SENT: N_("Not sent"),
 }
 _CHANNELS = {"sms": N_("Text message"), "email": N_("E-mail")}
-_OCCASIONS = {
-    "link": N_("Link from the clinician"),
-    "confirmation": N_("Confirmation"),
-    "reminder": N_("Reminder"),
-    "cancellation": N_("Cancellation"),
+_OCCASIONS: Mapping[str, str] = {
+    Occasion.BOOKING: N_("Confirmation"),
+    Occasion.CHANGE: N_("Change of time"),
+    Occasion.CANCELLATION: N_("Cancellation"),
+    Occasion.REMINDER: N_("Reminder"),
+    Occasion.LINK: N_("Link from the clinician"),
 }
 _ON_THE_WAY = frozenset({MessageStatus.UNCONFIRMED, MessageStatus.PENDING})
 _FAILED = frozenset(MessageStatus) - _ON_THE_WAY - {MessageStatus.SENT, MessageStatus.NOT_SENT}
