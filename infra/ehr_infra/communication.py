@@ -15,9 +15,13 @@ EVENTS = (
     "Microsoft.Communication.SMSDeliveryReportReceived",
     "Microsoft.Communication.EmailDeliveryReportReceived",
 )
+_LOGS = ("AuthOperational", "EmailSendMailOperational", "Usage")
+"""The logs that name no recipient; that of e-mail's delivery has addresses in it, that of texts may have phone numbers."""
 QUEUE = "acs-events"
 DEAD_LETTERS = "dead-letters"
 _DAY_S = 24 * 60 * 60
+_KEPT_DAYS = 14
+"""Events hold phone numbers and what patients wrote: long enough to look into a failure, and no longer."""
 
 
 class Communication(pulumi.ComponentResource):
@@ -81,7 +85,7 @@ class Communication(pulumi.ComponentResource):
         self.id = service.id
         self.endpoint = pulumi.Output.concat("https://", service.host_name)
         self.sender = pulumi.Output.concat("DoNotReply@", domain.from_sender_domain)
-        observability.diagnose({"communication": service.id}, self)
+        observability.diagnose({"communication": service.id}, self, _LOGS)
         self.register_outputs({"endpoint": self.endpoint})
 
 
@@ -89,7 +93,7 @@ class Events(pulumi.ComponentResource):
     """Delivery reports and inbound texts, from Communication Services through Event Grid into a queue.
 
     A queue needs no public endpoint and no handshake, which a web hook could not answer before the cluster runs. What
-    cannot be delivered within a day is kept as a dead letter. Event Grid proves itself with its own identity; the account
+    cannot be delivered within a day is kept as a dead letter, for two weeks. Event Grid proves itself with its own identity; the account
     has no key that works.
     """
 
@@ -124,6 +128,7 @@ class Events(pulumi.ComponentResource):
             public_access=storage.PublicAccess.NONE,
             opts=own,
         )
+        self._forget(account)
         topic = eventgrid.SystemTopic(
             "events-topic",
             system_topic_name=place.names.of("event grid", "acs-events"),
@@ -175,6 +180,36 @@ class Events(pulumi.ComponentResource):
             ),
             tags=place.tags,
             opts=place.kept(self),
+        )
+
+    def _forget(self, account: storage.StorageAccount) -> None:
+        storage.ManagementPolicy(
+            "dead-letters-end",
+            management_policy_name="default",
+            account_name=account.name,
+            resource_group_name=self._place.resource_group_name,
+            policy=storage.ManagementPolicySchemaArgs(
+                rules=[
+                    storage.ManagementPolicyRuleArgs(
+                        name="dead-letters-end",
+                        type=storage.RuleType.LIFECYCLE,
+                        enabled=True,
+                        definition=storage.ManagementPolicyDefinitionArgs(
+                            filters=storage.ManagementPolicyFilterArgs(
+                                blob_types=["blockBlob"], prefix_match=[f"{DEAD_LETTERS}/"]
+                            ),
+                            actions=storage.ManagementPolicyActionArgs(
+                                base_blob=storage.ManagementPolicyBaseBlobArgs(
+                                    delete=storage.DateAfterModificationArgs(
+                                        days_after_modification_greater_than=_KEPT_DAYS
+                                    )
+                                )
+                            ),
+                        ),
+                    )
+                ]
+            ),
+            opts=pulumi.ResourceOptions(parent=self),
         )
 
     def _subscribe(

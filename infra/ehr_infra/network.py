@@ -67,7 +67,7 @@ class Network(pulumi.ComponentResource):
         self.plan = AddressPlan.of(place.settings.address_space)
         address, gateway = self._way_out()
         self.outbound_address = address.ip_address.apply(lambda ip: ip or "")
-        inner_rules = self._rules("private", [_from_network(self.plan, 100), _DENIED])
+        inner_rules = self._rules("private", [*_to_private(self.plan), _DENIED])
         node_rules = self._rules("nodes", [_WEB])
         self._network = network.VirtualNetwork(
             "vnet",
@@ -234,8 +234,12 @@ def _rule(name: str, priority: int, access: str, source: str, ports: list[str]) 
     )
 
 
-def _from_network(plan: AddressPlan, priority: int) -> network.SecurityRuleArgs:
-    return _rule("from-nodes", priority, "Allow", str(plan.nodes), ["443", "5432", "6432"])
+def _to_private(plan: AddressPlan) -> list[network.SecurityRuleArgs]:
+    return [
+        _rule("from-nodes", 100, "Allow", str(plan.nodes), ["443", "5432", "6432"]),
+        # PostgreSQL and its stand-by speak to each other inside their subnet.
+        _rule("within-database", 110, "Allow", str(plan.database), ["5432", "6432"]),
+    ]
 
 
 _WEB = _rule("web", 100, "Allow", "Internet", ["80", "443"])

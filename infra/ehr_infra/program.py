@@ -15,6 +15,7 @@ from ehr_infra.communication import Communication, Events
 from ehr_infra.config import Settings
 from ehr_infra.data import DATABASE, Database, Vault
 from ehr_infra.gitops import GitOps
+from ehr_infra.guardrails import Guardrails
 from ehr_infra.naming import Names
 from ehr_infra.network import Network
 from ehr_infra.observability import Observability
@@ -27,6 +28,7 @@ def build(settings: Settings, stack: str) -> Mapping[str, pulumi.Input[str]]:
     """Declare everything, and return the stack's outputs."""
     pulumi.runtime.register_stack_transformation(keep_inside(settings))
     place = _place(settings, stack)
+    Guardrails(place)
     observability = Observability(place)
     network = Network(place)
     observability.diagnose(network.diagnosable, network)

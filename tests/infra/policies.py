@@ -182,7 +182,50 @@ def the_cluster_trusts_entra_alone(resources: Resources) -> Iterator[str]:
             yield name
 
 
+_RECIPIENTS_LOGGED = {"EmailStatusUpdateOperational", "EmailUserEngagementOperational", "SMSOperational"}
+
+
+def nobody_who_is_written_to_is_logged(resources: Resources) -> Iterator[str]:
+    services = {resource_id(found.token, found.inputs) for found in resources.values() if "Communic" in found.token}
+    for name, inputs in of(resources, "monitor:DiagnosticSetting"):
+        if inputs["resourceUri"] in services and any(
+            log.get("categoryGroup") or log.get("category") in _RECIPIENTS_LOGGED for log in inputs["logs"]
+        ):
+            yield name
+
+
+def what_could_not_be_delivered_is_not_kept_for_ever(resources: Resources) -> Iterator[str]:
+    ended = {
+        (inputs["accountName"], prefix)
+        for _, inputs in of(resources, "storage:ManagementPolicy")
+        for rule in inputs["policy"]["rules"]
+        if rule["enabled"] and "delete" in rule["definition"]["actions"]["baseBlob"]
+        for prefix in rule["definition"]["filters"]["prefixMatch"]
+    }
+    for name, inputs in of(resources, "storage:BlobContainer"):
+        if (inputs["accountName"], f"{inputs['containerName']}/") not in ended:
+            yield name
+
+
+def a_stand_by_is_reached_by_its_database(resources: Resources) -> Iterator[str]:
+    for name, inputs in of(resources, "network:VirtualNetwork"):
+        for subnet in inputs["subnets"]:
+            if not subnet.get("delegations"):
+                continue
+            rules = next(
+                each["securityRules"]
+                for key, each in of(resources, "network:NetworkSecurityGroup")
+                if resource_id(resources[key].token, each) == subnet["networkSecurityGroup"]["id"]
+            )
+            within = [rule for rule in rules if rule["sourceAddressPrefix"] == subnet["addressPrefix"]]
+            if not any({"5432", "6432"} <= set(rule["destinationPortRanges"]) for rule in within):
+                yield f"{name}/{subnet['name']}"
+
+
 ALL: tuple[Policy, ...] = (
+    nobody_who_is_written_to_is_logged,
+    what_could_not_be_delivered_is_not_kept_for_ever,
+    a_stand_by_is_reached_by_its_database,
     inputs_are_known_to_the_sdk,
     tls_is_1_2_or_later,
     no_database_is_public,

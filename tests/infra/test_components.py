@@ -40,6 +40,16 @@ def test_a_resource_outside_the_geography_is_refused(declare: Declare) -> None:
         declare("elsewhere")
 
 
+def test_azure_itself_refuses_what_is_outside_the_geography(declare: Declare) -> None:
+    assignment = declare(geography="Europe", region=None, dataLocation=None)["inside-geography"].inputs
+    allowed = assignment["parameters"]["listOfAllowedLocations"]["value"]
+
+    assert assignment["scope"].endswith("/resourceGroups/ehr-production-rg")
+    assert assignment["enforcementMode"] == "Default"
+    assert "westeurope" in allowed
+    assert not {"eastus2", "southeastasia"} & set(allowed)
+
+
 def test_numbers_are_locked_in_azure_unless_the_stack_is_for_trying(
     production: dict[str, Recorded], dev: dict[str, Recorded]
 ) -> None:

@@ -53,6 +53,21 @@ def _set(**values: Any) -> Callable[[dict[str, Any]], None]:
         (policies.no_secret_is_a_plain_input, "database-server", _set(administratorLoginPassword="hunter2")),
         (policies.everything_is_watched, "vault-diagnostics", _set(logs=[])),
         (
+            policies.nobody_who_is_written_to_is_logged,
+            "communication-diagnostics",
+            _set(logs=[{"categoryGroup": "allLogs", "enabled": True}]),
+        ),
+        (
+            policies.what_could_not_be_delivered_is_not_kept_for_ever,
+            "dead-letters-end",
+            lambda inputs: inputs["policy"]["rules"][0].update(enabled=False),
+        ),
+        (
+            policies.a_stand_by_is_reached_by_its_database,
+            "rules-private",
+            lambda inputs: inputs["securityRules"].pop(1),
+        ),
+        (
             policies.nobody_is_owner_or_alike,
             "ehr-operator-uses-communication-may",
             _set(roleDefinitionId="/x/roleDefinitions/b24988ac-6180-42a0-ab88-20f7382dd24c"),

@@ -48,6 +48,8 @@ _IN_GROUP = {
     "/virtualNetworkLinks/{virtualNetworkLinkName}",
     "storage:BlobContainer": "Microsoft.Storage/storageAccounts/{accountName}"
     "/blobServices/default/containers/{containerName}",
+    "storage:ManagementPolicy": "Microsoft.Storage/storageAccounts/{accountName}"
+    "/managementPolicies/{managementPolicyName}",
     "storage:Queue": "Microsoft.Storage/storageAccounts/{accountName}/queueServices/default/queues/{queueName}",
     "storage:StorageAccount": "Microsoft.Storage/storageAccounts/{accountName}",
 }
@@ -55,6 +57,8 @@ _IN_GROUP = {
 _ELSEWHERE = {
     "resources:ResourceGroup": _GROUP,
     "authorization:ManagementLockByScope": "{scope}/providers/Microsoft.Authorization/locks/{lockName}",
+    "authorization:PolicyAssignment": "{scope}/providers/Microsoft.Authorization"
+    "/policyAssignments/{policyAssignmentName}",
     "authorization:RoleAssignment": "{scope}/providers/Microsoft.Authorization/roleAssignments/{roleAssignmentName}",
     "authorization:RoleDefinition": "{scope}/providers/Microsoft.Authorization/roleDefinitions/{roleDefinitionId}",
     "kubernetesconfiguration:Extension": _KUBERNETES + "/Microsoft.KubernetesConfiguration/extensions/{extensionName}",
