@@ -185,6 +185,8 @@ class GraphReason(StrEnum):
     ORGANIZER_NOT_FOUND = "OrganizerNotFound"
     ORGANIZER_DISABLED = "OrganizerDisabled"
     ORGANIZER_NOT_LICENSED = "OrganizerNotLicensed"
+    CALL_RECORDS_NOT_PERMITTED = "CallRecordsNotPermitted"
+    """The application may not read call records, so that there is no call quality."""
     MEETING_LIMIT_REACHED = "MeetingLimitReached"
     """The organisers have made as many meetings as Graph allows in a month."""
     REFUSED = "GraphRefused"
@@ -203,6 +205,8 @@ class GraphFinding(ApiModel):
     """What mends it: the exact command where there is one."""
     organizer: str | None = None
     """Entra object id of the account that it is about, where it is about one."""
+    is_advice: bool = False
+    """Whether meetings are held all the same: it is told, and stands in nothing's way."""
 
 
 class GraphReport(ApiModel):
@@ -214,7 +218,7 @@ class GraphReport(ApiModel):
     organizers: Annotated[int, Field(ge=0)] = 0
     """How many organisers were looked at."""
     findings: list[GraphFinding] = Field(default_factory=list[GraphFinding])
-    """Empty: nothing stands in the way."""
+    """Without any but advice nothing stands in the way."""
 
 
 class HeldMessages(ApiModel):

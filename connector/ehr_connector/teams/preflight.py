@@ -1,6 +1,6 @@
 """Looks whether online meetings can be held in an organisation's tenant, before a patient waits for one.
 
-It only reads: a token with its permissions, each organiser's account and licences, and whether an application access
+It only reads: a token with its permissions (that to read call records is advice, unless call quality is asked for), each organiser's account and licences, and whether an application access
 policy lets the application act for the organiser.
 """
 
@@ -17,11 +17,14 @@ from ehr_api.digest import digest_of
 from ehr_clients.entra.credentials import CredentialError
 from ehr_clients.errors import RefusedError, RemoteError
 from ehr_clients.graph import Graph, LicenseDetails
+from ehr_connector.reports.quality_judgement import is_configured
 from ehr_connector.teams.access import GraphAccess
 from ehr_connector.teams.refusals import (
+    RECORDS_ROLE,
     REQUIRED_ROLES,
     TeamsError,
     access_policy_missing,
+    call_records_not_permitted,
     finding_of,
     limit_reached,
     organizer_disabled,
@@ -72,13 +75,14 @@ class Preflight:
         return report
 
     async def _recent(self, organization: OrganizationConfiguration) -> GraphReport:
-        key = digest_of(organization.microsoft365.to_api())
+        asks_for_quality = is_configured(organization.reports)
+        key = digest_of({"microsoft365": organization.microsoft365.to_api(), "callQuality": asks_for_quality})
         async with self._locks.setdefault(key, asyncio.Lock()):
             held = self._held.get(key)
             if held is not None and self._monotonic() < held.until_s:
                 return held.report
             report = await self._look(organization)
-            life_s = _BAD_S if report.findings else _GOOD_S
+            life_s = _BAD_S if any(not finding.is_advice for finding in report.findings) else _GOOD_S
             self._forget_old()
             self._held[key] = _Held(report, self._monotonic() + life_s)
             return report
@@ -98,7 +102,7 @@ class Preflight:
             async with asyncio.timeout(_LIMIT_S):
                 token = await self._access.fresh_token(organization)
                 # A token that we cannot read is taken at its word: what is missing shows at the calls.
-                roles = token.roles if token.roles is not None else frozenset(REQUIRED_ROLES)
+                roles = token.roles if token.roles is not None else frozenset({*REQUIRED_ROLES, RECORDS_ROLE})
                 missing = sorted(REQUIRED_ROLES.keys() - roles)
                 if missing:
                     findings = [permissions_missing(organization, missing)]
@@ -109,6 +113,9 @@ class Preflight:
                         *(self._organizer(gate, graph, organization, one) for one in organizers)
                     )
                     findings = [finding for finding in found if finding is not None]
+                    if RECORDS_ROLE not in roles:
+                        is_advice = not is_configured(organization.reports)
+                        findings.append(call_records_not_permitted(organization, is_advice=is_advice))
                     looked_at = len(organizers)
         except TeamsError as exc:
             findings = [exc.finding]

@@ -19,8 +19,8 @@ REQUIRED_ROLES = {
 }
 """Application permissions without which no visit is held, with their ids. Source: "Microsoft Graph permissions reference"."""
 RECORDS_ROLE = "CallRecords.Read.All"
-RECORDS_ROLE_ID = "45bbb07e-7321-4fd7-a8f6-3ff27e6a81c8"
-"""The application permission without which there is no call quality, with its id. Source: the same."""
+"""Without it there is no call quality."""
+_ROLE_IDS = REQUIRED_ROLES | {RECORDS_ROLE: "45bbb07e-7321-4fd7-a8f6-3ff27e6a81c8"}
 _LIMIT_S = 600.0
 """Throttling lasts seconds to minutes; an organiser who may make no more meetings is sent away for longer."""
 _NO_TENANT = frozenset({"AADSTS90002", "AADSTS900023"})
@@ -129,13 +129,26 @@ def took_too_long() -> GraphFinding:
 def permissions_missing(organization: OrganizationConfiguration, missing: list[str]) -> GraphFinding:
     """Return the finding that application permissions are not granted."""
     client = organization.microsoft365.client_id
-    ids = " ".join(f"{REQUIRED_ROLES[role]}=Role" for role in missing if role in REQUIRED_ROLES)
-    add = f"az ad app permission add --id {client} --api {GRAPH_APP} --api-permissions {ids} && " if ids else ""
     return _finding(
         GraphReason.PERMISSIONS_MISSING,
         f"the application {client} lacks the application permissions {', '.join(missing)} of Microsoft Graph",
-        f"{add}az ad app permission admin-consent --id {client}",
+        _grant(client, missing),
     )
+
+
+def call_records_not_permitted(organization: OrganizationConfiguration, *, is_advice: bool) -> GraphFinding:
+    """Return the finding that the application may not read call records; advice where nobody asked for call quality."""
+    client = organization.microsoft365.client_id
+    wanted = (
+        "Call quality is not reported: t"
+        if is_advice
+        else "reports has thresholds or dimensions of call quality, but t"
+    )
+    return _finding(
+        GraphReason.CALL_RECORDS_NOT_PERMITTED,
+        f"{wanted}he application {client} lacks the application permission {RECORDS_ROLE} of Microsoft Graph",
+        _grant(client, [RECORDS_ROLE]),
+    ).model_copy(update={"is_advice": is_advice})
 
 
 def organizer_not_found(organization: OrganizationConfiguration, organizer: str) -> GraphFinding:
@@ -229,6 +242,13 @@ def _credential_refused(error: RefusedError, organization: OrganizationConfigura
             " EHR_CONNECTOR_GRAPH_CREDENTIAL names"
         )
     return _finding(GraphReason.CREDENTIAL_REFUSED, f"{what} ({error.code})", remedy)
+
+
+def _grant(client: str, missing: list[str]) -> str:
+    """Return the commands that grant application permissions."""
+    ids = " ".join(f"{_ROLE_IDS[role]}=Role" for role in missing if role in _ROLE_IDS)
+    add = f"az ad app permission add --id {client} --api {GRAPH_APP} --api-permissions {ids} && " if ids else ""
+    return f"{add}az ad app permission admin-consent --id {client}"
 
 
 def _finding(reason: GraphReason, message: str, remedy: str, organizer: str | None = None) -> GraphFinding:

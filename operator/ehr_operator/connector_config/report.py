@@ -50,14 +50,16 @@ def graph_authorized(report: GraphReport | None, standing: Condition | None) -> 
             " asked again by itself every minute"
         )
         return unknown(Type.GRAPH_AUTHORIZED, "NotChecked", message)
-    if not report.findings:
+    findings = [finding for finding in report.findings if not finding.is_advice]
+    if not findings:
         count = report.organizers
         message = f"the application has its permissions, and may hold meetings of all {count} organisers"
-        return true(Type.GRAPH_AUTHORIZED, "Authorized", message)
-    lasting = [finding for finding in report.findings if finding.reason not in _PASSING]
-    shown = lasting or report.findings
+        advice = "".join(f". {one.message}: {one.remedy}" for one in report.findings)
+        return true(Type.GRAPH_AUTHORIZED, "Authorized", f"{message}{advice}")
+    lasting = [finding for finding in findings if finding.reason not in _PASSING]
+    shown = lasting or findings
     reason = _GRAPH_REASONS[shown[0].reason]
-    more = f"; and {len(report.findings) - 1} more, shown once this is mended" if len(report.findings) > 1 else ""
+    more = f"; and {len(findings) - 1} more, shown once this is mended" if len(findings) > 1 else ""
     # The command comes last, to be copied as it stands.
     message = f"{shown[0].message} (looked at again by itself every minute): {shown[0].remedy}{more}"
     if not lasting and standing is not None and (standing.status == "True" or _was_good_before(standing)):
@@ -80,6 +82,7 @@ _GRAPH_REASONS = {
     GraphReason.ORGANIZER_NOT_FOUND: "OrganizerNotFound",
     GraphReason.ORGANIZER_DISABLED: "OrganizerDisabled",
     GraphReason.ORGANIZER_NOT_LICENSED: "OrganizerNotLicensed",
+    GraphReason.CALL_RECORDS_NOT_PERMITTED: "CallRecordsNotPermitted",
     GraphReason.MEETING_LIMIT_REACHED: "MeetingLimitReached",
     GraphReason.REFUSED: "GraphRefused",
     GraphReason.THROTTLED: "GraphThrottled",

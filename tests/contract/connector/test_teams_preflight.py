@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from contract.connector.running import Connector, organization_path
+from contract.connector.running import Connector, Document, organization_path
 from contract.connector.running import Starter as ConnectorStarter
 from contract.connector.teams_running import SECOND_ORGANIZER, settings_of, teams_document
 from contract.graph_stand_in.running import CLIENT, ORGANIZER, TENANT, Clock, GraphStandIn
@@ -47,7 +47,10 @@ async def looking(
 
 
 async def report(connector: Connector, **changes: Any) -> GraphReport:
-    document = teams_document(**changes)
+    return await report_on(connector, teams_document(**changes))
+
+
+async def report_on(connector: Connector, document: Document) -> GraphReport:
     await connector.put_new(document)
     answer = await connector.get(f"{organization_path(document)}/graph")
     assert answer.status_code == 200, answer.text
@@ -65,6 +68,34 @@ async def test_an_organisation_in_which_all_is_granted_has_no_findings(looking: 
     assert found.findings == []
     assert found.organizers == 1
     assert "OnlineMeetings.ReadWrite.All" in found.roles
+
+
+COMMANDS = (
+    f"az ad app permission add --id {CLIENT} --api 00000003-0000-0000-c000-000000000000 --api-permissions"
+    f" 45bbb07e-7321-4fd7-a8f6-3ff27e6a81c8=Role && az ad app permission admin-consent --id {CLIENT}"
+)
+
+
+@pytest.mark.parametrize(
+    ("reports", "is_advice"),
+    [
+        ({}, True),
+        ({"retention": {"visits": "9600h"}}, True),
+        ({"thresholds": {}}, False),
+        ({"dimensions": [{"name": "network", "source": "NetworkKind"}]}, False),
+    ],
+)
+async def test_who_may_not_read_call_records_is_advised_and_held_back_only_when_call_quality_is_asked_for(
+    graph: GraphStandIn, looking: Connector, reports: dict[str, Any], is_advice: bool
+) -> None:
+    await change(graph, f"apps/{CLIENT}", {"appRoles": ["User.Read.All", "OnlineMeetings.ReadWrite.All"]})
+
+    found = await report_on(looking, teams_document() | {"reports": reports})
+
+    (finding,) = found.findings
+    assert (finding.reason.value, finding.is_advice) == ("CallRecordsNotPermitted", is_advice)
+    assert finding.remedy == COMMANDS
+    assert found.organizers == 1
 
 
 async def test_a_connector_without_credential_says_which_setting_is_missing(small: Connector) -> None:

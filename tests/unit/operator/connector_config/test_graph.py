@@ -55,6 +55,23 @@ def test_nothing_in_the_way_is_authorized() -> None:
     assert graph_authorized(report(), None).status == "True"
 
 
+def test_advice_is_told_with_its_remedy_and_stands_in_nothings_way() -> None:
+    advice = finding(GraphReason.CALL_RECORDS_NOT_PERMITTED).model_copy(update={"is_advice": True})
+    judged = graph_authorized(report().model_copy(update={"findings": [advice]}), None)
+
+    assert (judged.status, judged.reason) == ("True", "Authorized")
+    assert judged.message.endswith(". what: the command")
+
+
+def test_advice_is_not_counted_among_what_is_to_be_mended() -> None:
+    advice = finding(GraphReason.CALL_RECORDS_NOT_PERMITTED).model_copy(update={"is_advice": True})
+    findings = [advice, finding(GraphReason.ORGANIZER_DISABLED)]
+    judged = graph_authorized(report().model_copy(update={"findings": findings}), None)
+
+    assert (judged.status, judged.reason) == ("False", "OrganizerDisabled")
+    assert judged.message.endswith(": the command")
+
+
 def test_a_connector_without_the_report_leaves_it_unknown() -> None:
     judged = graph_authorized(None, None)
 
