@@ -96,7 +96,8 @@ def page(context: OpenContext) -> Page:
 
 
 @contextmanager
-def _serving(app: FastAPI) -> Iterator[str]:
+def serving(app: FastAPI) -> Iterator[str]:
+    """Serve an app beside the browser for the time of the block, and give its address."""
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         listening.listen()
@@ -116,7 +117,7 @@ def _serving(app: FastAPI) -> Iterator[str]:
 def _site() -> Iterator[Served]:
     visits = VisitDouble()
     app = pages_app(visits)
-    with _serving(app) as url:
+    with serving(app) as url:
         yield Served(url, visits, app)
 
 

@@ -13,7 +13,7 @@ from playwright.sync_api import Page, expect
 from ehr_connector.visits.booking import Access
 
 _RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
-_LOOKS: list[dict[str, Any]] = [
+LOOKS: list[dict[str, Any]] = [
     {"locale": "en-US", "viewport": {"width": 1280, "height": 800}},
     {"locale": "es-MX", "viewport": {"width": 320, "height": 640}},
     {"locale": "zh-CN", "color_scheme": "dark", "viewport": {"width": 390, "height": 844}},
@@ -31,7 +31,7 @@ def overflow(page: Page) -> int:
     return page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
 
 
-@pytest.fixture(params=_LOOKS, ids=["English", "Spanish 320 px", "Chinese dark", "Arabic dark 320 px"])
+@pytest.fixture(params=LOOKS, ids=["English", "Spanish 320 px", "Chinese dark", "Arabic dark 320 px"])
 def seen(request: pytest.FixtureRequest, context: OpenContext) -> Page:
     # Out of the sandboxed frame that a policy without inline script makes of axe: it is injected by the test alone.
     return context(bypass_csp=True, **request.param).new_page()
