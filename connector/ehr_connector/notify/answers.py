@@ -49,8 +49,8 @@ MOST_TRIES = 20
 _HIDDEN_S = 60
 _IDLE_S = 5.0
 _PAUSE_MAX_S = 60.0
-_TRIED_AGAIN = frozenset({Occasion.REMINDER.value})
-"""Of what is due by the clock the planner claims it again; a link is sent again by whoever pressed the button."""
+_TRIED_AGAIN = frozenset(one.value for one in Occasion if one is not Occasion.LINK)
+"""The planner sends it again, while it holds; a link is sent again by whoever pressed the button."""
 
 
 class Outcome(StrEnum):
