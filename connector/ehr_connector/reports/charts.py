@@ -88,7 +88,7 @@ def chart(
         form: How a number is written.
     """
     lying = shape is Shape.BARS
-    ticks = _ticks(_highest(shape, series))
+    ticks = ticks_to(_highest(shape, series))
     drawn = _SHAPES[shape](
         css=(),
         js=(),
@@ -163,7 +163,7 @@ def _highest(shape: Shape, series: Sequence[Series]) -> float:
     return max((whole(value or 0 for value in column) for column in columns), default=0)
 
 
-def _ticks(highest: float) -> list[float]:
+def ticks_to(highest: float) -> list[float]:
     """Return round numbers from 0 on to the first that reaches `highest`, about five."""
     wanted = max(highest, 1) / _TICKS
     power = 10 ** floor(log10(wanted))
