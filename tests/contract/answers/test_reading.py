@@ -139,6 +139,24 @@ async def test_nothing_is_taken_while_the_database_is_away(desk: Desk, tmp_path:
     assert scripted.asked == []
 
 
+async def test_a_worker_that_is_cut_off_anywhere_loses_nothing(desk: Desk) -> None:
+    phones = [f"+1425555{number:04}" for number in range(12)]
+    for phone in phones:
+        await desk.say("STOP", phone=phone)
+    await desk.queue.holds(len(phones))
+    answers = replace(desk.answers, hidden_s=1)
+    for seconds in (0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.08):
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await answers.read()
+    async with asyncio.timeout(60):
+        while await desk.queue.size():
+            await answers.read()
+            await asyncio.sleep(0.1)
+
+    assert [await desk.is_opted_out(phone) for phone in phones] == [True] * len(phones)
+
+
 async def test_an_answer_that_could_not_be_deleted_comes_again_and_changes_nothing_more(desk: Desk) -> None:
     scripted = Scripted(answered(text=encoded()), answered(403), answered(text=encoded(), taken=2), answered(204))
     answers = replace(desk.answers, queue=scripted.queue)
