@@ -13,8 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from ehr_connector.audit import Action, Audit, Outcome
 from ehr_connector.audit_fhir import audit_event_resource
-from ehr_connector.store.accounts import Accounts
 from ehr_connector.store.database import reading
+from ehr_connector.store.erasure import erase_user
 from ehr_connector.store.organizations import canonical
 from ehr_connector.store.schema import base_url_claim
 
@@ -53,23 +53,32 @@ async def forget_user(
     out: TextIO = sys.stdout,
     now: Callable[[], datetime] = _utc_now,
 ) -> int:
-    """Remove the Microsoft accounts of a user of the EHR, and say how many there were; the audit log says that it was done.
+    """Remove the Microsoft accounts of a user of the EHR, and prove it: rows by table, before and after.
 
-    Return 2 when `base_url` is no URL.
+    The audit log says that it was done. Return 1 when a row still names the user, 2 when `base_url` is no URL.
     """
     try:
         form = canonical(base_url)
     except ValueError:
         print("--base-url must be a URL", file=out)
         return 2
-    removed = await Accounts(engine, now).forget(form, ehr_user)
+    erased = await erase_user(engine, form, ehr_user)
     async with reading(engine).connect() as connection:
         claim = (
             await connection.execute(select(base_url_claim).where(base_url_claim.c.base_url == form))
         ).one_or_none()
     namespace, name = (claim.namespace, claim.name) if claim else ("", "")
+    removed = sum(erased.removed.values())
     outcome = Outcome.SUCCESS if removed else Outcome.NOTHING
     target = f"account_link: {removed} removed"
     await Audit(engine, now).record(namespace, name, Action.ERASED, _ADMINISTRATOR, target, outcome)
-    print(f"{removed} account links removed. Nothing else that is stored leads to the user.", file=out)
+    print(f"{'table':<20} {'removed':>7} {'left':>7}", file=out)
+    for table, left in sorted(erased.left.items()):
+        print(f"{table:<20} {erased.removed.get(table, 0):>7} {left:>7}", file=out)
+    if erased.is_configured:
+        print("The configuration names the user: that comes from your repository, and is removed there.", file=out)
+    if any(erased.left.values()):
+        print(f"{removed} account links removed. Rows are left that hold an id of the user.", file=out)
+        return 1
+    print(f"{removed} account links removed. No row of any table names the user.", file=out)
     return 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from datetime import datetime
 
-from sqlalchemy import delete, select, tuple_
+from sqlalchemy import select, tuple_
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from ehr_connector.store.database import insert_for, reading
@@ -54,9 +54,3 @@ class Accounts:
             await connection.execute(
                 statement.on_conflict_do_update(index_elements=["base_url", "ehr_user", "tenant_id"], set_=values)
             )
-
-    async def forget(self, base_url: str, ehr_user: str) -> int:
-        """Forget a user of the EHR, and return how many pairs that removed."""
-        mine = (account_link.c.base_url == base_url) & (account_link.c.ehr_user == ehr_user)
-        async with self._engine.begin() as connection:
-            return (await connection.execute(delete(account_link).where(mine))).rowcount

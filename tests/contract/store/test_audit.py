@@ -6,6 +6,7 @@ import asyncio
 import io
 import json
 import os
+import re
 import sys
 
 import pytest
@@ -13,11 +14,14 @@ from contract.store.conftest import Clock
 from fhir.resources.R4B.auditevent import AuditEvent as FhirAuditEvent
 from sqlalchemy import insert, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
+from unit.api.full_documents import ORGANIZATION_CONFIGURATION
 
+from ehr_api.control import OrganizationConfiguration
 from ehr_connector.administration import export_audit, forget_user, verify_audit
 from ehr_connector.audit import Action, Audit, Outcome
 from ehr_connector.store.accounts import Accounts
-from ehr_connector.store.schema import audit_event
+from ehr_connector.store.organizations import Organizations, Precondition
+from ehr_connector.store.schema import audit_event, metadata
 
 ACTOR, VISIT = "a" * 43, "v" * 43
 BASE_URL = "https://ehr.example/r4/tenant"
@@ -179,11 +183,36 @@ async def test_forgetting_a_user_removes_the_pairs_and_leaves_a_row_that_says_so
     await accounts.put(BASE_URL, "Practitioner/1", TENANT, OBJECT)
     out = io.StringIO()
     assert await forget_user(engine, BASE_URL.upper().replace("R4/TENANT", "r4/tenant") + "/", USER, out, clock) == 0
-    assert out.getvalue().startswith("1 account links removed.")
+    lines = out.getvalue().splitlines()
+    assert lines[-1] == "1 account links removed. No row of any table names the user."
+    told = {line.split()[0]: line.split()[1:] for line in lines[1:-1]}
+    assert told.pop("account_link") == ["1", "0"]
+    assert set(told) == set(metadata.tables) - {"account_link"}
+    assert set(map(tuple, told.values())) == {("0", "0")}
     assert await accounts.get(BASE_URL, USER, TENANT) is None
     assert await accounts.get(BASE_URL, "Practitioner/1", TENANT) == OBJECT
     (event,) = [event async for event in Audit(engine, clock).events()]
     assert (event.action, event.actor, event.object) == ("erased", "administrator", "account_link: 1 removed")
+
+
+async def test_a_row_that_holds_an_id_of_the_user_after_all_is_told(engine: AsyncEngine, clock: Clock) -> None:
+    await Accounts(engine, clock).put(BASE_URL, USER, TENANT, OBJECT)
+    await Audit(engine, clock).record("lamna", "lamna", Action.SENT, OBJECT, VISIT)
+    out = io.StringIO()
+    assert await forget_user(engine, BASE_URL, USER, out, clock) == 1
+    assert re.search(r"^audit_event +0 +1$", out.getvalue(), re.MULTILINE)
+    assert out.getvalue().splitlines()[-1] == "1 account links removed. Rows are left that hold an id of the user."
+
+
+async def test_a_configuration_that_names_the_user_is_told_and_left_to_its_repository(
+    engine: AsyncEngine, clock: Clock
+) -> None:
+    configuration = OrganizationConfiguration.model_validate(ORGANIZATION_CONFIGURATION)
+    await Organizations(engine, clock).put(configuration, Precondition(None))
+    (practitioner,) = configuration.endpoints[0].appointments.practitioners
+    out = io.StringIO()
+    assert await forget_user(engine, BASE_URL, practitioner, out, clock) == 0
+    assert "The configuration names the user" in out.getvalue()
 
 
 async def test_the_command_ends_with_1_and_names_the_first_row_that_does_not_fit(
