@@ -20,7 +20,7 @@ class Module:
     version: str
     checksum: str
     """As in go.sum, which the checksum database of Go confirms."""
-    files: str
+    files: tuple[str, ...]
 
 
 MODULES = (
@@ -28,37 +28,40 @@ MODULES = (
         "github.com/cert-manager/cert-manager",
         "v1.21.2",
         "h1:UWgoYM+KLNtRlqmoWOKjKBOBUPVHeepQ6/ac3ERJW68=",
-        "deploy/crds/*.yaml",
+        ("deploy/crds/*.yaml",),
     ),
     Module(
         "sigs.k8s.io/gateway-api",
         "v1.5.1",
         "h1:RqVRIlkhLhUO8wOHKTLnTJA6o/1un4po4/6M1nRzdd0=",
-        "config/crd/standard/gateway.networking.k8s.io_[!v]*.yaml",
+        ("config/crd/standard/gateway.networking.k8s.io_[!v]*.yaml",),
     ),
     Module(
         "github.com/prometheus-operator/prometheus-operator",
         "v0.85.0",
         "h1:M5xLCLEoaW2IJfnuCwFzzpL+jSVQu3KGT84Pye+fW8s=",
-        "example/prometheus-operator-crd/monitoring.coreos.com_servicemonitors.yaml",
+        (
+            "example/prometheus-operator-crd/monitoring.coreos.com_prometheusrules.yaml",
+            "example/prometheus-operator-crd/monitoring.coreos.com_servicemonitors.yaml",
+        ),
     ),
     Module(
         "github.com/fluxcd/kustomize-controller",
         "v1.7.3",
         "h1:SzNnGn/4ObAPEHHleM5U7y/AKxKXph3Vj6ZhteeXw8M=",
-        "config/crd/bases/*.yaml",
+        ("config/crd/bases/*.yaml",),
     ),
     Module(
         "github.com/fluxcd/source-controller",
         "v1.8.0",
         "h1:h549HUCBEG4jGs3uFYfb2+/XhJjcz+pvB8VG4mdSYDw=",
-        "config/crd/bases/*.yaml",
+        ("config/crd/bases/*.yaml",),
     ),
     Module(
         "sigs.k8s.io/secrets-store-csi-driver",
         "v1.4.8",
         "h1:YmL0lx9HMYqeZCnLyOZRMuGAZXmP/e42UGCCAnMKjgE=",
-        "config/crd/bases/*.yaml",
+        ("config/crd/bases/*.yaml",),
     ),
 )
 
@@ -77,8 +80,8 @@ def crds(module: Module) -> Sequence[Path]:
     done = _go("mod", "download", "-json", f"{module.path}@{module.version}", folder=Path("/"))
     answer = json.loads(done.stdout or "{}")
     assert answer.get("Sum") == module.checksum, answer.get("Error") or done.stderr
-    files = sorted(Path(answer["Dir"]).glob(module.files))
-    assert files, f"{module.path}@{module.version} has no {module.files}"
+    files = sorted(file for pattern in module.files for file in Path(answer["Dir"]).glob(pattern))
+    assert len(files) >= len(module.files), f"{module.path}@{module.version} has no {module.files}"
     return files
 
 

@@ -72,9 +72,7 @@ def test_the_program_accepts_its_environment(
     example: list[Document], workload: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = OperatorSettings if workload == "ehr-operator" else ConnectorSettings
-    prefix = str(settings.model_config.get("env_prefix"))
     environment = variables(example, only_container(example, workload))
-    assert {name.removeprefix(prefix).lower() for name in environment} <= settings.model_fields.keys()
     mounted = [mount["mountPath"] for mount in only_container(example, workload)["volumeMounts"]]
 
     for name, value in environment.items():
@@ -88,6 +86,16 @@ def test_the_program_accepts_its_environment(
         monkeypatch.setenv(name, value)
 
     assert settings.model_validate({}).port == only_container(example, workload)["ports"][0]["containerPort"]
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+@pytest.mark.parametrize("workload", WORKLOADS)
+def test_every_variable_of_ours_is_a_setting_of_the_program(rendered: Rendered, overlay: str, workload: str) -> None:
+    settings = OperatorSettings if workload == "ehr-operator" else ConnectorSettings
+    prefix = str(settings.model_config.get("env_prefix"))
+    environment = variables(rendered(overlay), only_container(rendered(overlay), workload))
+
+    assert {name.removeprefix(prefix).lower() for name in environment} <= settings.model_fields.keys()
 
 
 def _stands_for(folder: Path, path: str) -> Path:
