@@ -13,7 +13,7 @@ from ehr_connector.coming.endpoint import EndpointWork, Tools
 from ehr_connector.coming.ports import Sites
 from ehr_connector.directory import Site
 from ehr_connector.notify.held import EndpointKey, HeldSends
-from ehr_connector.notify.plan import wishes_of
+from ehr_connector.notify.plan import channel_of
 from ehr_connector.store.leases import Leases
 from ehr_connector.visits.events import Kind
 
@@ -35,6 +35,8 @@ class ComingVisits:
         self._leases = leases
         self._tools = tools
         self._working: dict[str, tuple[EndpointWork, asyncio.Task[None]]] = {}
+        self._wanted: dict[str, Site] = {}
+        """The endpoints as they were configured when leases were taken last."""
         self._told: set[str] = set()
         """Reasons that stand in the metrics."""
 
@@ -57,7 +59,7 @@ class ComingVisits:
 
     async def take_leases(self) -> None:
         """Take what is free, renew what is ours, and work for it and for nothing else."""
-        wanted = await self._sites_with_work()
+        wanted = self._wanted = await self._sites_with_work()
         ends_s = self._tools.monotonic() + LEASE.total_seconds()
         ours = await self._leases.take(sorted(wanted), LEASE) if wanted else set[str]()
         await self._end([url for url in self._working if url not in ours])
@@ -106,15 +108,11 @@ class ComingVisits:
                 await self._until_due_or_changed()
 
     async def _until_due_or_changed(self) -> None:
-        """Wait until leases are to be renewed; a new endpoint, or one that is active now, does not wait for that."""
-        known = await self._wanted()
+        """Wait until leases are to be renewed; what is configured now does not wait for that."""
         for _ in range(int(_RENEW_S / _LOOK_S)):
             await asyncio.sleep(_LOOK_S)
-            if await self._wanted() != known:
+            if await self._sites_with_work() != self._wanted:
                 return
-
-    async def _wanted(self) -> frozenset[str]:
-        return frozenset(await self._sites_with_work())
 
     async def _sites_with_work(self) -> dict[str, Site]:
         return {site.base_url: site for site in await self._directory.sites() if _has_work(site)}
@@ -160,6 +158,4 @@ async def _kept_working(work: EndpointWork) -> None:
 def _has_work(site: Site) -> bool:
     appointments = site.endpoint.appointments
     writes = appointments.write_back_links or appointments.write_back_arrival
-    return site.endpoint.active and (
-        bool(writes) or wishes_of(site.organization, appointments.time_zone).channel is not None
-    )
+    return site.endpoint.active and (bool(writes) or channel_of(site.organization) is not None)

@@ -80,6 +80,15 @@ class Knowledge:
         known = self._of(visit)
         self._known[visit] = replace(known, reminded=known.reminded | {reminder})
 
+    def is_true(self, visit: str, found: Booking, about: str) -> bool:
+        """Return whether a confirmation says what the EHR says."""
+        return about == self._about(visit, found)
+
+    def forget_reminder(self, visit: str, reminder: str) -> None:
+        """Know that a reminder did not arrive."""
+        known = self._of(visit)
+        self._known[visit] = replace(known, reminded=known.reminded - {reminder})
+
     def confirmation(self, notice: Notice) -> str:
         """Return the digest of the message that tells a patient some news.
 

@@ -96,13 +96,20 @@ class Plan:
     """A message is due and waits for the end of the quiet hours."""
 
 
-def wishes_of(organization: OrganizationConfiguration, zone: str) -> Wishes:
-    """Return what an organisation wants; texts go before e-mail, which takes their place where they are not wanted."""
+def channel_of(organization: OrganizationConfiguration) -> Channel | None:
+    """Return by which messages go first: texts go before e-mail, which takes their place where they are not wanted."""
     sms, emails = organization.sms_notifications, organization.email_notifications
-    by_sms, by_email = sms is not None and sms.enabled, emails is not None and emails.enabled
+    if sms is not None and sms.enabled:
+        return Channel.SMS
+    return Channel.EMAIL if emails is not None and emails.enabled else None
+
+
+def wishes_of(organization: OrganizationConfiguration, zone: str) -> Wishes:
+    """Return what an organisation wants."""
+    sms = organization.sms_notifications
     confirmation = sms.confirmation if sms else None
     return Wishes(
-        channel=Channel.SMS if by_sms else Channel.EMAIL if by_email else None,
+        channel=channel_of(organization),
         zone=zone,
         on_booking=_unless_false(confirmation.on_booking if confirmation else None),
         on_change=_unless_false(confirmation.on_change if confirmation else None),

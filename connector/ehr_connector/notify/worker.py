@@ -11,7 +11,7 @@ import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -23,7 +23,8 @@ from ehr_connector.notify.due import DueVisits
 from ehr_connector.notify.knowledge import Knowledge
 from ehr_connector.notify.plan import FORGIVEN, Due, Plan, Reading, Wishes, is_new, plan, wishes_of
 from ehr_connector.notify.planned import DueMessage, PlannedSender, Result, is_for_now
-from ehr_connector.store.notices import Notice, Notices
+from ehr_connector.notify.wordings import Occasion
+from ehr_connector.store.notices import Notice, Notices, Undelivered
 from ehr_connector.visits.booking import Booking
 from ehr_connector.visits.events import Channel
 from ehr_connector.waking import awakened
@@ -87,6 +88,8 @@ class EndpointNotices:
         """When visits were first seen that were booked just then."""
         self._queue = DueVisits()
         self._under_way: set[str] = set()
+        self._undelivered: dict[str, Undelivered] = {}
+        """Confirmations that did not arrive, by visit."""
         self._since: dict[str, datetime] = {}
         """Since when messages are due that could go out."""
         self._held: dict[str, str] = {}
@@ -150,6 +153,7 @@ class EndpointNotices:
         for one in noted:
             self._knowledge.learn(one, now)
             self._queue.put(one.visit, now)
+        await self._take_up_undelivered()
         if self._is_sending(bookings):
             await self._write_reading(name, before, Reading(now, read.until))
         self._reads = [one for one in self._reads if one is not read]
@@ -239,12 +243,28 @@ class EndpointNotices:
             return self._tools.now()
         if made.due is not None:
             return await self._send(visit, found, made.due)
+        undelivered = self._undelivered.pop(visit, None)
+        if undelivered is not None:
+            return await self._send_again(visit, found, undelivered)
         self._let_go(visit)
         if made.quiet:
             self._held[visit] = Reason.QUIET_HOURS.value
         else:
             self._far.pop(visit, None)
         return made.next_at
+
+    async def _take_up_undelivered(self) -> None:
+        """Let messages be tried again that did not arrive, while they say what holds."""
+        site = self.site
+        names = (site.namespace, site.organization_name, site.endpoint.name)
+        for one in await self._tools.notices.undelivered(*names):
+            if self._found(one.visit) is None:
+                continue
+            if one.about is None:
+                self._knowledge.forget_reminder(one.visit, one.digest)
+            else:
+                self._undelivered[one.visit] = one
+            self._queue.put(one.visit, self._tools.now())
 
     async def _given_up(self, perhaps: Notice) -> bool:
         """Take it that the patient was told what is not true any more, and may have gone out; unless somebody is at it."""
@@ -273,6 +293,18 @@ class EndpointNotices:
                 self._end(visit, message)
                 return now()
         return self._again(visit, outcome)
+
+    async def _send_again(self, visit: str, found: Booking, undelivered: Undelivered) -> datetime:
+        """Try once more to tell what did not arrive, if it holds; what cannot go out now is looked at with the next reading."""
+        channel, about = self._wishes().channel or Channel.SMS, undelivered.about or ""
+        if self._knowledge.is_true(visit, found, about):
+            await self._tools.take(self._sender_of(channel), self.site.base_url)
+            occasion, notice = Occasion(undelivered.occasion), self._knowledge.notice(visit, found)
+            message = DueMessage(
+                occasion, channel, visit, undelivered.digest, replace(notice, number=notice.number - 1)
+            )
+            await self._tools.sender.send(found, message)
+        return self._tools.now()
 
     def _again(self, visit: str, outcome: Result | Reason) -> datetime:
         """Return when what did not end is tried again, and note why it waits."""

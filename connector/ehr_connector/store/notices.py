@@ -16,6 +16,7 @@ from ehr_connector.store.schema import notice, notice_reading, send
 from ehr_connector.store.send_state import State
 
 _A_STATEMENT = 200
+_TRIED_FOR = timedelta(days=2)
 KEPT = timedelta(days=400)
 """Longer than any visit is booked ahead."""
 
@@ -45,6 +46,16 @@ class Known:
     """Digests of the reminders that have ended."""
     perhaps: str | None = None
     """What a confirmation says that may have gone out and has not ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Undelivered:
+    """A message that did not arrive and may be tried once more."""
+
+    visit: str
+    digest: str
+    occasion: str
+    about: str | None
 
 
 class Notices:
@@ -79,6 +90,21 @@ class Notices:
                 return False
             await put_notice(connection, notice_of_it, now)
         return True
+
+    async def undelivered(self, namespace: str, name: str, endpoint: str) -> Sequence[Undelivered]:
+        """Return the messages of an endpoint that were opened again, and whose time has come."""
+        of_it = (send.c.namespace == namespace) & (send.c.name == name) & (send.c.endpoint == endpoint)
+        untouched = send.c.recipient.is_(None) & send.c.sender.is_(None)
+        query = select(send.c.visit, send.c.digest, send.c.occasion, send.c.about).where(
+            of_it,
+            send.c.first_sent_at > self._now() - _TRIED_FOR,
+            send.c.state == State.CLAIMED.value,
+            send.c.attempts > 1,
+            untouched,
+            send.c.held_until <= self._now(),
+        )
+        async with self._reads.connect() as connection:
+            return [Undelivered(*row) for row in await connection.execute(query)]
 
     async def reading(self, name: str) -> Reading | None:
         """Return when coming visits were last read whole."""

@@ -62,7 +62,7 @@ async def test_old_bookings_of_a_clinic_that_is_read_in_addition_are_not_confirm
     patient, phone = await clinic.patient()
     await clinic.world.book(patient, location="21304877", starts_in=25 * HOUR)
     await read_again(clinic)
-    clinic.world.document["endpoints"][1]["appointments"]["locations"] = ["21304876", "21304877"]
+    clinic.world.document["endpoints"][1]["appointments"]["locations"] = ["21304870", "21304877"]
     await configure(clinic)
     await read_again(clinic, 3)
     newer, new_phone = await clinic.patient()

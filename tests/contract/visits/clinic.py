@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from contract.visits.acting import Chart, clinician_of, signed_in
-from contract.visits.world import Document, World, running_world
+from contract.visits.world import LOCATION, Document, World, running_world
 from unit.api.full_documents import SMS_NOTIFICATIONS
 
 from ehr_sandbox.acs.app import create_app as create_acs
 from ehr_sandbox.acs.settings import AcsSettings, Behaviour, example_access_key
+from ehr_sandbox.cerner.places import FACILITY_ID
 from ehr_sandbox.local_ca import LocalCA
 from ehr_sandbox.serving import serve
 
@@ -96,6 +97,7 @@ async def running_clinic(
             )
         )
         await world.control(acs, "POST", "state", json={"own": [SENDER]})
+        world.location = FACILITY_ID
         yield Clinic(world, acs, allowed)
 
 
@@ -103,6 +105,9 @@ def sending(clinic: Clinic, *, sms: Document | None = None, sender: str | None =
     """What of the document is about messages."""
     endpoints = deepcopy(clinic.world.document["endpoints"])
     for endpoint in endpoints:
+        # Where the stand-in has no bookings of its own: so that whoever gets a message is a patient of the test.
+        if endpoint["appointments"]["locations"] == [LOCATION]:
+            endpoint["appointments"]["locations"] = [clinic.world.location]
         endpoint.pop("senderNumber", None)
         if sender is not None:
             endpoint["senderNumber"] = sender

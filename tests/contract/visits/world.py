@@ -71,6 +71,8 @@ class World:
     issuer: Issuer
     http: httpx.AsyncClient
     """Acts as administrator of the stand-ins; follows no redirect."""
+    location: str = LOCATION
+    """Where visits are booked."""
     cerner: str = ""
     graph: str = ""
     connector: str = ""
@@ -147,7 +149,7 @@ class World:
             "tenant": TENANT,
             "patient": patient,
             "practitioner": PRACTITIONER,
-            "location": LOCATION,
+            "location": self.location,
             "start": start.isoformat(),
         }
         return await self.control(self.cerner, "POST", "appointments", json=booking | changes)
