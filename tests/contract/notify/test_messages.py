@@ -117,10 +117,10 @@ async def test_the_board_shows_that_the_patient_has_the_link(clinic: Clinic) -> 
     chart = await clinic.chart(patient)
     await got(clinic, phone, BOOKED)
 
-    async def shown() -> bool:
+    async def is_on_it() -> bool:
         return "Link sent by text message" in (await chart.reload()).text
 
-    assert await until(shown)
+    assert await until(is_on_it)
 
 
 @pytest.mark.parametrize("what", ["consent", "number", "suspended"])
@@ -130,22 +130,28 @@ async def test_what_is_withdrawn_stops_texts_within_one_reading_and_is_counted(c
     await got(clinic, phone, BOOKED)
     if what == "consent":
         await configure(clinic, consent={"attendeesHaveConsented": True})
+        await read_again(clinic)
     elif what == "number":
         await configure(clinic, sender=None)
+        await read_again(clinic)
     else:
         clinic.world.document["endpoints"][1]["active"] = False
         await configure(clinic)
-    await read_again(clinic, 1) if what != "suspended" else None
+        await shown(clinic, "ehr_connector_endpoints_worked_for 0.0")
     clinic.world.clock.ahead = timedelta(hours=2)
     if what != "suspended":
         reason = {"consent": "no_consent", "number": "no_sender"}[what]
-
-        async def is_counted() -> bool:
-            shown = (await clinic.world.http.get(f"{clinic.world.connector}/metrics")).text
-            return f'ehr_connector_held_messages{{reason="{reason}"}} 1.0' in shown
-
-        await until(is_counted, seconds=60)
+        await shown(clinic, f'ehr_connector_held_messages{{reason="{reason}"}} 1.0')
     assert len(await messages(clinic, phone)) == 1
     clinic.world.document["endpoints"][1]["active"] = True
     await configure(clinic)
     await got(clinic, phone, BOOKED, REMINDED)
+
+
+async def shown(clinic: Clinic, line: str) -> None:
+    """Wait until a line stands in the metrics."""
+
+    async def is_shown() -> bool:
+        return line in (await clinic.world.http.get(f"{clinic.world.connector}/metrics")).text
+
+    await until(is_shown, seconds=60)
