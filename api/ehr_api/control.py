@@ -51,6 +51,8 @@ class EndpointConfiguration(ApiModel):
     system_scopes: Annotated[list[str], Field(max_length=64)]
     appointments: Appointments
     sender_number: str | None = None
+    promotion_forced: bool | None = None
+    """Production serves without evidence, by somebody's word. Absent otherwise: older versions know no such field."""
     profile_digest: Digest
 
     @cached_property

@@ -38,6 +38,8 @@ class Action(StrEnum):
 
     CONFIGURED = "configured"
     DECONFIGURED = "deconfigured"
+    PROMOTION_FORCED = "promotion_forced"
+    """An endpoint serves Production without evidence; the reason stands in the cluster."""
     LAUNCHED = "launched"
     SIGNED_IN = "signed_in"
     JOINED = "joined"

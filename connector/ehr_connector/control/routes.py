@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Annotated
@@ -100,10 +101,16 @@ class ControlApi:
         _check(configuration, namespace, name, self.geography)
         audited: list[AuditEvent] = []
         target = f"configuration {configuration.digest()}"
+        forced = await self._newly_forced(configuration)
 
         async def note(connection: AsyncConnection) -> None:
             event = await self.audit.record_in(connection, namespace, name, Action.CONFIGURED, _OPERATOR, target)
             audited.append(event)
+            for endpoint in forced:
+                event = await self.audit.record_in(
+                    connection, namespace, name, Action.PROMOTION_FORCED, _OPERATOR, f"endpoint {endpoint}"
+                )
+                audited.append(event)
 
         try:
             digest = await self.organizations.put(configuration, precondition, note)
@@ -165,11 +172,21 @@ class ControlApi:
             raise ProblemError(HTTPStatus.PRECONDITION_FAILED, detail)
         return JSONResponse((await self.probes.run(found)).to_api())
 
+    async def _newly_forced(self, configuration: OrganizationConfiguration) -> Sequence[str]:
+        """Return the endpoints that a configuration promotes by force, and the one before did not."""
+        forced = _forced(configuration)
+        held = await self.organizations.get(configuration.namespace, configuration.name) if forced else None
+        return sorted(forced - _forced(held.configuration)) if held else sorted(forced)
+
     async def _current(self, namespace: str, name: str) -> Held:
         held = await self.organizations.current(namespace, name)
         if held is None:
             raise _unknown(namespace, name)
         return held
+
+
+def _forced(configuration: OrganizationConfiguration) -> set[str]:
+    return {endpoint.name for endpoint in configuration.endpoints if endpoint.promotion_forced}
 
 
 def _unknown(namespace: str, name: str) -> ProblemError:

@@ -17,6 +17,7 @@ SHOWN = 200
 _ACTIONS = {
     Action.CONFIGURED: N_("Configuration changed"),
     Action.DECONFIGURED: N_("Configuration removed"),
+    Action.PROMOTION_FORCED: N_("Promotion forced"),
     Action.LAUNCHED: N_("Launched from the EHR"),
     Action.SIGNED_IN: N_("Microsoft account connected"),
     Action.JOINED: N_("Clinician joined"),

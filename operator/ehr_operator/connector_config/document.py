@@ -43,6 +43,7 @@ def configuration(
             body["metadata"]["generation"],
             generation,
             _is_active(body),
+            _is_forced(body),
             sender,
             str(held and held["digest"]),
         )
@@ -88,6 +89,7 @@ def _endpoint(body: Body, organization: EHRConnectorConfigSpec, sender: str | No
         system_scopes=system_scopes(spec),
         appointments=spec.appointments,
         sender_number=sender if spec.sms_number_ref is not None else None,
+        promotion_forced=True if _is_forced(body) else None,
         profile_digest=promoted.digest if promoted is not None and holds_back else profile_digest(spec, organization),
     )
 
@@ -98,9 +100,13 @@ def _held_profile(body: Body) -> dict[str, Any] | None:
     It is looked up here, not in a condition: between a change of the spec and the endpoint's next reconcile, the conditions
     are those of the spec before.
     """
-    if condition_reason(body, Type.PROMOTED) == "Forced":
+    if _is_forced(body):
         return None
     return body.get("status", {}).get("promotedProfile")
+
+
+def _is_forced(body: Body) -> bool:
+    return condition_reason(body, Type.PROMOTED) == "Forced"
 
 
 def _is_active(body: Body) -> bool:

@@ -31,6 +31,15 @@ async def test_a_changed_and_a_removed_configuration_are_in_the_audit_log(world:
     assert events[0].object != events[1].object
 
 
+async def test_a_forced_promotion_is_in_the_audit_log_when_it_begins(world: World) -> None:
+    forced = [one | {"promotionForced": True} for one in world.document["endpoints"]]
+    await world.configure(endpoints=forced)
+    await world.configure(endpoints=forced, displayName="Lamna Health")
+    events = await audited(world)
+    told = [(event.action, event.object) for event in events if event.action == "promotion_forced"]
+    assert told == [("promotion_forced", f"endpoint {one['name']}") for one in forced]
+
+
 async def test_a_launch_that_is_refused_is_in_the_audit_log_and_names_nobody(world: World) -> None:
     patient = await world.patient()
     refused = [

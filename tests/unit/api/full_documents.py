@@ -100,6 +100,7 @@ ORGANIZATION_CONFIGURATION: dict[str, Any] = {
             "systemScopes": ["system/Patient.read"],
             "appointments": APPOINTMENTS,
             "senderNumber": "+18005550100",
+            "promotionForced": True,
             "profileDigest": "sha256:" + "0" * 64,
         }
         for name, environment in (("lamna-production", "Production"), ("lamna-test", "Test"))

@@ -41,6 +41,18 @@ def bytes_of(made: OrganizationConfiguration) -> str:
     return json.dumps(made.to_api()) + made.digest()
 
 
+def test_an_endpoint_that_is_promoted_by_force_says_so_and_no_other_does() -> None:
+    memo: Memo = {}
+    body = endpoint("a")
+    [by_evidence] = document([body], memo=memo).endpoints
+    body["status"]["conditions"] = conditions(Validated="True", Promoted="True")
+    for condition in body["status"]["conditions"]:
+        condition["reason"] = "Forced"
+    [by_force] = document([body], memo=memo).endpoints
+    assert "promotionForced" not in by_evidence.to_api()
+    assert by_force.promotion_forced is True
+
+
 def test_endpoints_stand_sorted_by_name_whatever_their_order() -> None:
     endpoints = [endpoint(name) for name in ("b", "a", "c")]
     made = {bytes_of(document(list(order))) for order in itertools.permutations(endpoints)}
