@@ -14,6 +14,9 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
+from limits import parse
+from limits.aio.storage import MemoryStorage
+from limits.aio.strategies import FixedWindowRateLimiter
 
 from ehr_api.control import OrganizationConfiguration
 from ehr_clients.entra.credentials import CredentialError
@@ -27,6 +30,7 @@ from ehr_connector.reports.access import PREFIX, SIGN_IN_PATH, ReportsAccess, Re
 from ehr_connector.reports.routes_views import SignedOutView, vars_of
 from ehr_connector.store.single_use import SingleUse
 from ehr_connector.web import cookies
+from ehr_connector.web.guessing import network_of
 from ehr_connector.web.locales import N_
 from ehr_connector.web.microsoft import refused_page, unavailable_page
 from ehr_connector.web.pages import Pages
@@ -37,6 +41,8 @@ SIGN_OUT_PATH = f"{PREFIX}/sign-out"
 HOME = f"{PREFIX}/"
 _COOKIE = "__Host-ehr-reports-sign-in"
 _LIFE = timedelta(minutes=10)
+_BEGINS = parse("60/minute")
+"""For each address, in each process: many readers may share one."""
 _AGAIN = N_("Try again with your work account.")
 _LATER = N_("Try again in a minute.")
 
@@ -64,6 +70,8 @@ class ReportsSignIn:
     secret: SecretKeys
     pages: Pages
     going: SealedCookie[Going]
+    begins: FixedWindowRateLimiter
+    """Anybody may begin, and each beginning is a question to Entra ID."""
     now: Callable[[], datetime]
 
     @classmethod
@@ -82,7 +90,8 @@ class ReportsSignIn:
         """Return the handlers; without Entra they say that there is no credential."""
         sealer = Sealer(secret, Going, purpose="reports going", life=_LIFE, now=now)
         going = SealedCookie(_COOKIE, sealer)
-        return cls(directory, entra, access, audit, single_use, secret, pages, going, now)
+        begins = FixedWindowRateLimiter(MemoryStorage())
+        return cls(directory, entra, access, audit, single_use, secret, pages, going, begins, now)
 
     def router(self) -> APIRouter:
         """Return the routes."""
@@ -94,6 +103,8 @@ class ReportsSignIn:
 
     async def begin(self, request: Request, namespace: str, name: str, page: str = "") -> Response:
         """Go to Microsoft."""
+        if not await self.begins.hit(_BEGINS, network_of(request.client.host if request.client else "")):
+            return self._too_often(request)
         organization = await self.directory.organization(namespace, name)
         if organization is None:
             return self._ended(request)
@@ -171,6 +182,17 @@ class ReportsSignIn:
         self.access.begin(response, session, cookies.new_browser())
         self.going.clear(response)
         return response
+
+    def _too_often(self, request: Request) -> Response:
+        return self.pages.error(
+            request,
+            title=N_("That was too often"),
+            text=N_("This was done many times in a short while."),
+            remedy=_LATER,
+            status=HTTPStatus.TOO_MANY_REQUESTS,
+            retry_url=HOME,
+            path=HOME,
+        )
 
     def _ended(self, request: Request) -> Response:
         return self.pages.error(

@@ -208,6 +208,16 @@ async def test_a_microsoft_that_does_not_answer_is_said(world: World, fault: dic
     assert (page.status_code, headings(page)) == (502, ["Microsoft sign-in is not available"])
 
 
+async def test_whoever_begins_without_end_is_stopped_before_microsoft_is_asked(world: World) -> None:
+    address = f"{world.connector}/reports/sign-in/lamna/lamna"
+    flood, reader_elsewhere = world.browser(), world.browser()
+
+    answers = [(await flood.http.get(address)).status_code for _ in range(61)]
+
+    assert answers == [303] * 60 + [429]
+    assert (await reader_elsewhere.http.get(address)).status_code == 303
+
+
 async def test_organizations_of_one_tenant_share_a_sign_in(world: World, sister: str) -> None:
     browser = await reader(world)
 
