@@ -35,6 +35,9 @@ class NewPatient(ControlBody):
     language: str | None = None
     """A BCP 47 code, as `es`."""
     identifiers: tuple[NewIdentifier, ...] = ()
+    reminders: str | None = None
+    """How appointment reminders are wanted, a FHIR contact-point-system as `sms` or `phone`; nothing is recorded without."""
+    deceased: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,4 +109,39 @@ def _resource(tenant: str, person: Person, new: NewPatient, at: str) -> dict[str
         resource["telecom"] = telecom
     if new.language is not None:
         resource["communication"] = [communication(tenant, new.language)]
+    if new.reminders is not None:
+        resource["extension"] = [_preference(tenant, new.reminders)]
+    if new.deceased:
+        resource["deceasedBoolean"] = True
     return resource
+
+
+def _preference(tenant: str, method: str) -> dict[str, Any]:
+    """Return a "Communication Preference" as Millennium's documentation shows it: its own code before the standard one."""
+
+    def concept(code_set: int, code: str, system: str, standard: str, display: str) -> dict[str, Any]:
+        own = {"system": f"https://fhir.cerner.com/{tenant}/codeSet/{code_set}", "code": code, "display": display}
+        return {
+            "coding": [
+                own | {"userSelected": True},
+                {"system": system, "code": standard, "display": display, "userSelected": False},
+            ],
+            "text": display,
+        }
+
+    topic = concept(
+        4640016,
+        "485602703",
+        "http://terminology.hl7.org/CodeSystem/communication-topic",
+        "appointment-reminder",
+        "Appointment Reminders",
+    )
+    way = concept(23042, "4054467", "http://hl7.org/fhir/contact-point-system", method, method.capitalize())
+    return {
+        "url": "https://fhir-ehr.cerner.com/r4/StructureDefinition/communication-preference",
+        "extension": [
+            {"url": "communication-type", "valueCodeableConcept": topic},
+            {"url": "contact-method", "valueCodeableConcept": way},
+            {"url": "verified-datetime", "valueDateTime": "2019-04-13T20:00:00.000Z"},
+        ],
+    }
