@@ -27,7 +27,7 @@ from ehr_connector.store.call_records import CallRecordsToFetch, ToFetch
 from ehr_connector.store.quality import Quality
 from ehr_connector.store.visits import VisitRow, Visits
 from ehr_connector.teams.access import GraphAccess
-from ehr_connector.teams.refusals import TeamsError
+from ehr_connector.teams.refusals import RECORDS_ROLE, TeamsError, call_records_not_permitted
 from ehr_connector.teams.retrying import pause, said
 from ehr_connector.teams.tenant_subscriptions import tenants_of
 from ehr_connector.visits.meeting_digest import meeting_digest_of
@@ -108,8 +108,10 @@ class CallRecordWorker:
         if not here:
             await self._to_fetch.done(claimed)
             return "foreign"
-        # One of them has the permission; which, Graph tells.
-        graph = self._access.of(here[claimed.attempts % len(here)])
+        acting = await self._access.first_with(RECORDS_ROLE, here)
+        if acting is None:
+            raise TeamsError(call_records_not_permitted(here[0], is_advice=False))
+        graph = self._access.of(acting)
         record = await graph.call_record(claimed.record)
         visit = await self._visit_of(record.join_web_url, here)
         if visit is None:

@@ -101,7 +101,7 @@ class Visits:
         return (None if row is None else visit_of(row).meeting) or meeting
 
 
-def _values(row: VisitRow) -> dict[str, str | datetime]:
+def _values(row: VisitRow) -> dict[str, str | datetime | None]:
     """Return what changes of a visit; its meeting does not."""
     return {
         "namespace": row.namespace,
@@ -113,6 +113,7 @@ def _values(row: VisitRow) -> dict[str, str | datetime]:
         "kind": row.kind,
         "starts_at": row.starts_at,
         "ends_at": row.ends_at,
+        "location": row.location,
     }
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from ehr_api.control import OrganizationConfiguration
 from ehr_clients.entra.tokens import AppToken, AppTokens
 from ehr_clients.graph import Graph
@@ -40,6 +42,22 @@ class GraphAccess:
         """
         tokens, tenant, client = self._known(organization)
         return await tokens.token(tenant, client)
+
+    async def first_with(
+        self, role: str, organizations: Iterable[OrganizationConfiguration]
+    ) -> OrganizationConfiguration | None:
+        """Return the first organisation whose application has a permission, as far as its token tells.
+
+        Raises:
+            TeamsError: There is no credential.
+            CredentialError: The credential cannot be read.
+            RemoteError: Entra gave no token.
+        """
+        for one in organizations:
+            roles = (await self.token(one)).roles
+            if roles is None or role in roles:
+                return one
+        return None
 
     async def fresh_token(self, organization: OrganizationConfiguration) -> AppToken:
         """Return a new token, in which the newest consents show.

@@ -156,7 +156,7 @@ class TenantSubscriptionWorker:
         standing = row or _none(wanted_of(ordered[0]), now)
         action, outcome = "look", "ok"
         try:
-            acting = await self._permitted(ordered)
+            acting = await self._access.first_with(RECORDS_ROLE, ordered)
             if acting is None:
                 await self._rows.put(replace(standing, due_at=now + _PERMISSION))
                 return
@@ -172,14 +172,6 @@ class TenantSubscriptionWorker:
         finally:
             if action != "wait":
                 self._metrics.call_record_subscriptions.labels(action, outcome).inc()
-
-    async def _permitted(self, organizations: Sequence[OrganizationConfiguration]) -> OrganizationConfiguration | None:
-        """Return the first organisation whose application may read call records, as far as its token tells."""
-        for one in organizations:
-            roles = (await self._access.token(one)).roles
-            if roles is None or RECORDS_ROLE in roles:
-                return one
-        return None
 
     async def _take(
         self,

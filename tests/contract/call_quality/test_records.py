@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from contract.call_quality.running import GRAPH_PATH, Hospital, running_hospital
-from contract.graph_stand_in.running import TENANT, GraphStandIn
+from contract.graph_stand_in.running import CLIENT, TENANT, GraphStandIn
 
 from ehr_connector.reports.quality_extraction import NETWORK_KINDS, PLATFORMS
 from ehr_connector.store.schema import call_record
@@ -200,6 +200,29 @@ async def test_graph_is_left_alone_for_as_long_as_it_asks(small: Hospital) -> No
     await small.fetch()
 
     assert len(await small.legs()) == 2
+
+
+async def test_a_permission_that_is_withdrawn_stops_nothing_for_good(small: Hospital) -> None:
+    visit = await small.visit()
+    await small.subscribe()
+    await small.play(visit.visit)
+    await small.told()
+    await permit(small, "User.Read.All")
+    await small.fetch()
+    assert (await small.legs(), len(await small.rows(call_record))) == ([], 1)
+
+    await permit(small, "User.Read.All", "CallRecords.Read.All")
+    small.ahead += RETRY
+    await small.fetch()
+
+    assert len(await small.legs()) == 2
+
+
+async def permit(hospital: Hospital, *roles: str) -> None:
+    """Grant the application these permissions alone, and get it the token that tells so."""
+    answer = await hospital.graph.http.patch(f"/_sandbox/apps/{CLIENT}", json={"appRoles": list(roles)})
+    assert answer.is_success, answer.text
+    await hospital.teams.access.fresh_token(await hospital.configure())
 
 
 def notification(hospital: Hospital, *, record: Any = RECORD, **changes: Any) -> dict[str, Any]:

@@ -82,13 +82,14 @@ async def test_a_revoked_guest_link_is_dead_and_the_others_live(engine: AsyncEng
     assert not await guests.is_alive(VISIT, 2, "guest")
 
 
-async def test_a_visit_that_is_moved_keeps_its_meeting(engine: AsyncEngine, clock: Clock) -> None:
+async def test_a_visit_that_is_moved_in_time_and_place_keeps_its_meeting(engine: AsyncEngine, clock: Clock) -> None:
     visits = Visits(engine, clock)
     meeting = Meeting("o" * 36, "m", "https://teams.example/j")
     first = await visits.put(row(clock))
     await visits.set_meeting(VISIT, meeting)
-    moved = await visits.put(replace(first, starts_at=first.starts_at + timedelta(hours=1)))
-    assert moved == replace(first, starts_at=first.starts_at + timedelta(hours=1), meeting=meeting)
+    changed = replace(first, starts_at=first.starts_at + timedelta(hours=1), location="21304876")
+    moved = await visits.put(changed)
+    assert moved == replace(changed, meeting=meeting)
     assert await visits.by_meeting_digest(meeting_digest_of(meeting.join_web_url)) == moved
 
 
