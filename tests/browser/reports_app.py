@@ -36,13 +36,14 @@ from ehr_connector.reports.ports import (
 )
 from ehr_connector.reports.quality_ports import PoorBecause, QualityCounts, QualitySummary
 from ehr_connector.reports.routes import ReportPages
-from ehr_connector.reports.routes_views import SignedOutView, vars_of
+from ehr_connector.reports.routes_views import SignedOutView
 from ehr_connector.visits.events import Side
 from ehr_connector.web.assets import Assets
 from ehr_connector.web.locales import Locales
 from ehr_connector.web.middleware import RequestMiddleware
 from ehr_connector.web.pages import Pages, answer_pages
 from ehr_connector.web.problems import answer_problems
+from ehr_connector.web.views import vars_of
 
 NOW = datetime(2026, 11, 24, 16, 0, tzinfo=UTC)
 ORGANIZATION = OrganizationConfiguration.model_validate(

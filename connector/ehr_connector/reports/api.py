@@ -33,12 +33,11 @@ from ehr_connector.reports.ports import (
     VisitSummary,
 )
 from ehr_connector.reports.quality_ports import QualityQueries, QualityRow
+from ehr_connector.reports.routes_filters import DAYS, DAYS_MAX, zone_of
 from ehr_connector.web.problems import ProblemError
 
 PREFIX = "/reports/api/v1"
 ORGANIZATION = PREFIX + "/organizations/{namespace}/{name}"
-_DAYS = 30
-_DAYS_MAX = 3 * 366
 _NAMES = 50
 _EARLIEST, _LATEST = date(2000, 1, 1), date(2200, 1, 1)
 
@@ -151,9 +150,9 @@ class ReportsApi:
     async def _filters(self, reader: Reader, query: Asked) -> Filters:
         zone = query.zone or await self._zone(reader)
         last = query.last or self.now().astimezone(ZoneInfo(zone)).date()
-        first = query.first or last - timedelta(days=_DAYS - 1)
-        if not timedelta() <= last - first < timedelta(days=_DAYS_MAX):
-            raise _invalid("from", f"must not be after 'to', nor {_DAYS_MAX} days or more before it")
+        first = query.first or last - timedelta(days=DAYS - 1)
+        if not timedelta() <= last - first < timedelta(days=DAYS_MAX):
+            raise _invalid("from", f"must not be after 'to', nor {DAYS_MAX} days or more before it")
         return Filters.of_days(
             first,
             last,
@@ -165,8 +164,7 @@ class ReportsApi:
 
     async def _zone(self, reader: Reader) -> str:
         organization = await self.directory.organization(reader.namespace, reader.name)
-        endpoints = organization.endpoints if organization else ()
-        return next((endpoint.appointments.time_zone for endpoint in endpoints), "UTC")
+        return zone_of(organization) if organization else "UTC"
 
 
 def _rows(row_type: type[Any]) -> Mapping[str, Any]:

@@ -29,12 +29,12 @@ from ehr_connector.reports.routes_views import (
     Link,
     ReportView,
     Written,
-    vars_of,
 )
 from ehr_connector.reports.sign_in import HOME, no_role_page, organization_path, sign_in_path
 from ehr_connector.web.locales import N_, Language
 from ehr_connector.web.pages import Pages, refusal
 from ehr_connector.web.sealed_cookie import form_token
+from ehr_connector.web.views import vars_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,9 +15,10 @@ from ehr_connector.reports.ports import Choices, Filters
 from ehr_connector.reports.routes_views import Choice, FilterView, Link, Written
 from ehr_connector.web.locales import N_, Language
 
-_DAYS = 30
+DAYS = 30
+"""What is shown by default."""
 _RANGES = (7, 30, 90, 365)
-_DAYS_MAX = 3 * 366
+DAYS_MAX = 3 * 366
 _NAMES_MAX = 63
 
 
@@ -65,10 +66,10 @@ class Chosen:
 def chosen(query: Mapping[str, str], today: date) -> Chosen:
     """Return what an address asks for; by default the last thirty days."""
     last = _day(query.get("to")) or today
-    first = _day(query.get("from")) or last - timedelta(days=_DAYS - 1)
+    first = _day(query.get("from")) or last - timedelta(days=DAYS - 1)
     first, last = min(first, last), max(first, last)
     return Chosen(
-        max(first, last - timedelta(days=_DAYS_MAX - 1)),
+        max(first, last - timedelta(days=DAYS_MAX - 1)),
         last,
         query.get("department", "")[:_NAMES_MAX],
         query.get("endpoint", "")[:_NAMES_MAX],

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from babel.dates import format_date, format_skeleton, format_time, format_timedelta
@@ -117,11 +117,6 @@ class SignedOutView:
     TEMPLATE = "report_signed_out.html"
 
     home_url: str
-
-
-def vars_of(view: ReportView | ChooserView | SignedOutView) -> Mapping[str, object]:
-    """Return the fields of a view, not copied, as a template's context."""
-    return {one.name: getattr(view, one.name) for one in fields(view)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ from ehr_connector.directory import Directory
 from ehr_connector.keys.secret import SecretKeys
 from ehr_connector.launch.sealed import Sealed, SealedError, Sealer
 from ehr_connector.reports.access import PREFIX, SIGN_IN_PATH, ReportsAccess, ReportsSession, roles_of
-from ehr_connector.reports.routes_views import SignedOutView, vars_of
+from ehr_connector.reports.routes_views import SignedOutView
 from ehr_connector.store.single_use import SingleUse
 from ehr_connector.web import cookies
 from ehr_connector.web.guessing import network_of
@@ -35,6 +35,7 @@ from ehr_connector.web.locales import N_
 from ehr_connector.web.microsoft import refused_page, unavailable_page
 from ehr_connector.web.pages import Pages
 from ehr_connector.web.sealed_cookie import SealedCookie, is_form_of_ours
+from ehr_connector.web.views import vars_of
 
 CALLBACK_PATH = f"{SIGN_IN_PATH}/callback"
 SIGN_OUT_PATH = f"{PREFIX}/sign-out"

@@ -19,8 +19,9 @@ Each is the whole context of its template (`pages.render(request, TEMPLATE, vars
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import Field, dataclass, fields
 from datetime import datetime
+from typing import Any, ClassVar, Protocol
 
 from ehr_connector.visits.events import Channel, DeviceTestResult, Stage, Status
 from ehr_connector.visits.links import Role
@@ -198,9 +199,12 @@ class SignedInView:
     is_test: bool
 
 
-_View = StatusView | BoardView | MicrosoftView | ConfirmView | SignedInView
+class View(Protocol):
+    """A dataclass that is the context of a template."""
+
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
 
 
-def vars_of(view: _View) -> Mapping[str, object]:
+def vars_of(view: View) -> Mapping[str, object]:
     """Return the fields of a view, not copied, as a template's context."""
     return {one.name: getattr(view, one.name) for one in fields(view)}
