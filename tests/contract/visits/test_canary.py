@@ -19,16 +19,22 @@ from contract.visits.world import CLINICIAN, Browser, Document, World, running_w
 from sqlalchemy import text
 
 from ehr_connector.metrics import Metrics
+from ehr_connector.reports.downloads import json_of
+from ehr_connector.reports.ports import AuditRow, ConsumptionRow, Filters, MessageRow, Reader, ReportRole
+from ehr_connector.reports.queries import Queries
 from ehr_connector.store.database import open_database
 from ehr_connector.store.schema import metadata
+from ehr_connector.store.visits import VisitRow, Visits
 from ehr_program.logs import log_as_json
 from ehr_sandbox.local_ca import LocalCA
 
 GIVEN, FAMILY = "Rosalindabelle", "Quillfeatherston"
 BIRTH_DATE, PHONE, EMAIL, MRN = "1931-07-29", "+18165550173", "rosalindabelle@canary.example", "MRN7731904452"
+READER_OF = ("lamna", "lamna")
+READER = Reader(*READER_OF, frozenset(ReportRole))
 PLANTED = "Zebedeelabrador-planted"
 """What the search must find in a log line, a row and a label, so that its silence about patients means something."""
-PLACES = {"logs", "metrics", "files", "tables"}
+PLACES = {"logs", "metrics", "files", "tables", "reports"}
 
 
 @dataclass
@@ -53,6 +59,7 @@ class Hospital:
             "metrics": [shown.content],
             "files": [path.read_bytes() for path in files],
             "tables": [await self._dump()],
+            "reports": await self._downloads(),
         }
 
     async def where(self, *canaries: str) -> set[str]:
@@ -66,6 +73,30 @@ class Hospital:
             for place, contents in (await self.places()).items()
             if any(pattern.search(content.lower()) for content in contents)
         }
+
+    async def rows(self) -> list[ConsumptionRow]:
+        """The rows of visits, as reports tell them."""
+        engine = open_database(self.database_url)
+        try:
+            return [row async for row in Queries(engine).visits(READER, self._always())]
+        finally:
+            await engine.dispose()
+
+    async def _downloads(self) -> list[bytes]:
+        engine = open_database(self.database_url)
+        queries, always = Queries(engine), self._always()
+        try:
+            return [
+                *[piece async for piece in json_of(queries.visits(READER, always), ConsumptionRow)],
+                *[piece async for piece in json_of(queries.messages(READER, always), MessageRow)],
+                *[piece async for piece in json_of(queries.audit(READER, always.start, always.end), AuditRow)],
+            ]
+        finally:
+            await engine.dispose()
+
+    def _always(self) -> Filters:
+        now = self.world.clock()
+        return Filters(now - timedelta(days=30), now + timedelta(days=30))
 
     async def _dump(self) -> bytes:
         engine = open_database(self.database_url)
@@ -132,6 +163,8 @@ async def test_no_patient_is_found_anywhere_after_visits_that_go_well_and_badly(
     board, frame = await _visit_that_goes_well(hospital, patient, visit)
     await _visits_that_go_badly(hospital, patient, visit, later, board, frame)
 
+    await until(lambda: _reported(hospital))
+
     if not hospital.database_url.startswith("sqlite"):
         engine = open_database(hospital.database_url)
         async with engine.connect() as connection:
@@ -140,6 +173,7 @@ async def test_no_patient_is_found_anywhere_after_visits_that_go_well_and_badly(
         await engine.dispose()
     assert await hospital.where(PLANTED) == PLACES
     assert await hospital.where("Clinic 4") - {"files"} == {"tables"}
+    assert await hospital.where("clinic-4") - {"files"} == {"tables", "reports"}
     assert await hospital.where(GIVEN, FAMILY, BIRTH_DATE, PHONE, PHONE[2:], EMAIL, MRN) == set()
     assert await hospital.where(*hospital.ids) == set()
 
@@ -153,7 +187,16 @@ async def _plant(hospital: Hospital) -> None:
             text("INSERT INTO rate (bucket, window_ends_at, used) VALUES (:planted, '2099-01-01 00:00:00', 1)"),
             {"planted": PLANTED},
         )
+    now = hospital.world.clock()
+    made_up = VisitRow("v" * 43, *READER_OF, "c", "Test", "sha256:0", PLANTED, "patient", now, now + timedelta(hours=1))
+    await Visits(engine, hospital.world.clock).put(made_up)
     await engine.dispose()
+
+
+async def _reported(hospital: Hospital) -> bool:
+    """Whether the made-up visit and the one that went well are in the reports."""
+    rows = await hospital.rows()
+    return PLANTED in {row.department for row in rows} and any(row.started_at for row in rows)
 
 
 async def _visit_that_goes_well(hospital: Hospital, patient: str, visit: Document) -> tuple[str, Browser]:
