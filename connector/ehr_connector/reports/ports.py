@@ -82,16 +82,21 @@ class VisitStatus(StrEnum):
     SCHEDULED = "scheduled"
     """Its time is not over, and both sides have not met."""
     IN_PROGRESS = "in_progress"
+    """Both sides have met, and somebody is still there."""
     COMPLETED = "completed"
     """Both sides were in the meeting together."""
     HALF_JOINED = "half_joined"
     """Both sides came, and were never in the meeting together."""
     NO_SHOW_PATIENT = "no_show_patient"
+    """The clinician came, and no patient."""
     NO_SHOW_PROVIDER = "no_show_provider"
+    """The patient came, and no clinician."""
     NO_SHOW_BOTH = "no_show_both"
+    """Nobody came."""
     TECHNICAL_FAILURE = "technical_failure"
     """Somebody tried to join, or the device test failed, and that side never came in."""
     CANCELLED = "cancelled"
+    """In time, or nobody can say when."""
     CANCELLED_LATE = "cancelled_late"
     """Cancelled less than a day before it would have begun."""
 
@@ -100,7 +105,9 @@ class BroughtBy(StrEnum):
     """How the patient came to the visit."""
 
     SMS = "sms"
+    """The link that was sent last before the patient first used it was a text; the next two likewise."""
     EMAIL = "email"
+    """An e-mail."""
     COPY = "copy"
     """A clinician copied the link."""
     EHR = "ehr"
@@ -118,8 +125,11 @@ class ConsumptionRow:
     visit: str
     """The name that the audit log has for it too; it leads to nobody."""
     booked_start: datetime
+    """As the EHR has it, like the end; in UTC."""
     booked_end: datetime
+    """As the EHR has it."""
     day: date
+    """Of the booked start, at the clinic."""
     started_at: datetime | None
     """When both sides were in for the first time."""
     ended_at: datetime | None
@@ -129,20 +139,27 @@ class ConsumptionRow:
     lobby_wait_s: int | None
     """How long the patient waited; None for one who never did."""
     status: VisitStatus
+    """See below."""
     attendees: int
     """How many entered the meeting."""
     peak_attendees: int
     """How many were in the meeting at once, at most."""
     department: str
+    """Its short name in the configuration."""
     endpoint: str
+    """Name of the FhirEndpoint."""
     environment: str
+    """Test or Production."""
     visit_type: str
     """patient or consult."""
     brought_by: BroughtBy
+    """See below."""
     device_test: str | None
     """How the last one ended (`ehr_connector.visits.events.DeviceTestResult`)."""
     sms_sent: int
+    """Texts about the visit that the provider took."""
     emails_sent: int
+    """E-mails about the visit that the provider took."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,13 +216,21 @@ class MessageStatus(StrEnum):
     SENT = "sent"
     """Delivered."""
     OPTED_OUT = "opted_out"
+    """Not delivered: blocked by the recipient."""
     INVALID_NUMBER = "invalid_number"
+    """Not delivered: invalid phone number."""
     NUMBER_DOES_NOT_EXIST = "number_does_not_exist"
+    """Not delivered: the phone number, or the mailbox, does not exist."""
     BLOCKED_NUMBER = "blocked_number"
+    """Not delivered: the carrier blocks the phone number."""
     UNREACHABLE_NUMBER = "unreachable_number"
+    """Not delivered: unreachable phone number."""
     SPAM_DETECTED = "spam_detected"
+    """Not delivered: taken for spam."""
     RECIPIENT_BLOCKED = "recipient_blocked"
+    """Not delivered: the provider sends nothing there."""
     OTHER_ERROR = "other_error"
+    """Not delivered for another reason, for example that the sender's number is not verified."""
     UNCONFIRMED = "unconfirmed"
     """The provider has it, and has not said yet what became of it."""
     PENDING = "pending"
