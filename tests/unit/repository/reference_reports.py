@@ -1,4 +1,4 @@
-"""Prints docs/reference/reports.md: the addresses of the reports' API, and every column and status, from the code."""
+"""Prints docs/reference/report-columns.md: the addresses of the reports' API, and every column and status, from the code."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from ehr_connector.reports.ports import (
 )
 from ehr_connector.reports.quality_ports import QualityRow
 
-COMMAND = ".venv/bin/python tests/unit/repository/reference_reports.py > docs/reference/reports.md"
-_INTRODUCTION = f"""# Reports
+COMMAND = ".venv/bin/python tests/unit/repository/reference_reports.py > docs/reference/report-columns.md"
+_INTRODUCTION = f"""# Columns of reports
 
 What the pages, the downloads and the JSON API of the reports tell; [how to read them](../how-to/reports.md). Rows hold no identities:
 a visit is named by the keyed digest that the audit log has for it too. Visits belong to the time that they are booked for, messages
