@@ -415,5 +415,6 @@ audit_event = Table(
     Column("previous", String(_DIGEST), nullable=False),
     Column("digest", String(_DIGEST), nullable=False),
     PrimaryKeyConstraint("number"),
+    Index(None, "namespace", "name", "happened_at"),
 )
 """Who did what, each row chained to the one before by its digest. Actor and object are opaque."""
