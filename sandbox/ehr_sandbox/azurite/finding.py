@@ -45,6 +45,24 @@ class NoAzuriteError(Exception):
     """There is no Azurite and none can be had; the message says why and what to do."""
 
 
+def find(
+    environment: Mapping[str, str] | None = None, *, run: Run | None = None, wheel: Path | None = None
+) -> Sequence[str] | None:
+    """Return the command that starts the queue if all that it needs is here already, else None."""
+    environment = os.environ if environment is None else environment
+    on_path = shutil.which(PROGRAM, path=environment.get("PATH"))
+    if on_path is not None:
+        return [on_path]
+    main = cache(environment) / _MAIN
+    if not main.is_file():
+        return None
+    try:
+        node, _ = _node(environment, run or _run, wheel or _wheel())
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return [node, str(main)]
+
+
 def find_or_get(
     progress: Progress,
     environment: Mapping[str, str] | None = None,
@@ -58,15 +76,14 @@ def find_or_get(
         NoAzuriteError: None can be had.
     """
     environment = os.environ if environment is None else environment
-    on_path = shutil.which(PROGRAM, path=environment.get("PATH"))
-    if on_path is not None:
-        return [on_path]
+    found = find(environment, run=run, wheel=wheel)
+    if found is not None:
+        return found
     run = run or _run
     try:
         node, npm = _node(environment, run, wheel or _wheel())
         target = cache(environment)
-        if not (target / _MAIN).is_file():
-            _fetch(target, npm, progress, run)
+        _fetch(target, npm, progress, run)
     except (OSError, subprocess.SubprocessError) as exc:
         raise NoAzuriteError(f"Azurite {VERSION} cannot be had ({_why(exc)}): {_REMEDY}") from exc
     return [node, str(target / _MAIN)]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ehr_sandbox.azurite.finding import NoAzuriteError, Tick, cache, find_or_get
+from ehr_sandbox.azurite.finding import NoAzuriteError, Tick, cache, find, find_or_get
 from ehr_sandbox.control_plane.progress import PlainProgress
 
 MAIN = "node_modules/azurite/dist/src/queue/main.js"
@@ -78,6 +78,19 @@ def test_a_node_that_is_too_old_gives_way_to_the_one_from_the_python_package(
 
     assert node == str(tmp_path / "wheel/bin/node")
     assert machine.installed[0][:2] == [node, str(tmp_path / "wheel/lib/node_modules/npm/bin/npm-cli.js")]
+
+
+def test_who_only_looks_for_it_fetches_nothing(environment: dict[str, str], tmp_path: Path) -> None:
+    node = program(tmp_path / "bin/node")
+    program(tmp_path / "bin/npm")
+    machine = Machine()
+    before = find(environment, run=machine)
+    find_or_get(PlainProgress(), environment, run=machine)
+    after = find(environment, run=machine)
+
+    assert before is None
+    assert after == [node, str(cache(environment) / MAIN)]
+    assert len(machine.installed) == 1
 
 
 def test_a_failure_leaves_nothing_and_says_what_to_do(environment: dict[str, str], tmp_path: Path) -> None:
