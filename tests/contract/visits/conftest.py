@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 from contract.connector.postgresql import PostgreSql, running_postgresql
+from contract.visits.launching import Hospital
 from contract.visits.world import World, running_world
 
 from ehr_sandbox.local_ca import LocalCA
@@ -47,3 +48,19 @@ async def replicated(tmp_path: Path, ca: LocalCA, postgresql: PostgreSql) -> Asy
     with postgresql.database() as url:
         async with running_world(tmp_path, ca, url) as running:
             yield running
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def standing(tmp_path_factory: pytest.TempPathFactory, ca: LocalCA) -> AsyncGenerator[Hospital]:
+    """One hospital for all launches: none of them leaves anything behind."""
+    work = tmp_path_factory.mktemp("launches")
+    async with running_world(work, ca, f"sqlite+aiosqlite:///{work / 'connector.sqlite3'}") as world:
+        patient = await world.patient()
+        yield Hospital(world, patient, await world.book(patient))
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def hospital(standing: Hospital) -> AsyncGenerator[Hospital]:
+    """The hospital, undisturbed, and afterwards as it was."""
+    yield standing
+    await standing.world.undisturb()

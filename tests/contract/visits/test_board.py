@@ -25,8 +25,7 @@ BEN = "5e0f3a10-0000-4000-8000-000000000012"
 async def world(clinic: World) -> AsyncGenerator[World]:
     """The hospital, undisturbed, and afterwards as it was."""
     yield clinic
-    clinic.clock.ahead, clinic.clock.at = timedelta(), None
-    await clinic.control(clinic.graph, "PUT", "faults", json=[])
+    await clinic.undisturb()
 
 
 async def board(world: World, patient: str, encounter: str | None = None, **changes: Any) -> Chart:

@@ -15,8 +15,9 @@ import pytest
 import pytest_asyncio
 from contract.visits.acting import HEADING, LINK, Chart, clinician_of, listening, opened, signed_in, tables, until
 from contract.visits.test_clinician import SIGN_IN, sign_in
-from contract.visits.world import CLINICIAN, PRACTITIONER, TENANT, Document, World
+from contract.visits.world import CLINICIAN, ORGANIZER, PRACTITIONER, TENANT, Document, World
 
+from ehr_connector.teams import preflight
 from ehr_sandbox.cerner.people import person
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -35,7 +36,7 @@ BROWSERS = {
 async def world(clinic: World) -> AsyncGenerator[World]:
     """The hospital, with its clock as it should be."""
     yield clinic
-    clinic.clock.ahead = timedelta()
+    await clinic.undisturb()
 
 
 @pytest_asyncio.fixture(loop_scope="module")
@@ -90,6 +91,47 @@ async def test_s2_the_link_that_a_message_carries_opens_the_visit(world: World, 
     link = link_of(chart)
     assert len(link) <= 255
     assert (await world.browser().open(link)).status_code == 200
+
+
+@pytest.mark.parametrize("lacking", [{"licenses": ["EXCHANGESTANDARD"]}, {"disabledPlans": ["TEAMS1"]}])
+async def test_s4_who_holds_the_meetings_needs_a_teams_licence_and_is_named_with_what_mends_it(
+    world: World, monkeypatch: pytest.MonkeyPatch, lacking: Document
+) -> None:
+    for kept in ("_GOOD_S", "_BAD_S"):
+        monkeypatch.setattr(preflight, kept, 0.0)
+    tenants = (await world.control(world.graph, "GET", "world"))["tenants"]
+    (organizer,) = [user for tenant in tenants for user in tenant["users"] if user["id"] == ORGANIZER]
+    report = f"{world.connector}/control/v1/organizations/lamna/lamna/graph"
+    bearer = {"Authorization": f"Bearer {world.issuer.token()}"}
+    await world.control(world.graph, "PATCH", f"users/{ORGANIZER}", json=lacking)
+    try:
+        found = (await world.http.get(report, headers=bearer)).json()["findings"]
+    finally:
+        restored = {name: organizer[name] for name in lacking}
+        await world.control(world.graph, "PATCH", f"users/{ORGANIZER}", json=restored)
+    assert [(one["reason"], one["organizer"]) for one in found] == [("OrganizerNotLicensed", ORGANIZER)]
+    assert found[0]["remedy"].startswith(f"Set-MgUserLicense -UserId {ORGANIZER}")
+    assert (await world.http.get(report, headers=bearer)).json()["findings"] == []
+
+
+@pytest.mark.parametrize("browser", ["Trident", "Firefox"])
+async def test_s4_a_browser_that_teams_does_not_support_is_told_which_do(
+    world: World, chart: Chart, browser: str
+) -> None:
+    phone = world.browser()
+    phone.http.headers["User-Agent"] = f"Mozilla/5.0 (Windows NT 10.0; Win64; x64) {browser}/7.0"
+    page = html.unescape((await phone.open(link_of(chart))).text)
+    assert "Chrome" in page
+    assert "Edge" in page
+    assert "Safari" in page
+    assert "/join" not in page
+
+
+async def test_s4_the_edge_inside_powerchart_opens_the_board(world: World, visit: Document) -> None:
+    frame = world.browser()
+    frame.http.headers["User-Agent"] = BROWSERS["Edge on Windows"]
+    chart = await signed_in(world, visit["patient"], visit["encounter"], browser=frame)
+    assert chart.offers("join") == chart.visits
 
 
 async def test_s6_the_page_names_the_department_and_which_environment_it_is(world: World, chart: Chart) -> None:

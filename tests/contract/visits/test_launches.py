@@ -4,98 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import html
-import json
 import re
-from base64 import urlsafe_b64encode
-from collections.abc import AsyncGenerator
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import timedelta
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
-import pytest_asyncio
-from contract.visits.world import OTHER_TENANT, TENANT, Browser, World, running_world
-from joserfc import jwt
-from joserfc.jwk import OctKey, RSAKey
-
-from ehr_clients.http import ask
-from ehr_sandbox.local_ca import LocalCA
+from contract.visits.launching import EHR_ADMIN, PLATFORM, YOU, Hospital, ends
+from contract.visits.world import OTHER_TENANT, SPREAD_S, TENANT
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-CORRELATION = re.compile(r"<code[^>]*>([0-9a-f]{32})</code>")
-HEADING = re.compile(r"<h1>([^<]+)</h1>")
-YOU, EHR_ADMIN, PLATFORM = (
-    "For you.",
-    "For the EHR administrator of your organization.",
-    "For the platform team of your organization.",
-)
-
-
-@dataclass
-class Hospital:
-    """A world with one patient who has one visit."""
-
-    world: World
-    patient: str
-    visit: dict[str, Any]
-
-    async def code(self, **changes: Any) -> str:
-        """Make a launch in the EHR."""
-        return await self.world.launch(self.patient, self.visit["encounter"], **changes)
-
-    async def begun(self, browser: Browser, **changes: Any) -> str:
-        """Launch as far as the EHR's authorization endpoint, and return the address of our callback."""
-        params = {"iss": self.world.base_url(), "launch": await self.code(**changes)}
-        answer = await browser.http.get(f"{self.world.connector}/launch/provider", params=params)
-        assert answer.status_code == 303, answer.text
-        back = await browser.http.get(answer.headers["Location"])
-        assert back.headers["Location"].startswith(f"{self.world.connector}/launch/callback?")
-        return back.headers["Location"]
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def standing(tmp_path_factory: pytest.TempPathFactory, ca: LocalCA) -> AsyncGenerator[Hospital]:
-    """One hospital for all launches: none of them leaves anything behind."""
-    work = tmp_path_factory.mktemp("launches")
-    async with running_world(work, ca, f"sqlite+aiosqlite:///{work / 'connector.sqlite3'}") as world:
-        patient = await world.patient()
-        yield Hospital(world, patient, await world.book(patient))
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def hospital(standing: Hospital) -> AsyncGenerator[Hospital]:
-    """The hospital, undisturbed, and afterwards as it was."""
-    yield standing
-    standing.world.clock.ahead = timedelta()
-    for system in (standing.world.cerner, standing.world.graph):
-        await standing.world.control(system, "PUT", "faults", json=[])
-
-
-async def ends(
-    world: World,
-    page: httpx.Response,
-    status: int,
-    title: str,
-    audience: str,
-    *said: str,
-    framed: bool = True,
-) -> None:
-    """Assert that a launch ended with this page, and that nothing was begun."""
-    text = html.unescape(page.text)
-    assert (page.status_code, HEADING.findall(text)) == (status, [title])
-    assert audience in text
-    assert "What to do" in text
-    assert CORRELATION.search(text)
-    for one in said:
-        assert one in text
-    ancestors = world.cerner if framed else "'none'"
-    assert page.headers["Content-Security-Policy"].endswith(f"frame-ancestors {ancestors}")
-    assert page.headers["Cache-Control"] == "no-store"
-    assert "/clinician/" not in str(page.url) + page.text
-    assert await world.meetings() == []
 
 
 # -- The beginning
@@ -245,14 +163,9 @@ async def test_an_endpoint_that_is_suspended_during_a_launch_ends_it(hospital: H
     world = hospital.world
     browser = world.browser()
     callback = await hospital.begun(browser)
-    endpoints = world.document["endpoints"]
-    await world.configure(endpoints=[one | {"active": False} for one in endpoints])
-    try:
-        await asyncio.sleep(0.6)  # a change reaches launches within half a second
-        page = await browser.open(callback)
-    finally:
-        await world.configure(endpoints=endpoints)
-        await asyncio.sleep(0.6)
+    await world.configure(endpoints=[one | {"active": False} for one in world.document["endpoints"]])
+    await asyncio.sleep(SPREAD_S)
+    page = await browser.open(callback)
     await ends(world, page, 403, "Visits are not active yet at this endpoint", PLATFORM, "lamna-test (Test)")
 
 
@@ -380,178 +293,6 @@ async def test_no_parameter_leads_to_another_address(hospital: Hospital, name: s
 
 def _query(answer: httpx.Response) -> dict[str, str]:
     return {name: values[0] for name, values in parse_qs(urlsplit(answer.headers["Location"]).query).items()}
-
-
-# -- The id token
-
-
-def _past(minutes: int) -> int:
-    return int((datetime.now(UTC) - timedelta(minutes=minutes)).timestamp())
-
-
-@pytest.mark.parametrize(
-    "claims",
-    [
-        {"nonce": "another"},
-        {"nonce": None},
-        {"exp": _past(5)},
-        {"exp": None},
-        {"aud": "somebody-else"},
-        {"aud": None},
-        {"iss": "https://evil.example/"},
-        {"iss": None},
-        {"sub": None},
-        {"fhirUser": "x" * 200 + "/" + "y" * 200},
-    ],
-    ids=[
-        "nonce", "no nonce", "expired", "no end", "audience", "no audience", "issuer", "no issuer", "no subject", "long",
-    ],
-)  # fmt: skip
-async def test_an_id_token_that_does_not_hold_proves_nobody(hospital: Hospital, claims: dict[str, Any]) -> None:
-    page = await hospital.world.browser().launch(await hospital.code(idToken=claims))
-    await ends(
-        hospital.world, page, 403, "The EHR did not prove who you are", EHR_ADMIN, "issuer, audience, nonce, signature"
-    )
-
-
-@pytest.mark.parametrize(
-    "token", [None, "", "a.b.c", "no token", "x" * 9000], ids=["none", "empty", "abc", "text", "long"]
-)
-async def test_what_is_no_id_token_proves_nobody(hospital: Hospital, token: str | None) -> None:
-    page = await hospital.world.browser().launch(await hospital.code(answer={"id_token": token}))
-    await ends(hospital.world, page, 403, "The EHR did not prove who you are", EHR_ADMIN)
-
-
-@pytest.mark.parametrize("how", ["key of somebody else", "no signature", "shared secret", "same key id"])
-async def test_a_forged_id_token_proves_nobody(hospital: Hospital, how: str) -> None:
-    world = hospital.world
-    browser = world.browser()
-    params = {"iss": world.base_url(), "launch": "placeholder"}
-    address = (await browser.http.get(f"{world.connector}/launch/provider", params=params)).headers["Location"]
-    claims = {
-        "iss": f"{world.cerner}/tenants/{TENANT}/oidc/idsps/{TENANT}/",
-        "sub": "somebody",
-        "aud": "lamna-clinician",
-        "exp": _past(-9),
-        "iat": _past(0),
-        "nonce": parse_qs(urlsplit(address).query)["nonce"][0],
-    }
-    code = await hospital.code(answer={"id_token": await _forged(world, how, claims)})
-    page = await browser.open(address.replace("launch=placeholder", f"launch={code}"))
-    await ends(world, page, 403, "The EHR did not prove who you are", EHR_ADMIN)
-
-
-async def _forged(world: World, how: str, claims: dict[str, Any]) -> str:
-    jwks = (await world.http.get(f"{world.cerner}/jwk")).json()["keys"]
-    if how == "no signature":
-        parts = (json.dumps(one).encode() for one in ({"alg": "none"}, claims))
-        return ".".join([*(urlsafe_b64encode(part).rstrip(b"=").decode() for part in parts), ""])
-    if how == "shared secret":
-        key = OctKey.import_key(str(jwks[0]["n"]))
-        return jwt.encode({"alg": "HS256", "kid": jwks[0]["kid"]}, claims, key, algorithms=["HS256"])
-    key = RSAKey.generate_key(2048)
-    header = {"alg": "RS256"} | ({"kid": jwks[0]["kid"]} if how == "same key id" else {})
-    return jwt.encode(header, claims, key, algorithms=["RS256"])
-
-
-async def test_nothing_is_fetched_from_an_issuer_that_only_the_id_token_names(hospital: Hospital) -> None:
-    world = hospital.world
-    other = f"{world.cerner}/tenants/{TENANT}x/oidc/idsps/{OTHER_TENANT}/"
-    page = await world.browser().launch(await hospital.code(idToken={"iss": other}))
-    await ends(world, page, 403, "The EHR did not prove who you are", EHR_ADMIN)
-    requests = await world.control(world.cerner, "GET", "requests")
-    assert not [one for one in requests["requests"] if f"{TENANT}x" in one["path"]]
-
-
-# -- What the EHR grants
-
-
-async def test_scopes_that_were_not_granted_are_named(hospital: Hospital) -> None:
-    scope = "launch openid fhirUser online_access user/Patient.read"
-    page = await hospital.world.browser().launch(await hospital.code(answer={"scope": scope}))
-    await ends(hospital.world, page, 403, "The EHR granted too little", EHR_ADMIN, "user/Appointment.read")
-
-
-async def test_a_launch_without_a_patient_says_where_visits_begin(hospital: Hospital) -> None:
-    page = await hospital.world.browser().launch(await hospital.code(answer={"patient": None}))
-    await ends(hospital.world, page, 400, "The EHR named no patient", YOU, "patient's chart")
-
-
-FAULTS: dict[str, dict[str, Any]] = {
-    "429": {"action": "status", "status": 429, "retry_after_s": 5},
-    "500": {"action": "status", "status": 500},
-    "503": {"action": "status", "status": 503},
-    "down": {"action": "cut"},
-    "lost": {"action": "lose_answer"},
-    "half-written": {"action": "half_answer"},
-    "slow": {"action": "delay", "delay_s": 1.5},
-}
-
-
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the connector wait half a second for an answer, in place of twenty."""
-    monkeypatch.setattr(ask, "__kwdefaults__", {**(ask.__kwdefaults__ or {}), "timeout_s": 0.5})
-
-
-@pytest.mark.parametrize("fault", FAULTS)
-async def test_an_ehr_that_gives_no_token_is_said_to_be_away(
-    hospital: Hospital, monkeypatch: pytest.MonkeyPatch, fault: str
-) -> None:
-    world = hospital.world
-    if fault == "slow":
-        impatient(monkeypatch)
-    browser = world.browser()
-    callback = await hospital.begun(browser)
-    await world.fault(world.cerner, "/token$", **FAULTS[fault])
-    page = await browser.open(callback)
-    await ends(world, page, 502, "The EHR does not answer", YOU, "call the patient by phone")
-
-
-@pytest.mark.parametrize("fault", ["503", "down", "half-written", "slow"])
-async def test_an_ehr_that_cannot_be_asked_where_it_authorizes_is_said_to_be_away(
-    hospital: Hospital, monkeypatch: pytest.MonkeyPatch, fault: str
-) -> None:
-    world = hospital.world
-    await world.restart()  # what was read before is kept for minutes
-    if fault == "slow":
-        impatient(monkeypatch)
-    await world.fault(world.cerner, "smart-configuration", **FAULTS[fault])
-    page = await world.browser().launch(await hospital.code())
-    await ends(world, page, 502, "The EHR does not answer", YOU, "call the patient by phone")
-
-
-@pytest.mark.parametrize("fault", ["429", "down", "half-written", "slow"])
-@pytest.mark.parametrize("call", ["openid-configuration", "/jwk$"])
-async def test_an_ehr_whose_keys_cannot_be_read_is_said_to_be_away(
-    hospital: Hospital, monkeypatch: pytest.MonkeyPatch, call: str, fault: str
-) -> None:
-    world = hospital.world
-    await world.restart()
-    browser = world.browser()
-    callback = await hospital.begun(browser)
-    if fault == "slow":
-        impatient(monkeypatch)
-    await world.fault(world.cerner, call, **FAULTS[fault])
-    page = await browser.open(callback)
-    await ends(world, page, 502, "The EHR does not answer", YOU)
-
-
-async def test_a_connector_without_a_signing_key_says_who_has_to_see_to_it(hospital: Hospital) -> None:
-    world = hospital.world
-    browser = world.browser()
-    callback = await hospital.begun(browser)
-    keys = [path for path in (world.work / "keys").iterdir() if "secret" not in path.name and "notif" not in path.name]
-    away = world.work / "away"
-    away.mkdir()
-    try:
-        for path in keys:
-            path.rename(away / path.name)
-        page = await browser.open(callback)
-    finally:
-        for path in keys:
-            (away / path.name).rename(path)
-        away.rmdir()
-    await ends(world, page, 503, "The connector is not set up completely", PLATFORM, "/readyz")
 
 
 # -- Cookies and headers

@@ -29,7 +29,7 @@ async def world(clinic: World) -> AsyncGenerator[World]:
     """The hospital, undisturbed, and afterwards as it was."""
     await clinic.control(clinic.graph, "PATCH", "settings", json={"resend_after_s": [0.3]})
     yield clinic
-    clinic.clock.ahead = timedelta()
+    await clinic.undisturb()
     for setting in ("duplicate", "reorder", "delay_s", "drop"):
         await clinic.control(clinic.graph, "PATCH", "settings", json={setting: 0})
 

@@ -20,8 +20,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 async def world(clinic: World) -> AsyncGenerator[World]:
     """The hospital, undisturbed, and afterwards as it was."""
     yield clinic
-    clinic.clock.at = None
-    await clinic.control(clinic.cerner, "PUT", "faults", json=[])
+    await clinic.undisturb()
 
 
 async def launched(

@@ -39,9 +39,8 @@ async def clinic(running: Clinic) -> AsyncGenerator[Clinic]:
     if usual != {name: running.world.document.get(name) for name in usual}:
         await configured(running)
     yield running
-    running.world.clock.at = None
-    for system in (running.acs, running.world.cerner):
-        await running.world.control(system, "PUT", "faults", json=[])
+    await running.world.control(running.acs, "PUT", "faults", json=[])
+    await running.world.undisturb()
 
 
 async def press(chart: Chart, channel: str = "sms") -> tuple[str, str]:

@@ -13,7 +13,7 @@ import httpx
 import pytest
 import pytest_asyncio
 from contract.visits.acting import CORRELATION, HEADING, LINK, Chart, clinician_of, listening, opened, signed_in, tables
-from contract.visits.world import World
+from contract.visits.world import SPREAD_S, World
 
 RELOAD = "event: reload\r\ndata: {}\r\n\r\n"
 """The whole stream of a page that shows nothing any more."""
@@ -21,8 +21,6 @@ RELOAD = "event: reload\r\ndata: {}\r\n\r\n"
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 OTHER_BROWSER = "This page belongs to another browser window"
-_SPREAD_S = 0.6
-"""A change of the configuration reaches every page in half a second."""
 BUTTONS = ["join", "consult", "invitations", "revocations"]
 
 
@@ -30,7 +28,7 @@ BUTTONS = ["join", "consult", "invitations", "revocations"]
 async def world(clinic: World) -> AsyncGenerator[World]:
     """The hospital, with its clock as it should be."""
     yield clinic
-    clinic.clock.ahead = timedelta()
+    await clinic.undisturb()
 
 
 @pytest_asyncio.fixture(loop_scope="module")
@@ -284,14 +282,14 @@ async def test_a_site_that_is_not_served_any_more_ends_its_sessions(world: World
     visit, csrf = chart.visits[0], chart.csrf
     await world.configure(endpoints=[one | {"active": False} for one in endpoints])
     try:
-        await asyncio.sleep(_SPREAD_S)
+        await asyncio.sleep(SPREAD_S)
         title = "Visits are not active at this endpoint"
         refused(world, await chart.browser.open(chart.url), 403, title)
         refused(world, await chart.press(visit, "join", csrf=csrf), 403, title)
         assert (await chart.browser.http.get(chart.stream)).text == RELOAD
     finally:
         await world.configure(endpoints=endpoints)
-        await asyncio.sleep(_SPREAD_S)
+        await asyncio.sleep(SPREAD_S)
     assert (await chart.reload()).status_code == 200
 
 

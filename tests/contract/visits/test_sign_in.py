@@ -31,8 +31,7 @@ FAULTS = pytest.mark.parametrize(
 async def world(clinic: World) -> AsyncGenerator[World]:
     """The hospital, undisturbed, and afterwards as it was."""
     yield clinic
-    clinic.clock.ahead = timedelta()
-    await clinic.control(clinic.graph, "PUT", "faults", json=[])
+    await clinic.undisturb()
 
 
 @pytest_asyncio.fixture(loop_scope="module")

@@ -24,7 +24,7 @@ async def chart(clinic: World, monkeypatch: pytest.MonkeyPatch) -> AsyncGenerato
     monkeypatch.setattr(access, "PAGE_S", 0.5)
     await clinic.fault(clinic.cerner, "/r4/|/token$", action="delay", delay_s=5)
     yield chart
-    await clinic.control(clinic.cerner, "PUT", "faults", json=[])
+    await clinic.undisturb()
 
 
 async def test_a_slow_ehr_keeps_no_clinician_waiting_for_the_board(chart: Chart) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import socket
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -47,6 +48,8 @@ EDGE = (
     " Chrome/155.0.0.0 Safari/537.36 Edg/155.0.0.0"
 )
 Document = dict[str, Any]
+SPREAD_S = 0.6
+"""A change of the configuration reaches every page in half a second."""
 
 
 @dataclass
@@ -78,6 +81,8 @@ class World:
     connector: str = ""
     app: FastAPI | None = None
     document: Document = field(default_factory=dict[str, Any])
+    usual: Document = field(default_factory=dict[str, Any])
+    """The document as at the beginning."""
     clock: Clock = field(default_factory=Clock)
     settings: Document = field(default_factory=dict[str, Any])
     tls: dict[str, Any] = field(default_factory=dict[str, Any])
@@ -94,6 +99,20 @@ class World:
         """Stop the connector and start it anew, on the same database."""
         await self.running.aclose()
         await self.start()
+
+    async def undisturb(self) -> None:
+        """Let everything be as at the beginning, whatever a test that failed in the middle left behind."""
+        self.clock.ahead, self.clock.at = timedelta(), None
+        for system in (self.cerner, self.graph):
+            await _tried(lambda at=system: self.control(at, "PUT", "faults", json=[]))
+        try:
+            await self.http.get(f"{self.connector}/livez")
+        except httpx.TransportError:
+            await self.restart()
+        if self.document != self.usual:
+            self.document = deepcopy(self.usual)
+            await _tried(self.configure)
+            await asyncio.sleep(SPREAD_S)
 
     async def replica(self, **changes: Any) -> str:
         """Start another connector on the same database, and return its address; it ends with the world."""
@@ -271,7 +290,7 @@ async def running_world(work: Path, ca: LocalCA, database_url: str, **settings: 
         world.settings = usual | settings
         stack.push_async_callback(world.running.aclose)
         await world.start()
-        world.document = document(world)
+        world.document, world.usual = document(world), document(world)
         await world.configure()
         try:
             yield world
@@ -326,6 +345,18 @@ def document(world: World) -> Document:
         common | {"name": "lamna-test", "baseURL": world.base_url(), "environment": "Test", "active": True},
     ]
     return made
+
+
+async def _tried(act: Callable[[], Awaitable[object]]) -> None:
+    """Try until it succeeds: what a test left behind may be in the way at first."""
+    async with asyncio.timeout(30):
+        while True:
+            try:
+                await act()
+            except (httpx.TransportError, AssertionError):
+                await asyncio.sleep(0.2)
+            else:
+                return
 
 
 def _free_port() -> int:
