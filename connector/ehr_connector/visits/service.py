@@ -40,7 +40,7 @@ _log = logging.getLogger(__name__)
 _REPEAT_S = 60
 """The same thing told again within this time (seconds) is told once."""
 _RECENT_S = 5.0
-"""How long an appointment is believed to be as it was read."""
+"""How long an appointment is believed to be as it was read, and a page says whether it was moved as it said before."""
 _LISTENED_S, _LISTENED_TRIES = 3.0, 20
 """A patient waits for so long (seconds) at the most until the meeting is listened to; joining matters more."""
 _JOINS = Limit(30, timedelta(minutes=10))
@@ -132,6 +132,7 @@ class VisitService:
         self._now = now
         self._waits: dict[str, asyncio.Task[None]] = {}
         self._recent: Recent[tuple[bytes, str], Appointment] = Recent(_RECENT_S, monotonic)
+        self._recently_moved: Recent[str, bool] = Recent(_RECENT_S, monotonic)
 
     def name(self, site: Site, appointment_id: str) -> str:
         """Return the name that a visit has everywhere outside memory."""
@@ -310,8 +311,12 @@ class VisitService:
 
     async def _was_moved(self, visit: str) -> bool:
         """Return whether the page says that the time is another one; it is shown, with the phone, without our database."""
-        try:
+
+        async def read() -> bool:
             return any(event.kind is Kind.MOVED for event in await self._events.of(visit))
+
+        try:
+            return await self._recently_moved.get(visit, read)
         except SQLAlchemyError as exc:
             _log.warning("whether a visit was moved is not known: %s", type(exc).__name__)
             return False

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 from zoneinfo import ZoneInfo
@@ -121,6 +122,7 @@ def _preferences(header: str) -> Sequence[str]:
     return [tag for _, tag in sorted(wanted, key=lambda one: one[0])]
 
 
+@lru_cache(maxsize=1024)
 def _written_form(tag: str) -> tuple[str, str | None] | None:
     """Return language and script: zh-CN and zh-SG are written as zh-Hans is, zh-TW is not."""
     try:

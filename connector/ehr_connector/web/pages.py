@@ -37,6 +37,7 @@ class Pages:
         self._assets = assets
         self._templates = Environment(
             loader=FileSystemLoader(folder),
+            auto_reload=False,
             autoescape=True,
             undefined=StrictUndefined,
             trim_blocks=True,
