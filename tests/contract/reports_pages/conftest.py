@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -21,13 +22,19 @@ def ca(tmp_path_factory: pytest.TempPathFactory) -> LocalCA:
     return LocalCA.create(tmp_path_factory.mktemp("ca"))
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def hospital(tmp_path_factory: pytest.TempPathFactory, ca: LocalCA) -> AsyncGenerator[World]:
-    """A hospital for all tests of a module."""
-    work: Path = tmp_path_factory.mktemp("hospital")
+@asynccontextmanager
+async def running_readers(work: Path, ca: LocalCA) -> AsyncGenerator[World]:
+    """Run a hospital whose application takes its readers back."""
     async with running_world(work, ca, f"sqlite+aiosqlite:///{work / 'connector.sqlite3'}") as running:
         uris = [f"{running.connector}/sign-in/callback", f"{running.connector}{CALLBACK}"]
         await running.control(running.graph, "PATCH", f"apps/{EXAMPLE_CLIENT}", json={"redirectUris": uris})
+        yield running
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def hospital(tmp_path_factory: pytest.TempPathFactory, ca: LocalCA) -> AsyncGenerator[World]:
+    """A hospital for all tests of a module."""
+    async with running_readers(tmp_path_factory.mktemp("hospital"), ca) as running:
         yield running
 
 

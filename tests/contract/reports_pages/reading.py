@@ -6,6 +6,7 @@ import asyncio
 import html
 import re
 from copy import deepcopy
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -82,3 +83,9 @@ async def remove_another(world: World, name: str) -> None:
     answer = await world.http.delete(address, headers=bearer | {"If-Match": standing.headers["ETag"]})
     assert answer.status_code == 204, answer.text
     await asyncio.sleep(_SPREAD_S)
+
+
+def around_today() -> str:
+    """Return the days on which the visit of ten minutes from now is, wherever the clinic is."""
+    today = datetime.now(UTC).date()
+    return f"from={today - timedelta(days=2)}&to={today + timedelta(days=2)}"

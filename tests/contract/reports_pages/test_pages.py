@@ -6,11 +6,20 @@ import csv
 import io
 import re
 from collections.abc import AsyncGenerator
-from datetime import UTC, datetime, timedelta
 
 import pytest
 import pytest_asyncio
-from contract.reports_pages.reading import AUDITOR, BELOW, MANAGER, PAGES, headings, is_at_microsoft, opened, reader
+from contract.reports_pages.reading import (
+    AUDITOR,
+    BELOW,
+    MANAGER,
+    PAGES,
+    around_today,
+    headings,
+    is_at_microsoft,
+    opened,
+    reader,
+)
 from contract.visits.acting import clinician_of, signed_in, until
 from contract.visits.world import Browser, World
 
@@ -32,7 +41,7 @@ async def visited(hospital: World) -> AsyncGenerator[World]:
     browser = await reader(hospital, MANAGER)
 
     async def told() -> bool:
-        rows = (await browser.http.get(f"{hospital.connector}{API}/visits.json?{_around_today()}")).json()
+        rows = (await browser.http.get(f"{hospital.connector}{API}/visits.json?{around_today()}")).json()
         return any(row["status"] == "scheduled" for row in rows)
 
     await until(told)
@@ -41,8 +50,8 @@ async def visited(hospital: World) -> AsyncGenerator[World]:
 
 async def test_a_page_counts_the_rows_that_are_there(visited: World) -> None:
     browser = await reader(visited)
-    page = await opened(visited, browser, f"consumption?{_around_today()}")
-    rows = (await browser.http.get(f"{visited.connector}{API}/visits.json?{_around_today()}")).json()
+    page = await opened(visited, browser, f"consumption?{around_today()}")
+    rows = (await browser.http.get(f"{visited.connector}{API}/visits.json?{around_today()}")).json()
 
     assert VISITS.findall(page.text) == [str(len(rows))]
     assert "Clinic 4" in page.text
@@ -51,7 +60,7 @@ async def test_a_page_counts_the_rows_that_are_there(visited: World) -> None:
 
 async def test_what_is_downloaded_is_what_is_filtered(visited: World) -> None:
     browser = await reader(visited)
-    page = await opened(visited, browser, f"consumption?{_around_today()}&department=clinic-4")
+    page = await opened(visited, browser, f"consumption?{around_today()}&department=clinic-4")
     [csv_address, json_address] = re.findall(r'href="(/reports/api/[^"]+)" download', page.text)
 
     rows = await browser.http.get(visited.connector + csv_address.replace("&amp;", "&"))
@@ -135,9 +144,3 @@ async def test_without_a_session_a_form_of_filters_leads_to_the_sign_in(visited:
     page = await browser.open(f"{visited.connector}{BELOW}/consumption?from=2026-01-01")
 
     assert is_at_microsoft(visited, page)
-
-
-def _around_today() -> str:
-    """Return the days on which the visit of ten minutes from now is, wherever the clinic is."""
-    today = datetime.now(UTC).date()
-    return f"from={today - timedelta(days=2)}&to={today + timedelta(days=2)}"
