@@ -48,6 +48,11 @@ class Knowledge:
         known = self._of(visit)
         return known.about is None and known.perhaps is None
 
+    def is_begun(self, visit: str) -> bool:
+        """Return whether the first that a patient is to hear may have gone out, and has not ended."""
+        known = self._of(visit)
+        return known.about is None and known.perhaps is not None
+
     def perhaps(self, visit: str, found: Booking) -> Notice | None:
         """Return what the patient was perhaps told, although it is not what the EHR says now."""
         perhaps = self._of(visit).perhaps

@@ -140,7 +140,8 @@ class EndpointNotices:
         before = await self._tools.notices.reading(name)
         noted: list[Notice] = []
         for number, (visit, found) in enumerate(bookings.items()):
-            if self._knowledge.is_nothing(visit) and is_new(found, before, now):
+            nothing, begun = self._knowledge.is_nothing(visit), self._knowledge.is_begun(visit)
+            if begun or (nothing and is_new(found, before, now)):
                 self._new.setdefault(visit, now)
             made = self._plan(visit, found, wishes)
             if made.note and self._knowledge.perhaps(visit, found) is None:
