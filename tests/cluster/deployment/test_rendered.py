@@ -12,7 +12,7 @@ from typing import Self
 import pytest
 import yaml
 from cluster.deployment.conftest import Rendered
-from cluster.deployment.rendered import DEPLOY, Document, containers, of_kind, selects, templates, variables
+from cluster.deployment.rendered import DEPLOY, REPOSITORY, Document, containers, of_kind, selects, templates, variables
 
 from ehr_connector import serving
 from ehr_connector.app import create_app
@@ -308,6 +308,14 @@ def _matches(policy: Document, labels: dict[str, str]) -> bool:
     return selects(selector.get("matchLabels", {}), labels) and all(
         labels.get(one["key"]) in one["values"] for one in selector.get("matchExpressions", [])
     )
+
+
+def test_every_alert_has_its_line_in_the_operating_guide(example: list[Document]) -> None:
+    guide = (REPOSITORY / "docs/how-to/operate.md").read_text(encoding="utf-8")
+    groups = [group for rule in of_kind(example, "PrometheusRule").values() for group in rule["spec"]["groups"]]
+    alerts = [rule["alert"] for group in groups for rule in group["rules"]]
+
+    assert [name for name in alerts if f"`{name}`" not in guide] == []
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
