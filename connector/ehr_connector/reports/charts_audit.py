@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from zoneinfo import ZoneInfo
 
-from ehr_connector.audit import Action
+from ehr_connector.audit import Action, Outcome
 from ehr_connector.reports.charts import Tone
 from ehr_connector.reports.charts_blocks import Drawing
 from ehr_connector.reports.ports import AuditSummary
@@ -14,7 +14,7 @@ from ehr_connector.web.locales import N_
 
 SHOWN = 200
 """Rows on the page; the download has all."""
-_ACTIONS = {
+ACTIONS: Mapping[str, str] = {
     Action.CONFIGURED: N_("Configuration changed"),
     Action.DECONFIGURED: N_("Configuration removed"),
     Action.PROMOTION_FORCED: N_("Promotion forced"),
@@ -27,7 +27,19 @@ _ACTIONS = {
     Action.GUEST_LINK_REVOKED: N_("Guest's link revoked"),
     Action.PATIENT_JOINED: N_("Patient joined"),
     Action.ERASED: N_("Account erased"),
+    Action.EXPIRED: N_("Oldest rows removed"),
     Action.REPORTS_SIGNED_IN: N_("Signed in to the reports"),
+}
+OUTCOMES: Mapping[str, str] = {
+    Outcome.SUCCESS: N_("Done"),
+    Outcome.PROVIDER: N_("By a clinician"),
+    Outcome.PATIENT: N_("By a patient"),
+    Outcome.SMS: N_("Text message"),
+    Outcome.EMAIL: N_("E-mail"),
+    Outcome.COPY: N_("Link copied by the clinician"),
+    Outcome.NOTHING: N_("There was nothing to do"),
+    Outcome.REFUSED: N_("Refused"),
+    Outcome.FAILED: N_("Failed"),
 }
 EMPTY = (
     N_("Nothing was recorded in this time."),
@@ -51,13 +63,13 @@ def figures(told: AuditSummary, drawing: Drawing) -> Sequence[Figure]:
 def blocks(told: AuditSummary, drawing: Drawing, zone: str) -> Sequence[Block]:
     """Return the counts and the newest rows. Actors and objects are opaque: the audit log knows no more itself."""
     text = drawing.text
-    counts = {text(_words(action)): count for action, count in told.by_action.items()}
+    counts = {text(ACTIONS.get(action, action)): count for action, count in told.by_action.items()}
     rows = [
         [
             str(row.number),
             drawing.written.moment(row.happened_at.astimezone(ZoneInfo(zone))),
-            text(_words(row.action)),
-            row.outcome,
+            text(ACTIONS.get(row.action, row.action)),
+            text(OUTCOMES.get(row.outcome, row.outcome)),
             row.actor,
             row.object,
         ]
@@ -69,7 +81,3 @@ def blocks(told: AuditSummary, drawing: Drawing, zone: str) -> Sequence[Block]:
         drawing.plain("by-action", N_("What was done"), N_("Action"), counts, Tone.ACCENT, N_("Times")),
         Block("log", text(N_("Audit log")), Table([text(one) for one in columns], rows, numbers_from=99), hint=hint),
     ]
-
-
-def _words(action: str) -> str:
-    return next((words for known, words in _ACTIONS.items() if known == action), action)

@@ -28,7 +28,7 @@ STATUSES: Mapping[MessageStatus, str] = {
     MessageStatus.NOT_SENT: N_("Not sent"),
 }
 _CHANNELS = {"sms": N_("Text message"), "email": N_("E-mail")}
-_OCCASIONS: Mapping[str, str] = {
+OCCASIONS: Mapping[str, str] = {
     Occasion.BOOKING: N_("Confirmation"),
     Occasion.CHANGE: N_("Change of time"),
     Occasion.CANCELLATION: N_("Cancellation"),
@@ -80,7 +80,7 @@ def blocks(summary: MessageSummary, drawing: Drawing) -> Sequence[Block]:
     by_occasion: dict[str, Counter[MessageStatus]] = {}
     for one in summary.counts:
         by_status[text(STATUSES[one.status])] += one.count
-        name = f"{text(_CHANNELS.get(one.channel, one.channel))}: {text(_OCCASIONS.get(one.occasion, one.occasion))}"
+        name = f"{text(_CHANNELS.get(one.channel, one.channel))}: {text(OCCASIONS.get(one.occasion, one.occasion))}"
         by_occasion.setdefault(name, Counter())[one.status] += one.count
     ordered = {words: by_status[words] for words in map(text, STATUSES.values())}
     return [

@@ -11,7 +11,7 @@ from ehr_connector.reports.routes_views import Block, Figure
 from ehr_connector.visits.events import Side
 from ehr_connector.web.locales import N_
 
-_BECAUSE: Mapping[PoorBecause, str] = {
+BECAUSE: Mapping[PoorBecause, str] = {
     PoorBecause.JITTER: N_("Jitter"),
     PoorBecause.ROUND_TRIP: N_("Slow connection (round trip)"),
     PoorBecause.PACKET_LOSS: N_("Lost packets"),
@@ -59,7 +59,7 @@ def figures(summary: QualitySummary, drawing: Drawing) -> Sequence[Figure]:
 def blocks(summary: QualitySummary, names: Mapping[str, str], drawing: Drawing) -> Sequence[Block]:
     """Return the pictures with their tables; `names` is what departments are called."""
     text = drawing.text
-    because = {text(words): summary.because.get(one, 0) for one, words in _BECAUSE.items()}
+    because = {text(words): summary.because.get(one, 0) for one, words in BECAUSE.items()}
     departments = {names.get(name, name): _counted(one) for name, one in summary.by_department.items()}
     by_day = {day: _counted(one) for day, one in summary.by_day.items()}
     parts = [

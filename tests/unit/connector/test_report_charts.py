@@ -11,8 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ehr_connector.audit import Action, Outcome
+from ehr_connector.notify.wordings import Occasion
+from ehr_connector.reports import charts_messages, charts_quality, charts_visits
 from ehr_connector.reports.charts import Series, Shape, Tone, chart, ticks_to
+from ehr_connector.reports.charts_audit import ACTIONS, OUTCOMES
 from ehr_connector.reports.charts_blocks import Drawing, Group
+from ehr_connector.reports.ports import BroughtBy, MessageStatus, VisitStatus
+from ehr_connector.reports.quality_ports import PoorBecause
 from ehr_connector.reports.routes_filters import Chosen, chosen
 from ehr_connector.reports.routes_views import Block
 from ehr_connector.web.locales import Language, Locales
@@ -130,3 +136,17 @@ def test_the_default_is_the_last_thirty_days_and_an_address_gives_what_it_says()
     assert (usual.first, usual.last) == (date(2026, 10, 26), TODAY)
     assert (asked.first, asked.last) == (date(2026, 11, 1), date(2026, 11, 30))
     assert chosen(dict([part.split("=") for part in asked.query().split("&")]), TODAY) == asked
+
+
+def test_every_code_has_words() -> None:
+    missing = {
+        "actions": set(Action) - ACTIONS.keys(),
+        "outcomes": set(Outcome) - OUTCOMES.keys(),
+        "visits": set(VisitStatus) - charts_visits.STATUSES.keys(),
+        "channels": set(BroughtBy) - charts_visits.CHANNELS.keys(),
+        "messages": set(MessageStatus) - charts_messages.STATUSES.keys(),
+        "occasions": set(Occasion) - charts_messages.OCCASIONS.keys(),
+        "causes": set(PoorBecause) - charts_quality.BECAUSE.keys(),
+    }
+
+    assert {name: codes for name, codes in missing.items() if codes} == {}
