@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import signal
 import socket
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -70,6 +71,27 @@ async def serve(
             await asyncio.wait([serving])
     if (failure := serving.exception()) is not None:
         raise failure
+
+
+async def serve_until_stopped(
+    app: ASGIApp,
+    tell: Callable[[str], object],
+    *,
+    host: str,
+    port: int,
+    certificate: Path | None,
+    key: Path | None,
+) -> None:
+    """Serve `app` until SIGINT or SIGTERM; `tell` learns its base URL once it serves. Raises as `serve`."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    with contextlib.ExitStack() as handlers:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, stop.set)
+            handlers.callback(loop.remove_signal_handler, number)
+        async with serve(app, host=host, port=port, ssl_certfile=certificate, ssl_keyfile=key) as url:
+            tell(url)
+            await stop.wait()
 
 
 class _Server(uvicorn.Server):

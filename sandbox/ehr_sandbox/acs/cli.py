@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import signal
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +12,7 @@ import typer
 from ehr_sandbox.acs.app import create_app
 from ehr_sandbox.acs.settings import AcsSettings, Behaviour, example_access_key
 from ehr_sandbox.acs.state_file import StateFileError
-from ehr_sandbox.serving import ServingError, serve
+from ehr_sandbox.serving import ServingError, serve_until_stopped
 
 app = typer.Typer(add_completion=False)
 
@@ -100,22 +99,14 @@ def acs(
             queue_url=queue_url,
             state_file=state_file,
         )
-        asyncio.run(_run(settings, host, port, tls_cert, tls_key))
+        served, tell = create_app(settings), partial(_tell, settings)
+        asyncio.run(serve_until_stopped(served, tell, host=host, port=port, certificate=tls_cert, key=tls_key))
     except (ValueError, OSError, StateFileError, ServingError) as exc:
         typer.echo(f"Error: {exc}", err=True)
         raise typer.Exit(1) from exc
 
 
-async def _run(settings: AcsSettings, host: str, port: int, tls_cert: Path | None, tls_key: Path | None) -> None:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
-    with contextlib.ExitStack() as handlers:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            handlers.callback(loop.remove_signal_handler, number)
-        async with serve(create_app(settings), host=host, port=port, ssl_certfile=tls_cert, ssl_keyfile=tls_key) as url:
-            typer.echo(f"Simulator of Azure Communication Services: {url} (controls: {url}/_sandbox)")
-            if settings.access_key == example_access_key():
-                typer.echo(f"Connection string: endpoint={url};accesskey={settings.access_key}")
-            await stop.wait()
+def _tell(settings: AcsSettings, url: str) -> None:
+    typer.echo(f"Simulator of Azure Communication Services: {url} (controls: {url}/_sandbox)")
+    if settings.access_key == example_access_key():
+        typer.echo(f"Connection string: endpoint={url};accesskey={settings.access_key}")

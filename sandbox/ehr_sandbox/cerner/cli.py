@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import signal
 import ssl
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +12,7 @@ import typer
 
 from ehr_sandbox.cerner.app import create_app
 from ehr_sandbox.cerner.settings import SANDBOX_TENANT, AppRegistration, CernerSettings
-from ehr_sandbox.serving import ServingError, serve
+from ehr_sandbox.serving import ServingError, serve_until_stopped
 
 app = typer.Typer(add_completion=False)
 
@@ -85,7 +84,8 @@ def cerner(
             latency_s=latency_s,
             seed=seed,
         )
-        asyncio.run(_run(settings, host, port, tls_cert, tls_key))
+        served, tell = create_app(settings), partial(_tell, settings)
+        asyncio.run(serve_until_stopped(served, tell, host=host, port=port, certificate=tls_cert, key=tls_key))
     except (ValueError, ssl.SSLError, OSError, ServingError) as exc:
         typer.echo(f"Error: {exc}", err=True)
         raise typer.Exit(1) from exc
@@ -111,15 +111,7 @@ def _apps(values: list[str] | None, keys: dict[str, str]) -> tuple[AppRegistrati
     return tuple(AppRegistration(client, tuple(uris), keys.get(client)) for client, uris in redirect_uris.items())
 
 
-async def _run(settings: CernerSettings, host: str, port: int, tls_cert: Path | None, tls_key: Path | None) -> None:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    with contextlib.ExitStack() as handlers:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, stop.set)
-            handlers.callback(loop.remove_signal_handler, number)
-        async with serve(create_app(settings), host=host, port=port, ssl_certfile=tls_cert, ssl_keyfile=tls_key) as url:
-            tenant = min(settings.tenants, default="{tenant}")
-            typer.echo(f"Simulator of a Cerner FHIR R4 server: {url}/r4/{tenant} (controls: {url}/_sandbox)")
-            typer.echo(f"PowerChart-like page: {url}/powerchart")
-            await stop.wait()
+def _tell(settings: CernerSettings, url: str) -> None:
+    tenant = min(settings.tenants, default="{tenant}")
+    typer.echo(f"Simulator of a Cerner FHIR R4 server: {url}/r4/{tenant} (controls: {url}/_sandbox)")
+    typer.echo(f"PowerChart-like page: {url}/powerchart")

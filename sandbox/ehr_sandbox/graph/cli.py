@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import signal
 import ssl
 from pathlib import Path
 from typing import Annotated
@@ -14,7 +12,7 @@ import typer
 from ehr_sandbox.graph.app import create_app
 from ehr_sandbox.graph.settings import GraphSettings
 from ehr_sandbox.graph.world import World, example_world
-from ehr_sandbox.serving import ServingError, serve
+from ehr_sandbox.serving import ServingError, serve_until_stopped
 
 app = typer.Typer(add_completion=False)
 
@@ -75,22 +73,12 @@ def graph(
             if world is None
             else World.model_validate_json(world.read_bytes())
         )
-        asyncio.run(_run(settings, everything, host, port, tls_cert, tls_key))
+        served = create_app(settings, everything)
+        asyncio.run(serve_until_stopped(served, _tell, host=host, port=port, certificate=tls_cert, key=tls_key))
     except (ValueError, ssl.SSLError, OSError, ServingError) as exc:
         typer.echo(f"Error: {exc}", err=True)
         raise typer.Exit(1) from exc
 
 
-async def _run(
-    settings: GraphSettings, world: World, host: str, port: int, tls_cert: Path | None, tls_key: Path | None
-) -> None:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    with contextlib.ExitStack() as handlers:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, stop.set)
-            handlers.callback(loop.remove_signal_handler, number)
-        served = create_app(settings, world)
-        async with serve(served, host=host, port=port, ssl_certfile=tls_cert, ssl_keyfile=tls_key) as url:
-            typer.echo(f"Simulator of Entra ID, Graph and Teams: {url} (controls: {url}/_sandbox)")
-            await stop.wait()
+def _tell(url: str) -> None:
+    typer.echo(f"Simulator of Entra ID, Graph and Teams: {url} (controls: {url}/_sandbox)")
