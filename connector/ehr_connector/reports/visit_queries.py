@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from datetime import date
+from datetime import UTC, date, timedelta
 from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import Row, func, select
@@ -18,6 +18,7 @@ from ehr_connector.reports.ports import BroughtBy, Choices, ConsumptionRow, Filt
 from ehr_connector.store.schema import report_visit, send
 from ehr_connector.visits.events import Channel
 
+_A_DAY = timedelta(days=1)
 _Key = TypeVar("_Key", bound=date | str)
 
 
@@ -53,7 +54,12 @@ async def visits(reads: AsyncEngine, reader: Reader, filters: Filters) -> AsyncI
 
 async def visit_summary(reads: AsyncEngine, reader: Reader, filters: Filters) -> VisitSummary:
     """Return the numbers of the visits."""
-    where = chosen(reader, filters)
+    # The indexes of sums and waits begin with the day, which is at most one from that in UTC.
+    where = [
+        *chosen(reader, filters),
+        report_visit.c.day >= filters.start.astimezone(UTC).date() - _A_DAY,
+        report_visit.c.day <= filters.end.astimezone(UTC).date() + _A_DAY,
+    ]
     groups = (
         report_visit.c.day,
         report_visit.c.status,

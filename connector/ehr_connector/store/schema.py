@@ -298,7 +298,7 @@ send = Table(
     Column("holder", String(64), nullable=False),
     Column("held_until", Moment, nullable=False),
     PrimaryKeyConstraint("digest"),
-    Index(None, "namespace", "name", "first_sent_at"),
+    Index("ix_send_sums", "namespace", "name", "first_sent_at", "channel", "occasion", "state", "reason", "endpoint"),
 )
 """Messages by what they are about: inserting the row is the claim, so that each is sent once. Neither text nor phone."""
 
@@ -373,6 +373,31 @@ report_visit = Table(
     Column("device_test", String(32), nullable=True),
     PrimaryKeyConstraint("visit"),
     Index(None, "namespace", "name", "starts_at"),
+    Index(
+        "ix_report_visit_sums",
+        "namespace",
+        "name",
+        "day",
+        "status",
+        "department",
+        "endpoint",
+        "brought_by",
+        "environment",
+        "starts_at",
+        "duration_s",
+        "attendees",
+    ),
+    Index(
+        "ix_report_visit_waits",
+        "namespace",
+        "name",
+        "day",
+        "lobby_wait_s",
+        "department",
+        "endpoint",
+        "environment",
+        "starts_at",
+    ),
 )
 """What the reports say of each visit: made from its events, and made anew when there are more."""
 
