@@ -26,7 +26,7 @@ class _Cell(NamedTuple):
     """How many visits are alike, and their sums."""
 
     day: date
-    status: str
+    status: VisitStatus
     department: str
     endpoint: str
     brought_by: str
@@ -79,7 +79,7 @@ async def visit_summary(reads: AsyncEngine, reader: Reader, filters: Filters) ->
         .group_by(report_visit.c.day, report_visit.c.lobby_wait_s)
     )
     async with reads.connect() as connection:
-        cells = [_Cell(*row) for row in await connection.execute(cube)]
+        cells = [_Cell(row[0], VisitStatus(row[1]), *row[2:]) for row in await connection.execute(cube)]
         waits = [(row.day, row.lobby_wait_s, row.visits) for row in await connection.execute(waited)]
     by_day: dict[date, list[tuple[int, int]]] = {}
     for day, seconds, count in waits:
@@ -126,7 +126,7 @@ def _sent(channel: Channel) -> ColumnElement[int]:
 def _by_status(cells: Iterable[_Cell]) -> Mapping[VisitStatus, int]:
     found: Counter[VisitStatus] = Counter()
     for cell in cells:
-        found[VisitStatus(cell.status)] += cell.visits
+        found[cell.status] += cell.visits
     return dict(found)
 
 
