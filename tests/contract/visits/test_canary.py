@@ -13,9 +13,12 @@ from urllib.parse import quote
 
 import pytest
 from contract.connector.postgresql import PostgreSql
+from contract.notify.texting import BOOKED, got, ready
+from contract.visits.acting import tables
+from contract.visits.clinic import Clinic, running_clinic
 from contract.visits.test_clinician import ACTION, CSRF, sign_in
 from contract.visits.test_whole_visit import until
-from contract.visits.world import CLINICIAN, Browser, Document, World, running_world
+from contract.visits.world import CLINICIAN, Browser, Document, World
 from sqlalchemy import text
 
 from ehr_connector.metrics import Metrics
@@ -47,6 +50,8 @@ class Hospital:
     database_url: str
     folder: Path
     """Where the database keeps its files."""
+    clinic: Clinic
+    """The same with its message provider."""
     ids: set[str] = field(default_factory=set[str])
     """Ids of patients, appointments and encounters."""
 
@@ -139,18 +144,20 @@ async def hospital(
         folder = tmp_path / "database"
         folder.mkdir()
         url = f"sqlite+aiosqlite:///{folder / 'connector.sqlite3'}"
-        async with running_world(tmp_path, ca, url) as world:
-            yield Hospital(world, logs, metrics, url, folder)
+        async with running_clinic(tmp_path, ca, url) as clinic:
+            yield Hospital(clinic.world, logs, metrics, url, folder, clinic)
         return
     server: PostgreSql = request.getfixturevalue("postgresql")
     with server.database() as url:
-        async with running_world(tmp_path, ca, url) as world:
-            yield Hospital(world, logs, metrics, url, server._server.pgdata)
+        async with running_clinic(tmp_path, ca, url) as clinic:
+            yield Hospital(clinic.world, logs, metrics, url, server._server.pgdata, clinic)
 
 
 async def test_no_patient_is_found_anywhere_after_visits_that_go_well_and_badly(hospital: Hospital) -> None:
     world = hospital.world
     await _plant(hospital)
+    await ready(hospital.clinic)
+    hospital.clinic.allow(PHONE)
     patient = await world.patient(
         given=GIVEN, family=FAMILY, birthDate=BIRTH_DATE, phone=PHONE, email=EMAIL, identifiers=[{"value": MRN}]
     )
@@ -163,6 +170,10 @@ async def test_no_patient_is_found_anywhere_after_visits_that_go_well_and_badly(
     board, frame = await _visit_that_goes_well(hospital, patient, visit)
     await _visits_that_go_badly(hospital, patient, visit, later, board, frame)
 
+    await got(hospital.clinic, PHONE, BOOKED, BOOKED)
+    await world.fault(hospital.clinic.acs, "/sms", action="lose_answer")
+    await world.change(later["id"], status="cancelled")
+    await until(lambda: _perhaps_sent(hospital))
     await until(lambda: _reported(hospital))
 
     if not hospital.database_url.startswith("sqlite"):
@@ -191,6 +202,12 @@ async def _plant(hospital: Hospital) -> None:
     made_up = VisitRow("v" * 43, *READER_OF, "c", "Test", "sha256:0", PLANTED, "patient", now, now + timedelta(hours=1))
     await Visits(engine, hospital.world.clock).put(made_up)
     await engine.dispose()
+
+
+async def _perhaps_sent(hospital: Hospital) -> bool:
+    """Whether a message is written down whose answer was lost."""
+    sends = (await tables(hospital.world))["send"]
+    return any(row["state"] == "claimed" and row["sender"] is not None for row in sends)
 
 
 async def _reported(hospital: Hospital) -> bool:
