@@ -69,17 +69,17 @@ async def test_of_two_replicas_one_works_at_it(
     assert asked == [1, 0]
 
 
-@pytest.mark.parametrize(
-    "fault",
-    [
-        {"action": "status", "status": 429, "retry_after_s": 60},
-        {"action": "status", "status": 503},
-        {"action": "status", "status": 403},
-        {"action": "cut"},
-        {"action": "half_answer"},
-    ],
-    ids=lambda fault: str(fault.get("status", fault["action"])),
-)
+FAULTS: list[dict[str, Any]] = [
+    {"action": "status", "status": 429, "retry_after_s": 60},
+    {"action": "status", "status": 503},
+    {"action": "status", "status": 403},
+    {"action": "cut"},
+    {"action": "half_answer"},
+]
+each_fault = pytest.mark.parametrize("fault", FAULTS, ids=[str(one.get("status", one["action"])) for one in FAULTS])
+
+
+@each_fault
 async def test_a_failure_is_tried_again_after_a_pause(small: Hospital, fault: dict[str, Any]) -> None:
     await small.fault(SUBSCRIPTIONS, method="POST", **fault)
 
@@ -158,6 +158,37 @@ async def test_what_graph_asks_to_reauthorise_is_renewed_and_tells_again(small: 
     assert len(await small.legs()) == 2
     assert [one["id"] for one in await small.at_graph()] == [made["id"]]
     assert small.count("call_record_subscriptions", action="renew", outcome="ok") == 1
+
+
+@each_fault
+async def test_a_renewal_that_fails_is_tried_again(small: Hospital, fault: dict[str, Any]) -> None:
+    await small.subscribe()
+    (made,) = await small.at_graph()
+    await lifecycle(small, made["id"], event="reauthorizationRequired", pause=True)
+    await small.fault(SUBSCRIPTIONS, method="PATCH", **fault)
+
+    await small.subscribe()
+    assert small.count("call_record_subscriptions", action="renew", outcome="failed") == 1
+    small.ahead += RETRY
+    await small.subscribe()
+
+    assert (await small.subscription()).subscription_id == made["id"]
+    assert small.count("call_record_subscriptions", action="renew", outcome="ok") == 1
+
+
+@pytest.mark.parametrize("method", ["DELETE", "POST"])
+async def test_an_exchange_that_fails_half_way_ends_with_one_subscription(small: Hospital, method: str) -> None:
+    await small.subscribe()
+    await small.configure(publicURL=small.url.replace("127.0.0.1", "localhost"))
+    await small.fault(SUBSCRIPTIONS, method=method, action="status", status=503)
+
+    await small.subscribe()
+    small.ahead += RETRY
+    await small.subscribe()
+
+    (after,) = await small.at_graph()
+    assert after["notificationUrl"].startswith("https://localhost")
+    assert (await small.subscription()).subscription_id == after["id"]
 
 
 async def test_what_graph_removed_is_made_anew(small: Hospital) -> None:
