@@ -18,6 +18,7 @@ from ehr_clients.http import tls_context
 from ehr_connector.audit import Action, Audit
 from ehr_connector.background import Work, every
 from ehr_connector.clinician.board import Boards
+from ehr_connector.clinician.charts import Charts
 from ehr_connector.clinician.routes import ClinicianPages
 from ehr_connector.clinician.sign_in import SignIn
 from ehr_connector.clinician.streams import Shown, Streams
@@ -173,9 +174,9 @@ class VisitParts:
             now=now,
         )
         sender = Sender(post, self._sends, secret, metrics)
+        charts = Charts(directory, self.ehr, now)
         boards = Boards(
-            directory=directory,
-            ehr=self.ehr,
+            charts=charts,
             service=service,
             meetings=teams.meetings,
             accounts=accounts,
@@ -255,6 +256,7 @@ class VisitParts:
             now=now,
         )
         self._clinician = ClinicianPages(
+            charts=charts,
             boards=boards,
             sessions=sessions,
             sign_in=sign_in,

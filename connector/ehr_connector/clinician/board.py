@@ -5,21 +5,14 @@ Only visits of the launched patient can be reached from a session: each action r
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, time, timedelta
-from enum import StrEnum
-from typing import TypeVar
-from zoneinfo import ZoneInfo
+from datetime import datetime, timedelta
 
-from ehr_clients.errors import RemoteError
-from ehr_clients.fhir import Fhir
-from ehr_clients.fhir_model import Appointment
 from ehr_connector.audit import Action, Audit
 from ehr_connector.audit import Outcome as AuditOutcome
-from ehr_connector.directory import Directory, Site
-from ehr_connector.ehr.access import EhrAccess, in_time_for_a_page
-from ehr_connector.keys.files import KeysError
+from ehr_connector.clinician.charts import BoardError, BoardReason, Charts
+from ehr_connector.directory import Site
 from ehr_connector.keys.secret import SecretKeys
 from ehr_connector.launch.session import ClinicianSession
 from ehr_connector.notify.decision import Reason
@@ -29,40 +22,16 @@ from ehr_connector.store.events import Events
 from ehr_connector.store.evidence import EvidenceBook
 from ehr_connector.store.guests import GuestLink, Guests
 from ehr_connector.store.rates import Limit, Rates
-from ehr_connector.visits.booking import Access, Booking, VisitKind, access, booking
+from ehr_connector.visits.booking import Access, Booking, VisitKind, access
 from ehr_connector.visits.events import Channel, Kind, Status, VisitEvent, status_of
 from ehr_connector.visits.links import Role
 from ehr_connector.visits.service import Meetings, VisitService
 
-_Found = TypeVar("_Found")
-
-_AHEAD = timedelta(days=14)
 _NOT_SHOWN = frozenset({Access.CANCELLED, Access.GONE})
 _SENDS = Limit(5, timedelta(hours=1))
 """Links of one visit that are sent."""
 _MEETINGS = Limit(10, timedelta(minutes=10))
 """Joins of one visit by one clinician: above that something presses the button by itself."""
-
-
-class BoardReason(StrEnum):
-    """Why an action was not done."""
-
-    NOT_SERVED = "not_served"
-    EHR_UNAVAILABLE = "ehr_unavailable"
-    NO_SUCH_VISIT = "no_such_visit"
-    NOT_OPEN = "not_open"
-    NO_ACCOUNT = "no_account"
-    TOO_OFTEN = "too_often"
-    TOO_MANY_LINKS = "too_many_links"
-
-
-class BoardError(Exception):
-    """Ends an action with a page that says why."""
-
-    def __init__(self, reason: BoardReason, **values: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.values = values
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +81,7 @@ class Boards:
     def __init__(
         self,
         *,
-        directory: Directory,
-        ehr: EhrAccess,
+        charts: Charts,
         service: VisitService,
         meetings: Meetings,
         accounts: Accounts,
@@ -126,8 +94,7 @@ class Boards:
         secret: SecretKeys,
         now: Callable[[], datetime],
     ) -> None:
-        self._directory = directory
-        self._ehr = ehr
+        self._charts = charts
         self._service = service
         self._meetings = meetings
         self._accounts = accounts
@@ -140,31 +107,16 @@ class Boards:
         self._secret = secret
         self._now = now
 
-    async def site(self, session: ClinicianSession) -> Site:
-        """Return the site of a session.
-
-        Raises:
-            BoardError: It is not served any more.
-        """
-        site = await self._directory.by_tag(bytes.fromhex(session.site))
-        if site is None or not site.endpoint.active:
-            raise BoardError(BoardReason.NOT_SERVED)
-        return site
-
-    async def site_of(self, tag: str) -> Site | None:
-        """Return the site of a tag (hexadecimal), active or not; None where there is none."""
-        return await self._directory.by_tag(bytes.fromhex(tag)) if tag else None
-
     async def board(self, session: ClinicianSession) -> Board:
         """Return the board of a session.
 
         Raises:
             BoardError: It cannot be had.
         """
-        site = await self.site(session)
-        launched = await self._launched(site, session)
+        site = await self._charts.site(session)
+        launched = await self._charts.launched(site, session)
         now = self._now()
-        found = [one for one in await self._bookings(site, session) if access(one, now) not in _NOT_SHOWN]
+        found = [one for one in await self._charts.bookings(site, session) if access(one, now) not in _NOT_SHOWN]
         visits = [await self._visit(one, launched) for one in found]
         visits.sort(key=lambda one: _place(one, now))
         return Board(site, visits, await self.account(site, session))
@@ -271,8 +223,7 @@ class Boards:
         """
         if not session.banner:
             return None
-        patient = await self._asked(site, lambda fhir: fhir.patient(session.patient))
-        return patient.display_name()
+        return await self._charts.patient_name(site, session)
 
     def guest_link(self, found: Booking, link: GuestLink) -> str:
         """Return the address of a guest's link."""
@@ -307,8 +258,8 @@ class Boards:
         await self._audit.record(site.namespace, site.organization_name, action, actor, visit, outcome)
 
     async def _found(self, session: ClinicianSession, visit: str) -> tuple[Site, Booking]:
-        site = await self.site(session)
-        for found in await self._bookings(site, session):
+        site = await self._charts.site(session)
+        for found in await self._charts.bookings(site, session):
             if self._service.name(site, found.appointment_id) == visit:
                 return site, found
         raise BoardError(BoardReason.NO_SUCH_VISIT)
@@ -324,37 +275,3 @@ class Boards:
             guests=await self._guests.of(visit),
             channels=frozenset(one for one in (Channel.SMS, Channel.EMAIL) if self._sender.offers(found, one)),
         )
-
-    async def _bookings(self, site: Site, session: ClinicianSession) -> list[Booking]:
-        """Return the patient's virtual visits from the clinic's midnight on, by start."""
-        zone = ZoneInfo(site.endpoint.appointments.time_zone)
-        today = datetime.combine(self._now().astimezone(zone).date(), time.min, zone).astimezone(UTC)
-
-        async def search(fhir: Fhir) -> list[Appointment]:
-            return await fhir.appointments("patient", [session.patient], today, today + _AHEAD)
-
-        found = [booking(site, one) for one in await self._asked(site, search)]
-        ours = [one for one in found if one is not None and session.patient in one.appointment.ids_of("Patient")]
-        return sorted(ours, key=lambda one: one.start)
-
-    async def _launched(self, site: Site, session: ClinicianSession) -> str | None:
-        """Return the appointment of the launch's encounter; a launch names no appointment itself.
-
-        It only says which visit stands first: a board without it is better than none.
-        """
-        if session.encounter is None:
-            return None
-        encounter_id = session.encounter
-        try:
-            encounter = await self._asked(site, lambda fhir: fhir.encounter(encounter_id))
-        except BoardError:
-            return None
-        ids = [reference.id_of("Appointment") for reference in encounter.appointment]
-        return next((one for one in ids if one is not None), None)
-
-    async def _asked(self, site: Site, ask: Callable[[Fhir], Awaitable[_Found]]) -> _Found:
-        try:
-            async with in_time_for_a_page():
-                return await self._ehr.call(site, ask)
-        except (RemoteError, KeysError) as exc:
-            raise BoardError(BoardReason.EHR_UNAVAILABLE) from exc

@@ -8,7 +8,7 @@ from http import HTTPStatus
 from fastapi import Request
 from fastapi.responses import Response
 
-from ehr_connector.clinician.board import BoardError, BoardReason
+from ehr_connector.clinician.charts import BoardError, BoardReason
 from ehr_connector.directory import Site
 from ehr_connector.launch.problems import WORDS, LaunchReason, Words
 from ehr_connector.launch.sealed import ExpiredError, OtherBrowserError, SealedError

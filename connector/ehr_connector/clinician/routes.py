@@ -15,7 +15,8 @@ from fastapi import APIRouter, Form, HTTPException, Request
 from fastapi.responses import RedirectResponse, Response
 from sse_starlette import EventSourceResponse
 
-from ehr_connector.clinician.board import Board, BoardError, Boards, BoardVisit
+from ehr_connector.clinician.board import Board, Boards, BoardVisit
+from ehr_connector.clinician.charts import BoardError, Charts
 from ehr_connector.clinician.problems import ancestors, board_page, sealed_page, teams_page
 from ehr_connector.clinician.sending import NOTICES, notice_of
 from ehr_connector.clinician.sign_in import SignIn
@@ -59,6 +60,7 @@ _CHANNELS = {channel.value: channel for channel in (Channel.SMS, Channel.EMAIL)}
 class ClinicianPages:
     """The handlers."""
 
+    charts: Charts
     boards: Boards
     sessions: Sealer[ClinicianSession]
     sign_in: SignIn
@@ -113,7 +115,7 @@ class ClinicianPages:
         """Push the live status of the board's visits; before the sign-in, push that it is done."""
         try:
             opened = self._opened(request, session)
-            site = await self.boards.site(opened)
+            site = await self.charts.site(opened)
             if "await" in request.query_params:
                 events = self.streams.signed_in(site, opened)
             else:
@@ -284,7 +286,7 @@ class ClinicianPages:
         return await self._checked(request, session, csrf, self.sessions.open_elsewhere(session))
 
     async def _checked(self, request: Request, session: str, csrf: str, opened: ClinicianSession) -> ClinicianSession:
-        await self.boards.site(opened)
+        await self.charts.site(opened)
         if not same_origin(request) or not hmac.compare_digest(csrf.encode(), self._csrf(session).encode()):
             raise OtherBrowserError(opened.site)
         return opened
@@ -294,15 +296,15 @@ class ClinicianPages:
 
     async def _refused(self, request: Request, session: str, error: SealedError | BoardError) -> Response:
         if isinstance(error, SealedError):
-            return sealed_page(self.pages, request, error, await self.boards.site_of(error.site))
+            return sealed_page(self.pages, request, error, await self.charts.site_of(error.site))
         return board_page(self.pages, request, error, await self._site(session, cookies.browser_of(request)))
 
     async def _site(self, session: str, browser: str | None) -> Site | None:
         """Return the site of a session that may have ended: its pages stand in the frame of the site's EHR."""
         try:
-            return await self.boards.site_of(self.sessions.open(session, browser).site)
+            return await self.charts.site_of(self.sessions.open(session, browser).site)
         except SealedError as exc:
-            return await self.boards.site_of(exc.site)
+            return await self.charts.site_of(exc.site)
 
 
 def _back(session: str, notice: str) -> Response:

@@ -26,7 +26,7 @@ from ehr_connector.launch.session import ClinicianSession, session_of
 from ehr_connector.metrics import Metrics
 from ehr_connector.store.evidence import EvidenceBook
 from ehr_connector.store.rates import Limit, Rates
-from ehr_connector.visits.booking import Access, access, booking
+from ehr_connector.visits.booking import Access, access, booking, join_window
 from ehr_connector.visits.links import Role
 from ehr_connector.visits.service import VisitService
 from ehr_connector.web import cookies
@@ -108,8 +108,9 @@ class LaunchPages:
         """Return the link of the patient's visit today: of those that are open the nearest one, else the next."""
         site = launched.site
         zone = ZoneInfo(site.endpoint.appointments.time_zone)
-        day = self.now().astimezone(zone).date()
-        start, end = (datetime.combine(day, moment, zone) for moment in (time.min, time.max))
+        now = self.now()
+        midnight, end = (datetime.combine(now.astimezone(zone).date(), moment, zone) for moment in (time.min, time.max))
+        start = min(midnight, now - join_window(site)[1])  # one that began yesterday may go on
 
         async def search(fhir: Fhir) -> list[Appointment]:
             return await fhir.appointments("patient", [launched.patient], start, end)
@@ -121,7 +122,6 @@ class LaunchPages:
             raise LaunchError(LaunchReason.EHR_UNAVAILABLE) from exc
         found = [one for one in (booking(site, appointment) for appointment in appointments) if one is not None]
         ours = [one for one in found if launched.patient in one.appointment.ids_of("Patient")]
-        now = self.now()
         alive = [one for one in ours if access(one, now) in _OF_USE]
         if not alive:
             raise LaunchError(LaunchReason.NO_VISIT)

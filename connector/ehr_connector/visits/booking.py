@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from ehr_api.duration import seconds
-from ehr_api.v1alpha1.ehr_connector_config import JoinWindow
 from ehr_api.v1alpha1.fhir_endpoint import Department
 from ehr_clients.fhir_model import Appointment
 from ehr_connector.directory import Site
@@ -82,8 +81,7 @@ def booking(site: Site, appointment: Appointment) -> Booking | None:
     end = appointment.end
     if end is None or end <= appointment.start:
         end = appointment.start + length
-    window = site.organization.visits.join_window if site.organization.visits else None
-    before, after = join_window(window)
+    before, after = join_window(site)
     return Booking(
         site=site,
         appointment=appointment,
@@ -113,8 +111,9 @@ def access(found: Booking, now: datetime) -> Access:
     return Access.OPEN if now < found.closes_at else Access.LATE
 
 
-def join_window(window: JoinWindow | None) -> tuple[timedelta, timedelta]:
+def join_window(site: Site) -> tuple[timedelta, timedelta]:
     """Return how long before and after the start a link is open."""
+    window = site.organization.visits.join_window if site.organization.visits else None
     before = window.opens_before if window else None
     after = window.closes_after if window else None
     return (

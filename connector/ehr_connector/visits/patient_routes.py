@@ -6,7 +6,7 @@ To look counts nothing: programs that scan links, and previews, look. What the p
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from http import HTTPStatus
 from typing import Protocol
@@ -190,9 +190,7 @@ class PatientPages:
             "help_phone": visits.help_phone if visits else None,
             "emergency_notice": visits.emergency_notice if visits else None,
         }
-        page = self._pages.render(request, "device_test.html", context, devices=True)
-        page.headers.update(_HEADERS)
-        return page
+        return _private(self._pages.render(request, "device_test.html", context, devices=True))
 
     def _visit(self, request: Request, token: str, look: Look, status: HTTPStatus) -> Response:
         can_join = look.access is Access.OPEN or (look.role is Role.PROVIDER and look.access is Access.EARLY)
@@ -215,75 +213,107 @@ class PatientPages:
             status=status,
             form_targets=self._teams_origins,
             devices=look.access in {Access.EARLY, Access.OPEN},
-            path=f"/v/{token}",
+            path=_path(token),
         )
-        page.headers.update(_HEADERS)
-        return page
+        return _private(page)
 
     def _unsupported(self, request: Request, token: str, look: Look, verdict: Verdict) -> Response:
-        page = self._pages.render(
-            request, "unsupported.html", {"look": look, "token": token, "verdict": verdict.value}, path=f"/v/{token}"
+        return _private(
+            self._pages.render(
+                request,
+                "unsupported.html",
+                {"look": look, "token": token, "verdict": verdict.value},
+                path=_path(token),
+            )
         )
-        page.headers.update(_HEADERS)
-        return page
 
     def _no_link(self, request: Request, token: str) -> Response:
-        page = self._pages.error(
+        return self._error(
             request,
+            token,
             title=N_("This link is not complete"),
             text=N_("The address is not one of ours, or a part of it is missing."),
             remedy=N_("Open the link in your message again, or copy the whole of it into the address bar."),
             status=HTTPStatus.NOT_FOUND,
-            path=f"/v/{token}",
         )
-        page.headers.update(_HEADERS)
-        return page
 
     def _elsewhere(self, request: Request, token: str) -> Response:
-        page = self._pages.error(
+        return self._error(
             request,
+            token,
             title=N_("Open your visit from your link"),
             text=N_("The button was pressed on a page that is not ours."),
             remedy=N_("Open the link in your message, and press the button there."),
             status=HTTPStatus.FORBIDDEN,
-            retry_url=f"/v/{token}",
-            path=f"/v/{token}",
+            retry_url=_path(token),
         )
-        page.headers.update(_HEADERS)
-        return page
 
     def _too_often(self, request: Request, token: str, error: TooOftenError) -> Response:
-        page = self._pages.error(
+        return self._error(
             request,
+            token,
             title=N_("That was too often"),
             text=N_("This was done many times in a short while."),
             remedy=N_("Wait %(minutes)s minutes and try again."),
             status=HTTPStatus.TOO_MANY_REQUESTS,
             help_phone=error.look.help_phone,
             values={"minutes": error.minutes},
-            retry_url=f"/v/{token}",
-            path=f"/v/{token}",
+            retry_url=_path(token),
         )
-        page.headers.update(_HEADERS)
-        return page
 
     async def _no_meeting(self, request: Request, token: str) -> Response:
         try:
             help_phone = (await self._service.look(token)).help_phone
         except LinkError:
             return self._no_link(request, token)
-        page = self._pages.error(
+        return self._error(
             request,
+            token,
             title=N_("The visit could not be opened"),
             text=N_("There is no meeting for your visit just now."),
             remedy=N_("Try again in a minute. If it happens again, call the clinic: your visit can go on by phone."),
             status=HTTPStatus.SERVICE_UNAVAILABLE,
             help_phone=help_phone,
-            retry_url=f"/v/{token}",
-            path=f"/v/{token}",
+            retry_url=_path(token),
         )
-        page.headers.update(_HEADERS)
-        return page
+
+    def _error(
+        self,
+        request: Request,
+        token: str,
+        *,
+        title: str,
+        text: str,
+        remedy: str,
+        status: HTTPStatus,
+        help_phone: str | None = None,
+        values: Mapping[str, object] | None = None,
+        retry_url: str | None = None,
+    ) -> Response:
+        """Return the page for what went wrong; it can be had again at the link itself, whatever was posted."""
+        return _private(
+            self._pages.error(
+                request,
+                title=title,
+                text=text,
+                remedy=remedy,
+                status=status,
+                help_phone=help_phone,
+                values=values,
+                retry_url=retry_url,
+                path=_path(token),
+            )
+        )
+
+
+def _path(token: str) -> str:
+    return f"/v/{token}"
+
+
+def _private(page: Response) -> Response:
+    """Keep the link in a page's address from caches, search engines and other sites."""
+    page.headers.update(_HEADERS)
+    return page
 
 
 async def _result(request: Request) -> DeviceTestResult | None:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
-import httpx
 import pytest
 import pytest_asyncio
-from contract.visits.acting import CORRELATION, HEADING, Chart, clinician_of, signed_in, tables
-from contract.visits.world import CLINICIAN, ORGANIZER, Document, World
+from contract.visits.acting import HEADING, Chart, signed_in
+from contract.visits.world import Document, World
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -71,7 +69,7 @@ async def test_today_s_visits_and_the_next_ones_stand_apart(world: World) -> Non
         ),
         (
             "2027-02-10T06:10:00Z",  # 00:10 on the 10th
-            "2027-02-10T05:45:00Z",  # 23:45 on the 9th
+            "2027-02-10T02:05:00Z",  # 20:05 on the 9th
             ["2027-02-10T06:15:00Z", "2027-02-11T05:45:00Z"],  # 00:15 and 23:45
             ["2027-02-11T06:15:00Z"],  # 00:15 on the 11th
         ),
@@ -85,6 +83,16 @@ async def test_today_is_the_clinic_s_day_also_near_midnight(
     world.clock.at = datetime.fromisoformat(now)
     await booked(world, patient, before, *today, *upcoming)
     assert shown(await board(world, patient)) == (moments(*today), moments(*upcoming))
+
+
+async def test_a_visit_that_goes_on_at_midnight_stays_on_the_board(world: World) -> None:
+    patient = await world.patient()
+    began, over, later = "2027-02-10T05:50:00Z", "2027-02-10T01:00:00Z", "2027-02-10T18:00:00Z"
+    await booked(world, patient, began, over, later)
+    world.clock.at = datetime(2027, 2, 10, 6, 5, tzinfo=UTC)  # 00:05 at the clinic
+    chart = await board(world, patient)
+    assert shown(chart) == (moments(began, later), [])
+    assert (await chart.press(chart.visits[0], "join")).status_code == 303
 
 
 @pytest.mark.parametrize(
@@ -124,22 +132,24 @@ async def test_times_are_the_clinic_s(world: World) -> None:
     assert "Video Visit · Clinic 4" in text
 
 
-async def test_the_open_visit_stands_first(world: World) -> None:
+@pytest.mark.parametrize(
+    ("starts", "first", "open_now"),
+    [
+        (["2027-02-09T10:00:00Z", "2027-02-09T18:20:00Z"], 1, 1),
+        (["2027-02-09T15:00:00Z", "2027-02-09T18:20:00Z"], 1, 2),
+        (["2027-02-09T18:20:00Z", "2027-02-09T22:00:00Z"], 0, 1),
+    ],
+    ids=["it and one that is over", "it and one that was open before", "it and a later one"],
+)
+async def test_of_the_visits_that_are_open_the_nearest_stands_first(
+    world: World, starts: list[str], first: int, open_now: int
+) -> None:
     patient = await world.patient()
     world.clock.at = datetime(2027, 2, 9, 18, 0, tzinfo=UTC)
-    await booked(world, patient, "2027-02-09T10:00:00Z", "2027-02-09T18:20:00Z")
+    await booked(world, patient, *starts)
     chart = await board(world, patient)
-    assert shown(chart)[0] == moments("2027-02-09T18:20:00Z", "2027-02-09T10:00:00Z")
-    assert chart.page.text.count("Open now") == 1
-
-
-async def test_of_two_open_visits_the_nearer_one_stands_first(world: World) -> None:
-    patient = await world.patient()
-    world.clock.at = datetime(2027, 2, 9, 18, 0, tzinfo=UTC)
-    await booked(world, patient, "2027-02-09T15:00:00Z", "2027-02-09T18:20:00Z")
-    chart = await board(world, patient)
-    assert shown(chart)[0] == moments("2027-02-09T18:20:00Z", "2027-02-09T15:00:00Z")
-    assert chart.page.text.count("Open now") == 2
+    assert shown(chart)[0] == moments(starts[first], starts[1 - first])
+    assert chart.page.text.count("Open now") == open_now
 
 
 async def test_the_encounter_s_visit_stands_before_the_open_one(world: World) -> None:
@@ -189,9 +199,10 @@ async def test_a_visit_in_person_is_not_shown(world: World, service: str) -> Non
 
 async def test_a_visit_that_is_over_can_not_be_joined(world: World) -> None:
     patient = await world.patient()
-    visit = await world.book(patient)
+    world.clock.at = datetime(2027, 2, 9, 18, 0, tzinfo=UTC)
+    [visit] = await booked(world, patient, "2027-02-09T18:10:00Z")
     chart = await board(world, patient, visit["encounter"])
-    world.clock.ahead = timedelta(hours=3)
+    world.clock.at += timedelta(hours=3)
     await world.change(visit["id"], status="fulfilled")
     answer = await chart.press(chart.visits[0], "join")
     assert (answer.status_code, HEADING.findall(answer.text)) == (409, ["This visit is over"])
@@ -282,196 +293,3 @@ async def test_to_revoke_a_link_that_there_is_not_changes_nothing(world: World, 
     assert answer.status_code in {303, 400, 422}
     await chart.reload()
     assert len(links(chart)) == 2
-
-
-# -- Meetings
-
-
-async def ours(world: World, before: Sequence[Document]) -> list[Document]:
-    """Return the meetings that are new."""
-    known = {one["id"] for one in before}
-    return [one for one in await world.meetings() if one["id"] not in known]
-
-
-async def test_joining_makes_the_clinician_a_co_organizer_who_can_admit(world: World) -> None:
-    patient = await world.patient()
-    visit = await world.book(patient)
-    before = await world.meetings()
-    chart = await board(world, patient, visit["encounter"])
-    answer = await chart.press(chart.visits[0], "join")
-    (meeting,) = await ours(world, before)
-    assert answer.headers["Location"] == meeting["joinWebUrl"]
-    assert [(one["identity"]["user"]["id"], one["role"]) for one in meeting["attendees"]] == [
-        (CLINICIAN, "coorganizer")
-    ]
-    path = f"meetings/{meeting['id']}/participants"
-    waiting = await world.control(world.graph, "POST", path, json={"displayName": "A patient"})
-    clinician = await world.control(world.graph, "POST", path, json={"displayName": "Ada", "userId": CLINICIAN})
-    assert (waiting["inLobby"], clinician["inLobby"]) == (True, False)
-    admitted = await world.control(world.graph, "POST", f"{path}/{waiting['id']}/admit")
-    assert admitted["admitted"] is not None
-
-
-async def test_a_second_clinician_joins_as_co_organizer_beside_the_first(world: World) -> None:
-    patient = await world.patient()
-    visit = await world.book(patient)
-    before = await world.meetings()
-    for user in (CLINICIAN, BEN):
-        chart = await board(world, patient, visit["encounter"], user=user, **clinician_of(world))
-        assert (await chart.press(chart.visits[0], "join")).status_code == 303
-    (meeting,) = await ours(world, before)
-    assert {one["identity"]["user"]["id"] for one in meeting["attendees"]} == {CLINICIAN, BEN}
-    assert {one["role"] for one in meeting["attendees"]} == {"coorganizer"}
-
-
-async def test_the_meeting_restricts_no_feature_of_teams(world: World) -> None:
-    patient = await world.patient()
-    before = await world.meetings()
-    chart = await board(world, patient, (await world.book(patient))["encounter"])
-    await chart.press(chart.visits[0], "join")
-    (meeting,) = await ours(world, before)
-    assert meeting["options"] == {}
-    assert meeting["lobbyBypassSettings"] == {"scope": "organization", "isDialInBypassEnabled": False}
-    assert meeting["subject"] == "Virtual visit"
-    assert meeting["organizer"] == ORGANIZER
-
-
-async def test_a_consult_has_a_meeting_of_its_own_and_no_patient_s_link(world: World) -> None:
-    patient = await world.patient()
-    visit = await world.book(patient)
-    before = await world.meetings()
-    chart = await board(world, patient, visit["encounter"])
-    consult = await chart.press(chart.visits[0], "consult")
-    (alone,) = await ours(world, before)
-    assert consult.headers["Location"] == alone["joinWebUrl"]
-    phone = world.browser()
-    for link in links(chart):
-        joined = await phone.submit(f"{link}/join", follow=False)
-        assert joined.status_code == 303
-        assert parse_qs(urlsplit(joined.headers["Location"]).query)
-        assert not joined.headers["Location"].startswith(alone["joinWebUrl"])
-    both = await ours(world, before)
-    assert len({one["externalId"] for one in both}) == 2
-    await chart.reload()
-    assert len(chart.visits) == 1
-
-
-async def test_a_consult_leaves_the_visit_s_status_as_it_is(world: World) -> None:
-    patient = await world.patient()
-    chart = await board(world, patient, (await world.book(patient))["encounter"])
-    await chart.press(chart.visits[0], "consult")
-    assert "Link not sent" in (await chart.reload()).text
-
-
-async def test_pressing_join_twice_opens_the_same_meeting(world: World) -> None:
-    patient = await world.patient()
-    before = await world.meetings()
-    chart = await board(world, patient, (await world.book(patient))["encounter"])
-    addresses = {(await chart.press(chart.visits[0], "join")).headers["Location"] for _ in range(3)}
-    assert len(addresses) == 1
-    assert len(await ours(world, before)) == 1
-
-
-# -- No meeting to be had
-
-
-def offers_the_phone(world: World, page: httpx.Response, reason: str) -> None:
-    """Assert that a page says that Teams gives no meeting, and why, and offers the phone."""
-    text = html.unescape(page.text)
-    assert (page.status_code, HEADING.findall(text)) == (502, ["Teams gives no meeting just now"])
-    assert f"({reason})" in text
-    assert "call the patient by phone" in text
-    assert 'href="tel:+18005550199"' in text
-    assert "GraphAuthorized" in text
-    assert CORRELATION.search(text)
-    assert page.headers["Content-Security-Policy"].endswith(f"frame-ancestors {world.cerner}")
-
-
-async def nothing_half_made(world: World, chart: Chart) -> None:
-    """Assert that a visit has no meeting, and that nothing is said to have happened in it."""
-    found = await tables(world)
-    (name,) = chart.visits
-    assert [row["join_web_url"] for row in found["visit"] if row["visit"] == name] in ([], [None])
-    assert not [row for row in found["visit_event"] if row["visit"] == name]
-    assert not [row for row in found["audit_event"] if row["object"] == name]
-    assert not [row for row in found["graph_subscription"] if row["visit"] == name]
-    assert "Link not sent" in (await chart.reload()).text
-
-
-REFUSALS: dict[str, tuple[str, Document, Document, str]] = {
-    "access policy": (
-        f"users/{ORGANIZER}",
-        {"inApplicationAccessPolicy": False},
-        {"inApplicationAccessPolicy": True},
-        "AccessPolicyMissing",
-    ),
-    "licence": (f"users/{ORGANIZER}", {"licenses": []}, {"licenses": ["SPE_E3"]}, "GraphRefused"),
-    "limit": ("settings", {"meetings_a_month": 0}, {"meetings_a_month": 2000}, "MeetingLimitReached"),
-}
-
-
-@pytest.mark.parametrize("refusal", REFUSALS)
-@pytest.mark.parametrize("button", ["join", "consult"])
-async def test_what_microsoft_refuses_ends_on_a_page_that_offers_the_phone(
-    world: World, refusal: str, button: str
-) -> None:
-    path, broken, mended, reason = REFUSALS[refusal]
-    patient = await world.patient()
-    chart = await board(world, patient, (await world.book(patient))["encounter"])
-    before = len(await world.meetings())
-    await world.control(world.graph, "PATCH", path, json=broken)
-    try:
-        answer = await chart.press(chart.visits[0], button)
-    finally:
-        await world.control(world.graph, "PATCH", path, json=mended)
-    offers_the_phone(world, answer, reason)
-    assert len(await world.meetings()) == before
-    await nothing_half_made(world, chart)
-    assert (await chart.press(chart.visits[0], button)).status_code == 303
-
-
-@pytest.mark.parametrize("method", ["POST", "PATCH"])
-@pytest.mark.parametrize(
-    ("fault", "reason"),
-    [
-        ({"action": "status", "status": 429, "retry_after_s": 5}, "GraphThrottled"),
-        ({"action": "status", "status": 503}, "GraphUnavailable"),
-        ({"action": "cut"}, "GraphUnavailable"),
-        ({"action": "lose_answer"}, "GraphUnavailable"),
-        ({"action": "half_answer"}, "GraphUnavailable"),
-    ],
-    ids=["429", "503", "down", "lost", "half-written"],
-)
-async def test_a_microsoft_that_fails_ends_on_a_page_that_offers_the_phone(
-    world: World, method: str, fault: dict[str, Any], reason: str
-) -> None:
-    patient = await world.patient()
-    before = await world.meetings()
-    chart = await board(world, patient, (await world.book(patient))["encounter"])
-    (link,) = links(chart)
-    await world.fault(world.graph, "onlineMeetings", method=method, **fault)
-    answer = await chart.press(chart.visits[0], "join")
-    # The lobby of a new meeting is as it must be, so a patient needs no PATCH.
-    on_the_phone = await world.browser().submit(f"{link}/join", follow=False) if method == "POST" else None
-    await world.control(world.graph, "PUT", "faults", json=[])
-    offers_the_phone(world, answer, reason)
-    assert on_the_phone is None or on_the_phone.status_code == 503
-    await nothing_half_made(world, chart)
-    assert (await chart.press(chart.visits[0], "join")).status_code == 303
-    (meeting,) = await ours(world, before)
-    assert [one["role"] for one in meeting["attendees"]] == ["coorganizer"]
-
-
-async def test_without_a_credential_the_page_offers_the_phone(world: World) -> None:
-    patient = await world.patient()
-    chart = await board(world, patient, (await world.book(patient))["encounter"])
-    secret = world.work / "graph-secret"
-    good = secret.read_text()
-    await world.restart()  # tokens are kept for an hour
-    secret.write_text("wrong")
-    try:
-        answer = await chart.press(chart.visits[0], "join")
-    finally:
-        secret.write_text(good)
-    offers_the_phone(world, answer, "GraphCredentialRefused")
-    assert (await chart.press(chart.visits[0], "join")).status_code == 303

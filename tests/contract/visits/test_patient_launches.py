@@ -73,6 +73,13 @@ async def test_of_several_visits_the_open_one_that_is_nearest_is_meant(world: Wo
     assert '<time datetime="2027-02-09T18:10:00+00:00">' in page.text
 
 
+async def test_a_visit_that_goes_on_at_midnight_is_meant_after_it(world: World) -> None:
+    patient = await world.patient()
+    await world.book(patient, start="2027-02-10T05:50:00Z")
+    world.clock.at = datetime(2027, 2, 10, 6, 5, tzinfo=UTC)  # 00:05 at the clinic
+    assert '<time datetime="2027-02-10T05:50:00+00:00">' in (await launched(world, patient)).text
+
+
 @pytest.mark.parametrize(
     "booking", [{"status": "cancelled"}, {"service": "Office Visit"}, {"starts_in": timedelta(days=2)}, None]
 )
