@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import count
@@ -150,7 +150,18 @@ class Theatre:
 
     async def book(self, play: str = "nobody", start: datetime | None = None, **fields: str) -> VisitRow:
         """Write down a visit to which this is going to happen."""
-        start = start or self.clock()
+        row = self._booked(play, start or self.clock(), **fields)
+        await Visits(self.engine, self.clock).put(row)
+        return row
+
+    async def book_many(self, starts: Iterable[datetime]) -> None:
+        """Write down visits to which nobody comes, at one go."""
+        visits = Visits(self.engine, self.clock)
+        async with self.engine.begin() as connection:
+            for start in starts:
+                await visits.put_in(connection, self._booked("nobody", start))
+
+    def _booked(self, play: str, start: datetime, **fields: str) -> VisitRow:
         usual = VisitRow(
             visit=f"{self.namespace} {next(self._numbers)}",
             namespace=self.namespace,
@@ -164,7 +175,6 @@ class Theatre:
             ends_at=start + LENGTH,
         )
         row = replace(usual, **fields)
-        await Visits(self.engine, self.clock).put(row)
         self.played[row.visit] = (row, PLAYS[play])
         return row
 
