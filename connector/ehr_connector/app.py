@@ -13,13 +13,14 @@ from ehr_clients.guard import Resolve, system_resolve
 from ehr_clients.http import client, tls_context
 from ehr_connector.audit import Audit
 from ehr_connector.background import Work, going_on
-from ehr_connector.composition import PAGE_PREFIXES, Evidenced, Ground, VisitParts
+from ehr_connector.composition import PAGE_PREFIXES, VisitParts
 from ehr_connector.control.caller import Caller
 from ehr_connector.control.messages import MessagesReports
 from ehr_connector.control.probes import Probes
 from ehr_connector.control.routes import PREFIX as CONTROL_PREFIX
 from ehr_connector.control.routes import ControlApi
 from ehr_connector.directory import Directory
+from ehr_connector.ground import Ground
 from ehr_connector.health import Health
 from ehr_connector.keys.secret import SecretKeys
 from ehr_connector.keys.signing import SigningKeys
@@ -35,6 +36,7 @@ from ehr_connector.store.single_use import SingleUse
 from ehr_connector.store.visits import Visits
 from ehr_connector.teams.composed import Teams
 from ehr_connector.teams.subscriptions import PATH as NOTIFICATIONS_PATH
+from ehr_connector.visits.evidenced import Evidenced
 from ehr_connector.visits.links import PATH as LINK_PATH
 from ehr_connector.web.guessing import GuessingLimit
 from ehr_connector.web.middleware import RequestMiddleware

@@ -25,7 +25,6 @@ from ehr_connector.directory import Site
 from ehr_connector.keys.secret import SecretKeys
 from ehr_connector.launch.sealed import OtherBrowserError, SealedError, Sealer
 from ehr_connector.launch.session import ClinicianSession
-from ehr_connector.metrics import Metrics
 from ehr_connector.store.guests import GUESTS_MAX
 from ehr_connector.teams.refusals import TeamsError
 from ehr_connector.visits.booking import Access
@@ -67,7 +66,6 @@ class ClinicianPages:
     streams: Streams
     secret: SecretKeys
     pages: Pages
-    metrics: Metrics
     teams_origins: Sequence[str]
     """Where the buttons into meetings lead."""
     now: Callable[[], datetime]

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from unit.connector.visiting import START
 
-from ehr_connector.composition import Evidenced
 from ehr_connector.store.visits import VisitRow
 from ehr_connector.visits.events import Kind, Side, VisitEvent
+from ehr_connector.visits.evidenced import Evidenced
 
 JOINING = VisitEvent("joining", Kind.JOINING, START)
 LOBBY = VisitEvent("lobby", Kind.IN_LOBBY, START + timedelta(seconds=9), Side.PATIENT, "p")
