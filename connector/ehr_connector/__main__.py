@@ -18,6 +18,7 @@ from ehr_connector.app import create_app
 from ehr_connector.keys.files import KeysError
 from ehr_connector.keys.make import KeyKind, new_keys
 from ehr_connector.notify.preview import PRICES, price_table
+from ehr_connector.notify.preview_command import preview_messages
 from ehr_connector.notify.provider import ProviderError
 from ehr_connector.serving import server
 from ehr_connector.settings import DatabaseSettings, Settings
@@ -42,7 +43,7 @@ def main() -> int:
             case "audit":
                 return _on_database(lambda engine: _audit(engine, arguments))
             case "preview-messages":
-                return _preview(arguments)
+                return preview_messages(arguments.filename, as_json=arguments.json, prices=arguments.prices)
             case "forget-user":
                 return _on_database(lambda engine: forget_user(engine, arguments.base_url, arguments.ehr_user))
             case _:
@@ -91,16 +92,6 @@ def _parser() -> argparse.ArgumentParser:
         "--ehr-user", required=True, metavar="ID", help="the user's unique id there, for example Practitioner/4122600"
     )
     return parser
-
-
-def _preview(arguments: argparse.Namespace) -> int:
-    # PyYAML is in no image of the connector: the command is for whoever keeps the YAML.
-    try:
-        from ehr_connector.notify.preview_command import preview_messages  # noqa: PLC0415
-    except ModuleNotFoundError as exc:
-        print(f"preview-messages needs PyYAML ({exc}): pip install pyyaml", file=sys.stderr)  # noqa: T201 (for a person)
-        return 1
-    return preview_messages(arguments.filename, as_json=arguments.json, prices=arguments.prices)
 
 
 def _on_database(work: Callable[[AsyncEngine], Awaitable[int]]) -> int:
