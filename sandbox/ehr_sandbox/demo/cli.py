@@ -92,6 +92,7 @@ async def _show(system: System) -> None:
         f"To play a visit: {layout.cerner_url}/powerchart  (clinician)\n"
         f"                 the patient's link is in the chart's board, for another browser window;\n"
         f"                 when it is sent by text, it is at {layout.acs_url}/phone/NUMBER\n"
+        f"Reports:         {layout.connector_url}/reports/  (Cleo Martin reads them, Dara Singh the audit log too)\n"
         f"EHR stand-in:    {layout.cerner_url}/_sandbox\n"
         f"Teams stand-in:  {layout.graph_url}/_sandbox\n"
         f"ACS stand-in:    {layout.acs_url}/_sandbox/ledger\n"
