@@ -16,6 +16,8 @@ from ehr_infra.roles import BuiltInRole, assign, custom_role
 _LOGS = ("kube-audit-admin", "kube-controller-manager", "cluster-autoscaler", "guard")
 """Who changed what, who was let in, and why nodes come and go; all of kube-audit would cost more than the cluster."""
 
+_DAYS = tuple(containerservice.WeekDay)
+"""From Sunday on, as `Place.quiet_hour` counts."""
 _INSIGHTS = [
     "Microsoft-ContainerLogV2",
     "Microsoft-KubeEvents",
@@ -63,6 +65,7 @@ class Cluster(pulumi.ComponentResource):
             lambda profile: (profile or {})["kubeletidentity"].object_id or ""
         )
         self._work_pool(cluster, args.network)
+        self._maintenance(cluster)
         self._container_logs(cluster, args.observability)
         args.observability.diagnose({"cluster": cluster.id}, self, _LOGS)
         self.register_outputs({"name": self.name, "oidcIssuer": self.oidc_issuer})
@@ -189,6 +192,27 @@ class Cluster(pulumi.ComponentResource):
             # The autoscaler owns the count once the pool is there.
             opts=pulumi.ResourceOptions.merge(self._own, pulumi.ResourceOptions(ignore_changes=["count"])),
         )
+
+    def _maintenance(self, cluster: containerservice.ManagedCluster) -> None:
+        """AKS takes new patches and node images by itself, which moves every pod: at night, when nobody has a visit."""
+        place = self._place
+        day, hour = place.quiet_hour
+        for name in ("aksManagedAutoUpgradeSchedule", "aksManagedNodeOSUpgradeSchedule"):
+            containerservice.MaintenanceConfiguration(
+                name,
+                config_name=name,
+                resource_name_=cluster.name,
+                resource_group_name=place.resource_group_name,
+                maintenance_window=containerservice.MaintenanceWindowArgs(
+                    schedule=containerservice.ScheduleArgs(
+                        weekly=containerservice.WeeklyScheduleArgs(day_of_week=_DAYS[day], interval_weeks=1)
+                    ),
+                    start_time=f"{hour:02}:00",
+                    duration_hours=4,
+                    utc_offset="+00:00",
+                ),
+                opts=self._own,
+            )
 
     def _container_logs(self, cluster: containerservice.ManagedCluster, observability: Observability) -> None:
         place = self._place

@@ -28,6 +28,7 @@ class Database(pulumi.ComponentResource):
         super().__init__("ehr:infra:Database", "database", None, opts)
         own = pulumi.ResourceOptions(parent=self)
         settings = place.settings
+        day, hour = place.quiet_hour
         size = settings.database
         server = dbforpostgresql.Server(
             "database-server",
@@ -59,7 +60,7 @@ class Database(pulumi.ComponentResource):
                 public_network_access="Disabled",
             ),
             maintenance_window=dbforpostgresql.MaintenanceWindowArgs(
-                custom_window="Enabled", day_of_week=0, start_hour=3, start_minute=0
+                custom_window="Enabled", day_of_week=day, start_hour=hour, start_minute=0
             ),
             tags=place.tags,
             opts=pulumi.ResourceOptions.merge(

@@ -24,6 +24,8 @@ class Territory:
 
     regions: tuple[str, ...]
     data_locations: tuple[str, ...]
+    utc_offset: int
+    """Hours, in the middle of it: when nobody has a visit is a matter of local time."""
 
 
 TERRITORIES = {
@@ -40,6 +42,7 @@ TERRITORIES = {
             "mexicocentral",
         ),
         data_locations=("United States", "Canada", "Brazil"),
+        utc_offset=-6,
     ),
     Geography.EUROPE: Territory(
         regions=(
@@ -56,6 +59,7 @@ TERRITORIES = {
             "uksouth",
         ),
         data_locations=("Europe", "France", "Germany", "Norway", "Switzerland", "UK"),
+        utc_offset=1,
     ),
     Geography.ASIA_PACIFIC: Territory(
         regions=(
@@ -68,6 +72,7 @@ TERRITORIES = {
             "newzealandnorth",
         ),
         data_locations=("Asia Pacific", "Australia", "India", "Japan", "Korea"),
+        utc_offset=8,
     ),
 }
 

@@ -8,7 +8,7 @@ from typing import Any
 import pulumi
 
 from ehr_infra.config import PROJECT, Settings
-from ehr_infra.geography import data_outside, outside
+from ehr_infra.geography import TERRITORIES, data_outside, outside
 from ehr_infra.naming import Names
 
 
@@ -30,6 +30,11 @@ class Place:
     def tags(self) -> dict[str, str]:
         """The tags of everything that takes some."""
         return {**self.settings.tags, "application": PROJECT, "stack": self.names.stack}
+
+    @property
+    def quiet_hour(self) -> tuple[int, int]:
+        """Day (0 is Sunday) and hour in UTC that are Sunday at three in the night in the geography."""
+        return divmod((3 - TERRITORIES[self.settings.geography].utc_offset) % (7 * 24), 24)
 
     def kept(self, parent: pulumi.Resource) -> pulumi.ResourceOptions:
         """Options of a resource whose loss cannot be mended: neither a destroy nor a replacement takes it away."""

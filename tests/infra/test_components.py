@@ -108,6 +108,21 @@ def test_nodes_and_the_database_of_production_are_spread_over_zones(production: 
     assert database["highAvailability"] == {"mode": "ZoneRedundant", "standbyAvailabilityZone": "2"}
 
 
+@pytest.mark.parametrize(
+    ("geography", "day", "hour"), [("Americas", "Sunday", 9), ("Europe", "Sunday", 2), ("AsiaPacific", "Saturday", 19)]
+)
+def test_nothing_is_upgraded_while_there_are_visits(geography: str, day: str, hour: int, declare: Declare) -> None:
+    resources = declare(geography=geography, region=None, dataLocation=None)
+    windows = [
+        inputs["maintenanceWindow"] for _, inputs in policies.of(resources, "containerservice:MaintenanceConfiguration")
+    ]
+    database = resources["database-server"].inputs["maintenanceWindow"]
+
+    assert [window["schedule"]["weekly"]["dayOfWeek"] for window in windows] == [day, day]
+    assert {window["startTime"] for window in windows} == {f"{hour:02}:00"}
+    assert (database["dayOfWeek"], database["startHour"]) == ({"Sunday": 0, "Saturday": 6}[day], hour)
+
+
 def test_alerts_reach_people_where_there_are_some(production: dict[str, Recorded], dev: dict[str, Recorded]) -> None:
     alert = production["database-down"].inputs
 

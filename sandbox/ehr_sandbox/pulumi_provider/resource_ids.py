@@ -16,6 +16,8 @@ _IN_GROUP = {
     "communication:EmailService": "Microsoft.Communication/emailServices/{emailServiceName}",
     "containerregistry:Registry": "Microsoft.ContainerRegistry/registries/{registryName}",
     "containerservice:AgentPool": "Microsoft.ContainerService/managedClusters/{resourceName}/agentPools/{agentPoolName}",
+    "containerservice:MaintenanceConfiguration": "Microsoft.ContainerService/managedClusters/{resourceName}"
+    "/maintenanceConfigurations/{configName}",
     "containerservice:ManagedCluster": "Microsoft.ContainerService/managedClusters/{resourceName}",
     "dbforpostgresql:AdministratorsMicrosoftEntra": "Microsoft.DBforPostgreSQL/flexibleServers/{serverName}"
     "/administrators/{objectId}",
