@@ -20,6 +20,7 @@ from ehr_clients.errors import RefusedError, RemoteError
 from ehr_clients.fhir import Fhir
 from ehr_clients.fhir_model import PATIENT_ROOM
 from ehr_clients.limits import ANSWER_TIMEOUT_S
+from ehr_connector.coming.far import FarVisits
 from ehr_connector.coming.plan import LONGEST_LINK, Action, Desired, WriteArrived, WriteLinks, plan
 from ehr_connector.coming.ports import Ehr, EndpointMessages, EventLog, VisitBook
 from ehr_connector.coming.queue import Wanted, WantedVisits
@@ -118,6 +119,7 @@ class EndpointWork:
         self._unread = False
         self._troubles = 0
         self._notices = tools.notices(site) if tools.notices is not None else None
+        self._far = None if self._notices is None else FarVisits(tools.ehr, tools.service, self._notices)
 
     def __len__(self) -> int:
         return len(self._bookings)
@@ -183,8 +185,10 @@ class EndpointWork:
             if number % _BREATH == _BREATH - 1:
                 await asyncio.sleep(0)
         self._wake.set()
-        if self._notices is not None:
+        if self._notices is not None and self._far is not None:
             self._notices.read(self._bookings, now + _AHEAD)
+            async with self._tools.gates.reading(doubtful=False):
+                await self._far.take_turn(self.site, now + _AHEAD, _READING_MAX_S)
 
     async def attend(self) -> bool:
         """Look at some visits whose time has come; return whether the EHR gave no trouble."""

@@ -84,6 +84,10 @@ class EndpointMessages(Protocol):
         """Take the visits that were read: all that begin before `until`; or, with `far`, some that lie behind those."""
         ...
 
+    def are_wanted(self) -> bool:
+        """Return whether the organisation wants any."""
+        ...
+
     def held(self) -> Mapping[str, int]:
         """Return how many messages wait, by reason."""
         ...

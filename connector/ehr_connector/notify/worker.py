@@ -112,6 +112,10 @@ class EndpointNotices:
         self._reads.append(_Read(bookings, until, far))
         self._was_read.set()
 
+    def are_wanted(self) -> bool:
+        """Return whether the organisation wants any."""
+        return self._wishes().channel is not None
+
     def held(self) -> Mapping[str, int]:
         """Return how many messages wait, by reason."""
         return Counter(self._held.values())

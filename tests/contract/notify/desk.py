@@ -235,11 +235,13 @@ class Desk:
         )
         return EndpointNotices(self.site, tools)
 
-    def read(self, worker: EndpointNotices) -> None:
-        """Let a worker see what stands in the EHR."""
+    def read(self, worker: EndpointNotices, *, far: bool = False) -> None:
+        """Let a worker see what stands in the EHR: of the next two weeks, or of the two that follow."""
         found = [booking(worker.site, appointment(**fields)) for fields in self.appointments.values()]
         ours = {self.name(one.appointment_id): one for one in found if one is not None}
-        worker.read(ours, self.clock() + 14 * DAY)
+        edge = self.clock() + 14 * DAY
+        seen = {name: one for name, one in ours.items() if (one.start >= edge) is far}
+        worker.read(seen, edge + 14 * DAY if far else edge, far=far)
 
     def name(self, visit: str) -> str:
         """Return the name of a visit."""

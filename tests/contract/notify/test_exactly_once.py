@@ -30,6 +30,7 @@ from contract.notify.desk import (
 
 from ehr_connector.keys.make import new_keys
 from ehr_connector.keys.secret import SecretKeys
+from ehr_connector.notify.worker import EndpointNotices
 from ehr_connector.store.database import open_database
 from ehr_connector.store.migrate import migrate
 
@@ -221,3 +222,31 @@ async def test_a_lost_database_texts_nobody_until_there_is_news(desk: Desk) -> N
     await desk.work(worker)
     assert before == {phone_of(visit): 1}
     assert await desk.by_phone() == {phone_of(visit): 2}
+
+
+async def test_a_booking_in_weeks_is_confirmed_and_those_that_come_near_are_not_confirmed_again(desk: Desk) -> None:
+    old = desk.book(NOON + 20 * DAY)
+    worker = desk.worker()
+    await _read_all(desk, worker)
+    new = desk.book(NOON + 20 * DAY)
+    desk.clock.at += HOUR
+    await _read_all(desk, worker)
+    first = await desk.by_phone()
+    desk.move(old, NOON + 21 * DAY)
+    desk.cancel(new)
+    await _read_all(desk, worker)
+    second = await desk.by_phone()
+    for _ in range(20):
+        desk.clock.at += DAY / 2
+        await _read_all(desk, worker)
+
+    assert first == {phone_of(new): 1}
+    assert second == {phone_of(new): 2, phone_of(old): 1}
+    assert await desk.by_phone() == second
+
+
+async def _read_all(desk: Desk, worker: EndpointNotices) -> None:
+    await desk.work(worker)
+    desk.read(worker, far=True)
+    await worker.settle()
+    await drain(worker)
