@@ -15,6 +15,7 @@ import httpx
 from ehr_sandbox.cerner.people import all_phones
 from ehr_sandbox.control_plane.cluster import ControlPlane
 from ehr_sandbox.control_plane.existing import ExistingCluster
+from ehr_sandbox.demo.answers import open_queue
 from ehr_sandbox.demo.kubectl import Kubectl
 from ehr_sandbox.demo.layout import (
     BASE,
@@ -51,6 +52,8 @@ class System:
     ca: LocalCA
     restart_pause_max_s: float = 30.0
     programs: dict[str, Supervised] = field(default_factory=dict[str, Supervised])
+    answers_url: str | None = None
+    """Where delivery reports and texts of patients wait, if there is such a queue."""
 
     @property
     def is_guest(self) -> bool:
@@ -68,6 +71,7 @@ class System:
         certificate, key = self.ca.server_certificate("stand-ins", "127.0.0.1", "localhost")
         tls = [f"--tls-cert={certificate}", f"--tls-key={key}"]
         layout.access_key_file.write_text(base64.b64encode(secrets.token_bytes(32)).decode())
+        self.answers_url = await open_queue(self.stack)
         await self._start(
             "cerner",
             [
@@ -92,6 +96,7 @@ class System:
                 f"--state-file={layout.work / 'acs-state.json'}",
                 # The sample states that the number is verified; the carriers' stand-in is of the same mind.
                 "--verified",
+                *([f"--queue-url={self.answers_url}"] if self.answers_url else []),
             ],
             {},
         )
@@ -185,6 +190,7 @@ class System:
                 "EHR_CONNECTOR_TEAMS_ORIGINS": layout.graph_url,
                 "EHR_CONNECTOR_ACS_CREDENTIAL": f"file:{layout.access_key_file}",
                 "EHR_CONNECTOR_TRUSTED_URLS": layout.acs_url,
+                **({"EHR_CONNECTOR_EVENTS_QUEUE_URL": self.answers_url} if self.answers_url else {}),
                 "EHR_CONNECTOR_TEST_RECIPIENTS_DIR": str(layout.test_recipients),
                 "EHR_CONNECTOR_ALLOWED_NETWORKS": "127.0.0.0/8",
                 # Whoever books a visit to look at it does not want to wait.

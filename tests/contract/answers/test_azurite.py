@@ -6,9 +6,15 @@ import asyncio
 import signal
 import sys
 from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack
+from pathlib import Path
 
 import httpx
 import pytest
+
+from ehr_clients.http import client
+from ehr_clients.storage_queue import StorageQueue
+from ehr_sandbox.demo.answers import open_queue
 
 
 @pytest.fixture
@@ -48,3 +54,20 @@ async def test_it_ends_with_the_program_however_that_ends(
 
     assert before
     assert status == (-signal.SIGKILL if how is signal.SIGKILL else 0)
+
+
+@pytest.mark.usefixtures("azurite")
+async def test_the_demo_has_a_queue_where_azurite_is_on_the_machine() -> None:
+    async with AsyncExitStack() as stack, client() as http:
+        url = await open_queue(stack)
+        assert url is not None
+        assert await StorageQueue(http, url).take(hidden_s=30) == []
+
+
+async def test_the_demo_goes_without_a_queue_where_azurite_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    async with AsyncExitStack() as stack:
+        assert await open_queue(stack) is None
