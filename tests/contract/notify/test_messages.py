@@ -108,8 +108,12 @@ async def test_who_cannot_be_texted_gets_an_email_instead(clinic: Clinic) -> Non
     await clinic.world.book(patient, starts_in=3 * DAY)
     [mail] = await until(lambda: clinic.emails(address), seconds=60)
     assert mail["subject"] == "Lamna Healthcare: your video visit"
-    rows = (await tables(clinic.world))["send"]
-    assert [(row["channel"], row["state"]) for row in rows] == [("email", "accepted")]
+
+    async def ended() -> bool:
+        rows = (await tables(clinic.world))["send"]
+        return [(row["channel"], row["state"]) for row in rows] == [("email", "accepted")]
+
+    assert await until(ended)
 
 
 async def test_the_board_shows_that_the_patient_has_the_link(clinic: Clinic) -> None:
