@@ -10,11 +10,9 @@ import pytest
 
 from ehr_connector.settings import DatabaseSettings, Settings
 from ehr_connector.store import migrate
-from ehr_connector.store import migrate
 from ehr_program.settings import SettingsError, help_text, load
 
 SECRET = "hunter2-s3cret"
-VERSIONS = Path(migrate.__file__).with_name("migrations") / "versions"
 
 
 @pytest.fixture
