@@ -109,6 +109,7 @@ class System:
                 f"--port={layout.graph_port}",
                 *tls,
                 f"--redirect-uri={layout.connector_url}/sign-in/callback",
+                f"--redirect-uri={layout.connector_url}/reports/sign-in/callback",
                 f"--ca-file={self.ca.ca_file}",
             ],
             {},

@@ -17,6 +17,7 @@ from playwright.async_api import FrameLocator, Page, expect
 from ehr_sandbox.demo.browsers import Windows, windows
 from ehr_sandbox.demo.layout import NAMESPACE, PATIENT_PHONE, TEST_TENANT
 from ehr_sandbox.demo.report import Report, StepDetail, StepFailedError
+from ehr_sandbox.demo.reports import read_reports
 from ehr_sandbox.demo.system import System
 from ehr_sandbox.graph.world import EXAMPLE_CLINICIAN
 
@@ -77,7 +78,7 @@ async def set_up_ehr(system: System) -> None:
 
 
 async def play(system: System, report: Report, pictures: Path | None) -> None:
-    """Play a visit in a real browser, from the launch to the promotion of Production that follows from it."""
+    """Play a visit in a real browser, from the launch to the promotion that follows from it and the report that tells of it."""
     async with windows(pictures) as opened:
         async with _step(report, "clinician launched") as detail:
             await set_up_ehr(system)
@@ -104,6 +105,8 @@ async def play(system: System, report: Report, pictures: Path | None) -> None:
             "wait", "fhirendpoint/lamna-production", "-n", NAMESPACE, "--for=condition=Ready", "--timeout=120s"
         )
         detail.text = "by the evidence of the visit on the Test endpoint"
+    async with windows(pictures) as opened, _step(report, "visit in the report") as detail:
+        detail.text = await read_reports(system, opened)
 
 
 async def _book(system: System, opened: Windows) -> Visit:

@@ -30,6 +30,7 @@ STEPS = [
     "patient admitted",
     "visit ended",
     "production promoted",
+    "visit in the report",
     "resources deleted",
 ]
 CANARIES = ("Quillfeather", "Rosalind", "1984-02-29", PATIENT_PHONE.removeprefix("+1"))
