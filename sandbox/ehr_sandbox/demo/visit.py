@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -33,6 +34,8 @@ _PATIENT = {
     "phone": PATIENT_PHONE,
 }
 _WAIT_S = 60.0
+_READINGS = 3
+"""Readings of coming visits: one that was under way, one that notes what stands there, and one that follows."""
 
 
 @dataclass(slots=True)
@@ -80,15 +83,19 @@ async def set_up_ehr(system: System) -> None:
 async def play(system: System, report: Report, pictures: Path | None) -> None:
     """Play a visit in a real browser, from the launch to the promotion that follows from it and the report that tells of it."""
     async with windows(pictures) as opened:
+        async with _step(report, "confirmation SMS delivered") as detail:
+            await _read_by_connector(system)
+            visit = await _book(system, opened)
+            await _confirmation(system, visit)
+            detail.text = f"on {system.layout.acs_url}/phone/{PATIENT_PHONE}, with the patient's link"
         async with _step(report, "clinician launched") as detail:
             await set_up_ehr(system)
-            visit = await _book(system, opened)
             await _launch(system, visit)
             detail.text = "one sign-in to Microsoft in a window of its own; the board is in the EHR's frame"
         async with _step(report, "patient in the lobby") as detail:
-            await _send_link(system, visit)
+            await _send_link(visit)
             await _enter_lobby(visit)
-            detail.text = "by the link that the clinician sent to the phone, with no account"
+            detail.text = "by the link in the text, with no account; the clinician sent it once more"
         async with _step(report, "status shown to the clinician") as detail:
             await visit.shows("Patient is waiting in the lobby")
             await opened.picture(visit.chart, "06-clinician-lobby")
@@ -147,17 +154,30 @@ async def _launch(system: System, visit: Visit) -> None:
     await window.close()
     # The frame learns of it by its own stream.
     await expect(visit.frame.get_by_role("heading", name="Video visits")).to_be_visible()
-    await visit.shows("Link not sent")
+    await visit.shows("Link sent")
     await pages.picture(visit.chart, "04-board")
 
 
-async def _send_link(system: System, visit: Visit) -> None:
-    """Send the link from the board, and find it on the patient's phone."""
-    pages, phone = visit.windows, visit.phone
-    await visit.frame.get_by_role("button", name="Send link by text message").first.click()
-    await expect(visit.frame.get_by_text("The link was sent.")).to_be_visible()
-    await visit.shows("Link sent")
-    await pages.picture(visit.chart, "04-link-sent")
+async def _read_by_connector(system: System) -> None:
+    """Wait until the connector has read the EHR with all that it needs to send: what is booked from then on is new."""
+    async with system.http() as http:
+
+        async def reads() -> float:
+            shown = (await http.get(f"{system.layout.connector_url}/metrics")).text
+            found = re.search(r'^ehr_connector_appointment_reads_total{outcome="read"} ([0-9.]+)', shown, re.MULTILINE)
+            return float(found[1]) if found else 0.0
+
+        before = await reads()
+
+        async def has_read() -> bool:
+            return await reads() >= before + _READINGS
+
+        await _eventually(has_read, "the connector did not read the EHR")
+
+
+async def _confirmation(system: System, visit: Visit) -> None:
+    """Find the text that confirms the visit on the patient's phone, and the link in it."""
+    phone = visit.phone
     link = phone.locator("article.got a").first
 
     async def arrived() -> bool:
@@ -165,8 +185,16 @@ async def _send_link(system: System, visit: Visit) -> None:
         return await link.count() > 0
 
     await _eventually(arrived, "the text did not arrive on the phone")
-    await pages.picture(phone, "05-phone")
+    await visit.windows.picture(phone, "05-phone")
     visit.patient_link = await link.get_attribute("href") or ""
+
+
+async def _send_link(visit: Visit) -> None:
+    """Send the link once more, from the board."""
+    await visit.frame.get_by_role("button", name="Send link by text message").first.click()
+    await expect(visit.frame.get_by_text("The link was sent.")).to_be_visible()
+    await visit.shows("Link sent")
+    await visit.windows.picture(visit.chart, "04-link-sent")
 
 
 async def _enter_lobby(visit: Visit) -> None:

@@ -24,6 +24,7 @@ STEPS = [
     "resources applied",
     "resources ready",
     "integration records written",
+    "confirmation SMS delivered",
     "clinician launched",
     "patient in the lobby",
     "status shown to the clinician",
