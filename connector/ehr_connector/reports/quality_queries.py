@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
@@ -9,7 +10,7 @@ from datetime import date
 from functools import reduce
 from typing import Any, TypeVar
 
-from sqlalchemy import Column, Row, RowMapping, case, func, or_, select
+from sqlalchemy import Column, Executable, Row, RowMapping, case, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.sql.elements import ColumnElement
 
@@ -81,9 +82,10 @@ class QualityReports:
         limits, where = Limits.of(reports.thresholds), _chosen(reader, filters)
         own = {_SOURCES[one.source] for one in reports.dimensions}
         columns = {call_quality.c.side, call_quality.c.network_kind, call_quality.c.platform, *own}
-        async with self._reads.connect() as connection:
-            legs = [_Cell(row) for row in (await connection.execute(_legs(columns, limits, where))).mappings()]
-            calls = [_Cell(row) for row in (await connection.execute(_calls(limits, where))).mappings()]
+        # Both look at every row, so they do it side by side.
+        legs, calls = await asyncio.gather(
+            self._cells(_legs(columns, limits, where)), self._cells(_calls(limits, where))
+        )
         return QualitySummary(
             calls=together(cell.counts for cell in calls),
             by_day=_by(calls, lambda cell: cell.values["day"]),
@@ -98,6 +100,10 @@ class QualityReports:
                 for one in reports.dimensions
             },
         )
+
+    async def _cells(self, query: Executable) -> Sequence[_Cell]:
+        async with self._reads.connect() as connection:
+            return [_Cell(row) for row in (await connection.execute(query)).mappings()]
 
     async def _configured(self, reader: Reader) -> Reports:
         organization = await self._directory.organization(reader.namespace, reader.name)
