@@ -32,7 +32,9 @@ from ehr_connector.keys.make import new_keys
 from ehr_connector.keys.secret import SecretKeys
 from ehr_connector.notify.worker import EndpointNotices
 from ehr_connector.store.database import open_database
+from ehr_connector.store.deliveries import Deliveries, Report
 from ehr_connector.store.migrate import migrate
+from ehr_connector.store.send_state import State
 
 
 @pytest.fixture
@@ -243,6 +245,32 @@ async def test_a_booking_in_weeks_is_confirmed_and_those_that_come_near_are_not_
     assert first == {phone_of(new): 1}
     assert second == {phone_of(new): 2, phone_of(old): 1}
     assert await desk.by_phone() == second
+
+
+@pytest.mark.parametrize("occasion", ["booking", "reminder", "overtaken"])
+async def test_what_did_not_arrive_is_tried_again_while_it_holds(desk: Desk, occasion: str) -> None:
+    visit = desk.book(NOON + 2 * DAY)
+    worker = desk.worker()
+    await desk.work(worker)
+    if occasion == "reminder":
+        desk.clock.at += DAY
+        await desk.work(worker)
+    sent = await desk.texts()
+    report = Report(sent[-1]["messageId"], State.FAILED, "4006", desk.clock())
+    await Deliveries(desk.engines[0], desk.clock).write(report, 5 * MINUTE)
+    if occasion == "overtaken":
+        desk.move(visit, NOON + 3 * DAY)
+    await desk.pass_(worker, 4 * MINUTE)
+    early = await desk.texts()
+    await desk.pass_(worker, 4 * MINUTE)
+    texts = [text["message"] for text in await desk.texts()]
+
+    if occasion == "overtaken":
+        assert len(early) == len(texts) == 2
+        assert "is now on" in texts[-1]
+    else:
+        assert len(early) == len(sent)
+        assert texts == [*(text["message"] for text in sent), sent[-1]["message"]]
 
 
 async def _read_all(desk: Desk, worker: EndpointNotices) -> None:
