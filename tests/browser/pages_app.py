@@ -13,8 +13,8 @@ from ehr_connector.metrics import Metrics
 from ehr_connector.visits.booking import Access
 from ehr_connector.visits.events import Channel, DeviceTestResult, Stage, Status
 from ehr_connector.visits.links import LinkError, Role
+from ehr_connector.visits.look import JoinRefusedError, Look
 from ehr_connector.visits.patient_routes import PatientPages
-from ehr_connector.visits.service import JoinRefusedError, Look
 from ehr_connector.web.assets import Assets
 from ehr_connector.web.locales import Language, Locales
 from ehr_connector.web.middleware import RequestMiddleware

@@ -22,7 +22,7 @@ from ehr_connector.teams.refusals import TeamsError
 from ehr_connector.visits.booking import Access
 from ehr_connector.visits.events import DeviceTestResult
 from ehr_connector.visits.links import LinkError, Role
-from ehr_connector.visits.service import JoinRefusedError, Look, TooOftenError
+from ehr_connector.visits.look import JoinRefusedError, Look, TooOftenError
 from ehr_connector.web.browsers import Verdict, judge
 from ehr_connector.web.locales import N_
 from ehr_connector.web.origin import same_origin

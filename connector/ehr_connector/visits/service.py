@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Protocol
@@ -33,6 +33,7 @@ from ehr_connector.teams.refusals import TeamsError
 from ehr_connector.visits.booking import Access, Booking, VisitKind, access, booking
 from ehr_connector.visits.events import CANCELLED_BEFORE, Channel, DeviceTestResult, Kind, VisitEvent
 from ehr_connector.visits.links import JoinLink, LinkError, Links, Role
+from ehr_connector.visits.look import JoinRefusedError, Look, TooOftenError, bare
 from ehr_connector.visits.recent import Recent
 
 _log = logging.getLogger(__name__)
@@ -65,41 +66,6 @@ class Meetings(Protocol):
     async def is_listened_to(self, visit: str) -> bool:
         """Return whether Graph tells us what happens in the meeting."""
         ...
-
-
-class JoinRefusedError(Exception):
-    """The link opens nothing now; the look says why."""
-
-    def __init__(self, look: Look) -> None:
-        super().__init__(look.access)
-        self.look = look
-
-
-class TooOftenError(Exception):
-    """The link was used too often in the last minutes."""
-
-    def __init__(self, look: Look, wait: timedelta) -> None:
-        super().__init__(wait)
-        self.look = look
-        self.minutes = max(1, round(wait.total_seconds() / 60))
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """What the page behind a link shows. It names no person."""
-
-    access: Access
-    role: Role
-    organization_name: str
-    department: str | None = None
-    start: datetime | None = None
-    opens_at: datetime | None = None
-    closes_at: datetime | None = None
-    time_zone: str = "UTC"
-    help_phone: str | None = None
-    emergency_notice: str | None = None
-    moved: bool = False
-    visit: str | None = None
 
 
 class VisitService:
@@ -289,17 +255,17 @@ class VisitService:
         guest = _GUESTS.get(link.role)
         try:
             if guest is not None and not await self._guests.is_alive(visit, link.number, guest):
-                return _bare(site, Access.GONE, link.role), None
+                return bare(site, Access.GONE, link.role), None
             if not site.endpoint.active:
-                return _bare(site, Access.INACTIVE, link.role), None
+                return bare(site, Access.INACTIVE, link.role), None
             async with in_time_for_a_page():
                 found = await self.read(site, link.appointment)
         except (RemoteError, KeysError, SQLAlchemyError):
-            return _bare(site, Access.UNAVAILABLE, link.role), None
+            return bare(site, Access.UNAVAILABLE, link.role), None
         if found is None:
-            return _bare(site, Access.GONE, link.role), None
+            return bare(site, Access.GONE, link.role), None
         look = replace(
-            _bare(site, access(found, self._now()), link.role),
+            bare(site, access(found, self._now()), link.role),
             department=found.department.display_name,
             start=found.start,
             opens_at=found.opens_at,
@@ -333,15 +299,3 @@ class VisitService:
 
 def _minute(now: datetime) -> int:
     return int(now.timestamp()) // _REPEAT_S
-
-
-def _bare(site: Site, seen: Access, role: Role) -> Look:
-    visits = site.organization.visits
-    return Look(
-        access=seen,
-        role=role,
-        organization_name=site.organization.display_name,
-        time_zone=site.endpoint.appointments.time_zone,
-        help_phone=visits.help_phone if visits else None,
-        emergency_notice=visits.emergency_notice if visits else None,
-    )
