@@ -21,7 +21,7 @@ from ehr_api.v1alpha1.ehr_connector_config import DataGeography
 from ehr_connector.app import create_app
 from ehr_connector.directory import Directory
 from ehr_connector.keys.secret import SecretKeys
-from ehr_connector.reports.access import ReportsAccess, ReportsSession
+from ehr_connector.reports.web.access import ReportsAccess, ReportsSession
 from ehr_connector.settings import Role, Settings
 from ehr_connector.store.database import open_database
 from ehr_connector.store.organizations import Organizations

@@ -17,9 +17,9 @@ from ehr_connector.administration import export_audit, forget_user, verify_audit
 from ehr_connector.app import create_app
 from ehr_connector.keys.files import KeysError
 from ehr_connector.keys.make import KeyKind, new_keys
-from ehr_connector.notify.preview import PRICES, price_table
-from ehr_connector.notify.preview_command import preview_messages
 from ehr_connector.notify.provider import ProviderError
+from ehr_connector.notify.wording.preview import PRICES, price_table
+from ehr_connector.notify.wording.preview_command import preview_messages
 from ehr_connector.serving import server
 from ehr_connector.settings import DatabaseSettings, Settings
 from ehr_connector.store.access import opened

@@ -25,7 +25,7 @@ from ehr_connector.health import Health
 from ehr_connector.keys.secret import SecretKeys
 from ehr_connector.keys.signing import SigningKeys
 from ehr_connector.metrics import Metrics
-from ehr_connector.reports.quality_parts import CallQuality
+from ehr_connector.reports.quality.composed import CallQuality
 from ehr_connector.settings import Role, Settings
 from ehr_connector.store.access import Database
 from ehr_connector.store.events import Events

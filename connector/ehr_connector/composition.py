@@ -23,13 +23,13 @@ from ehr_connector.launch.identity import Identity
 from ehr_connector.launch.routes import LaunchPages
 from ehr_connector.launch.session import clinician_sessions
 from ehr_connector.notify.allow_list import AllowLists
-from ehr_connector.notify.answers_composed import AnswerParts
-from ehr_connector.notify.pace import Pacer
-from ehr_connector.notify.planned import PlannedSender
+from ehr_connector.notify.answers.composed import AnswerParts
+from ehr_connector.notify.planner.pace import Pacer
+from ehr_connector.notify.planner.planned import PlannedSender
+from ehr_connector.notify.planner.worker import EndpointNotices, NoticeTools
 from ehr_connector.notify.post import Post
 from ehr_connector.notify.provider import Providers
 from ehr_connector.notify.sender import Sender
-from ehr_connector.notify.worker import EndpointNotices, NoticeTools
 from ehr_connector.reports.composed import Reports
 from ehr_connector.store.evidence import EvidenceBook
 from ehr_connector.store.guests import Guests

@@ -17,7 +17,6 @@ from ehr_connector.keys.make import new_keys
 from ehr_connector.keys.secret import SecretKeys
 from ehr_connector.metrics import Metrics
 from ehr_connector.notify.decision import Reason
-from ehr_connector.reports.access import AccessError, Admitted, Refusal, ReportsSession
 from ehr_connector.reports.ports import (
     AuditRow,
     AuditSummary,
@@ -34,9 +33,10 @@ from ehr_connector.reports.ports import (
     VisitSummary,
     Waits,
 )
-from ehr_connector.reports.quality_ports import PoorBecause, QualityCounts, QualitySummary
-from ehr_connector.reports.routes import ReportPages
-from ehr_connector.reports.routes_views import SignedOutView
+from ehr_connector.reports.quality.ports import PoorBecause, QualityCounts, QualitySummary
+from ehr_connector.reports.web.access import AccessError, Admitted, Refusal, ReportsSession
+from ehr_connector.reports.web.routes import ReportPages
+from ehr_connector.reports.web.views import SignedOutView
 from ehr_connector.visits.events import Side
 from ehr_connector.web.assets import Assets
 from ehr_connector.web.locales import Locales

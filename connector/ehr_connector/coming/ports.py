@@ -74,7 +74,7 @@ class EventLog(Protocol):
 
 
 class EndpointMessages(Protocol):
-    """The messages of one endpoint (`ehr_connector.notify.worker`)."""
+    """The messages of one endpoint (`ehr_connector.notify.planner.worker`)."""
 
     def reconfigured(self, site: Site, /) -> None:
         """Go by another configuration from now on."""

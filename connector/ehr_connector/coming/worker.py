@@ -12,8 +12,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from ehr_connector.coming.endpoint import EndpointWork, Tools
 from ehr_connector.coming.ports import Sites
 from ehr_connector.directory import Site
-from ehr_connector.notify.held import EndpointKey, HeldSends
-from ehr_connector.notify.plan import channel_of
+from ehr_connector.notify.planner.held import EndpointKey, HeldSends
+from ehr_connector.notify.planner.plan import channel_of
 from ehr_connector.store.leases import Leases
 from ehr_connector.visits.events import Kind
 

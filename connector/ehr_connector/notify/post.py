@@ -15,9 +15,9 @@ from ehr_connector.notify.allow_list import AllowLists
 from ehr_connector.notify.decision import DAY, WEEK, Facts
 from ehr_connector.notify.provider import Providers
 from ehr_connector.notify.recipient import Unreachable, email_of, is_closed, locale_of, phone_of, wish_of
-from ehr_connector.notify.wordings import Occasion
-from ehr_connector.notify.words import Particulars, text_of
-from ehr_connector.notify.words import email_of as email_text_of
+from ehr_connector.notify.wording.wordings import Occasion
+from ehr_connector.notify.wording.words import Particulars, text_of
+from ehr_connector.notify.wording.words import email_of as email_text_of
 from ehr_connector.store.sends import Claim, Sends
 from ehr_connector.visits.booking import Access, Booking, access
 from ehr_connector.visits.events import Channel

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.sql.elements import ColumnElement
 
 from ehr_connector.reports.message_statuses import status_of_message
-from ehr_connector.reports.pages import rows_of
+from ehr_connector.reports.paging import rows_of
 from ehr_connector.reports.ports import Filters, MessageCount, MessageRow, MessageStatus, MessageSummary, Reader
 from ehr_connector.store.schema import send, visit
 

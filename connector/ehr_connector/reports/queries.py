@@ -13,7 +13,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from ehr_connector.audit import Outcome
 from ehr_connector.reports import message_queries, visit_queries
-from ehr_connector.reports.pages import rows_of
+from ehr_connector.reports.paging import rows_of
 from ehr_connector.reports.ports import (
     AuditRow,
     AuditSummary,

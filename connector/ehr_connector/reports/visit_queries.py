@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.sql.elements import ColumnElement
 
 from ehr_connector.reports.message_statuses import NOT_GONE_OUT
-from ehr_connector.reports.pages import rows_of
+from ehr_connector.reports.paging import rows_of
 from ehr_connector.reports.percentiles import waits_of
 from ehr_connector.reports.ports import BroughtBy, Choices, ConsumptionRow, Filters, Reader, VisitStatus, VisitSummary
 from ehr_connector.store.schema import report_visit, send

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from ehr_connector.notify.plan import Reading
+from ehr_connector.notify.planner.plan import Reading
 from ehr_connector.store.database import insert_for, reading
 from ehr_connector.store.schema import notice, notice_reading, send
 from ehr_connector.store.send_state import State

@@ -12,8 +12,8 @@ from datetime import date
 from sqlalchemy import delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from ehr_connector.reports.quality_extraction import Leg
-from ehr_connector.reports.quality_ports import UNKNOWN
+from ehr_connector.reports.quality.extraction import Leg
+from ehr_connector.reports.quality.ports import UNKNOWN
 from ehr_connector.store.schema import call_quality
 from ehr_connector.store.visits import VisitRow
 

@@ -17,7 +17,7 @@ from ehr_api.digest import digest_of
 from ehr_clients.entra.credentials import CredentialError
 from ehr_clients.errors import RefusedError, RemoteError
 from ehr_clients.graph import Graph, LicenseDetails
-from ehr_connector.reports.quality_judgement import is_configured
+from ehr_connector.reports.quality.judgement import is_configured
 from ehr_connector.teams.access import GraphAccess
 from ehr_connector.teams.refusals import (
     RECORDS_ROLE,

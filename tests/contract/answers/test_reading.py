@@ -20,7 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from ehr_clients.errors import RefusedError
 from ehr_clients.http import client
 from ehr_clients.storage_queue import StorageQueue
-from ehr_connector.notify.answers import MOST_TRIES, Answers
+from ehr_connector.notify.answers.reader import MOST_TRIES, Answers
 from ehr_connector.store.database import open_database
 from ehr_connector.store.deliveries import Deliveries
 

@@ -23,7 +23,7 @@ from ehr_connector.background import going_on
 from ehr_connector.directory import Directory
 from ehr_connector.keys.secret import SecretKeys
 from ehr_connector.metrics import Metrics
-from ehr_connector.reports.quality_parts import CallQuality
+from ehr_connector.reports.quality.composed import CallQuality
 from ehr_connector.store.database import open_database
 from ehr_connector.store.events import Events
 from ehr_connector.store.migrate import migrate

@@ -16,9 +16,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ehr_connector.directory import Directory
 from ehr_connector.reports.ports import Filters, Reader
-from ehr_connector.reports.quality_extraction import NETWORK_KINDS, PLATFORMS, Leg
-from ehr_connector.reports.quality_ports import OTHER, UNKNOWN, Figures, PoorBecause, QualityCounts, QualityRow
-from ehr_connector.reports.quality_queries import QualityReports
+from ehr_connector.reports.quality.extraction import NETWORK_KINDS, PLATFORMS, Leg
+from ehr_connector.reports.quality.ports import OTHER, UNKNOWN, Figures, PoorBecause, QualityCounts, QualityRow
+from ehr_connector.reports.quality.queries import QualityReports
 from ehr_connector.store.visits import VisitRow
 from ehr_connector.visits.events import Side
 

@@ -11,7 +11,7 @@ import pytest
 from contract.call_quality.running import GRAPH_PATH, Hospital, running_hospital
 from contract.graph_stand_in.running import CLIENT, TENANT, GraphStandIn
 
-from ehr_connector.reports.quality_extraction import NETWORK_KINDS, PLATFORMS
+from ehr_connector.reports.quality.extraction import NETWORK_KINDS, PLATFORMS
 from ehr_connector.store.schema import call_record
 from ehr_connector.teams.client_state import tenant_state_of
 from ehr_sandbox.local_ca import LocalCA

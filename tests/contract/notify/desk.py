@@ -31,10 +31,10 @@ from ehr_connector.ehr.access import EhrAccess
 from ehr_connector.keys.secret import SecretKeys
 from ehr_connector.metrics import Metrics
 from ehr_connector.notify.allow_list import AllowLists
-from ehr_connector.notify.planned import PlannedSender
+from ehr_connector.notify.planner.planned import PlannedSender
+from ehr_connector.notify.planner.worker import EndpointNotices, NoticeTools
 from ehr_connector.notify.post import Post
 from ehr_connector.notify.provider import Providers
-from ehr_connector.notify.worker import EndpointNotices, NoticeTools
 from ehr_connector.store.notices import Notices
 from ehr_connector.store.sends import Claim, Message, Sends
 from ehr_connector.visits.booking import Booking, booking

@@ -30,7 +30,7 @@ from contract.notify.desk import (
 
 from ehr_connector.keys.make import new_keys
 from ehr_connector.keys.secret import SecretKeys
-from ehr_connector.notify.worker import EndpointNotices
+from ehr_connector.notify.planner.worker import EndpointNotices
 from ehr_connector.store.database import open_database
 from ehr_connector.store.deliveries import Deliveries, Report
 from ehr_connector.store.migrate import migrate

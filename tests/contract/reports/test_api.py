@@ -18,10 +18,10 @@ from fastapi import FastAPI, Request
 
 from ehr_connector.audit import Action, Audit
 from ehr_connector.directory import Directory
-from ehr_connector.reports.api import PREFIX, ReportsApi
 from ehr_connector.reports.ports import Access, Filters, Reader, ReportRole
-from ehr_connector.reports.quality_ports import QualityRow, QualitySummary
-from ehr_connector.reports.quality_queries import QualityReports
+from ehr_connector.reports.quality.ports import QualityRow, QualitySummary
+from ehr_connector.reports.quality.queries import QualityReports
+from ehr_connector.reports.web.api import PREFIX, ReportsApi
 from ehr_connector.store.organizations import Organizations
 from ehr_connector.store.sends import Message, Sends
 from ehr_connector.web.problems import ProblemError, answer_problems

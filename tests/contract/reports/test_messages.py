@@ -11,8 +11,8 @@ from contract.reports.plays import Theatre
 from contract.store.conftest import Clock
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from ehr_connector.notify.answers.delivery import of_email, of_text
 from ehr_connector.notify.decision import Reason
-from ehr_connector.notify.delivery import of_email, of_text
 from ehr_connector.reports.message_statuses import STATUS_OF_REASON
 from ehr_connector.reports.ports import Filters, MessageStatus
 from ehr_connector.store.deliveries import Deliveries, Report

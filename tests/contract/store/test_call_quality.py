@@ -11,8 +11,8 @@ from contract.store.conftest import Clock
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from ehr_connector.reports.quality_extraction import Leg
-from ehr_connector.reports.quality_ports import Figures
+from ehr_connector.reports.quality.extraction import Leg
+from ehr_connector.reports.quality.ports import Figures
 from ehr_connector.store.call_records import CLAIM, CallRecordsToFetch, ToFetch
 from ehr_connector.store.quality import Quality
 from ehr_connector.store.schema import call_quality

@@ -8,7 +8,7 @@ from datetime import timedelta
 from contract.store.conftest import Clock
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from ehr_connector.notify.plan import Reading
+from ehr_connector.notify.planner.plan import Reading
 from ehr_connector.store.notices import KEPT, Known, Notice, Notices
 from ehr_connector.store.sends import Message, Sends, State
 

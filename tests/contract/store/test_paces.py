@@ -12,7 +12,7 @@ from contract.store.conftest import Clock
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from ehr_connector.keys.secret import SecretKeys
-from ehr_connector.notify.pace import Pacer, pace_of
+from ehr_connector.notify.planner.pace import Pacer, pace_of
 from ehr_connector.store.paces import Pace, Paces
 from ehr_connector.store.rates import Rates
 

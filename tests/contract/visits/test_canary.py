@@ -22,9 +22,9 @@ from contract.visits.world import CLINICIAN, Browser, Document, World
 from sqlalchemy import text
 
 from ehr_connector.metrics import Metrics
-from ehr_connector.reports.downloads import json_of
 from ehr_connector.reports.ports import AuditRow, ConsumptionRow, Filters, MessageRow, Reader, ReportRole
 from ehr_connector.reports.queries import Queries
+from ehr_connector.reports.web.downloads import json_of
 from ehr_connector.store.database import open_database
 from ehr_connector.store.schema import metadata
 from ehr_connector.store.visits import VisitRow, Visits

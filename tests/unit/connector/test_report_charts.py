@@ -12,15 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ehr_connector.audit import Action, Outcome
-from ehr_connector.notify.wordings import Occasion
-from ehr_connector.reports import charts_messages, charts_quality, charts_visits
-from ehr_connector.reports.charts import Series, Shape, Tone, chart, ticks_to
-from ehr_connector.reports.charts_audit import ACTIONS, OUTCOMES
-from ehr_connector.reports.charts_blocks import Drawing, Group
+from ehr_connector.notify.wording.wordings import Occasion
+from ehr_connector.reports.charts import messages, quality, visits
+from ehr_connector.reports.charts.audit import ACTIONS, OUTCOMES
+from ehr_connector.reports.charts.blocks import Drawing, Group
+from ehr_connector.reports.charts.drawing import Series, Shape, Tone, chart, ticks_to
 from ehr_connector.reports.ports import BroughtBy, MessageStatus, VisitStatus
-from ehr_connector.reports.quality_ports import PoorBecause
-from ehr_connector.reports.routes_filters import Chosen, chosen
-from ehr_connector.reports.routes_views import Block
+from ehr_connector.reports.quality.ports import PoorBecause
+from ehr_connector.reports.web.filters import Chosen, chosen
+from ehr_connector.reports.web.views import Block
 from ehr_connector.web.locales import Language, Locales
 
 TODAY = date(2026, 11, 24)
@@ -142,11 +142,11 @@ def test_every_code_has_words() -> None:
     missing = {
         "actions": set(Action) - ACTIONS.keys(),
         "outcomes": set(Outcome) - OUTCOMES.keys(),
-        "visits": set(VisitStatus) - charts_visits.STATUSES.keys(),
-        "channels": set(BroughtBy) - charts_visits.CHANNELS.keys(),
-        "messages": set(MessageStatus) - charts_messages.STATUSES.keys(),
-        "occasions": set(Occasion) - charts_messages.OCCASIONS.keys(),
-        "causes": set(PoorBecause) - charts_quality.BECAUSE.keys(),
+        "visits": set(VisitStatus) - visits.STATUSES.keys(),
+        "channels": set(BroughtBy) - visits.CHANNELS.keys(),
+        "messages": set(MessageStatus) - messages.STATUSES.keys(),
+        "occasions": set(Occasion) - messages.OCCASIONS.keys(),
+        "causes": set(PoorBecause) - quality.BECAUSE.keys(),
     }
 
     assert {name: codes for name, codes in missing.items() if codes} == {}

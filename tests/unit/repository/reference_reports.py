@@ -12,7 +12,6 @@ from fastapi import FastAPI, Request
 from fastapi.openapi.utils import get_openapi
 from pydantic import TypeAdapter
 
-from ehr_connector.reports.api import ReportsApi
 from ehr_connector.reports.message_statuses import STATUS_OF_REASON
 from ehr_connector.reports.ports import (
     Access,
@@ -25,7 +24,8 @@ from ehr_connector.reports.ports import (
     ReportRole,
     VisitStatus,
 )
-from ehr_connector.reports.quality_ports import QualityRow
+from ehr_connector.reports.quality.ports import QualityRow
+from ehr_connector.reports.web.api import ReportsApi
 
 COMMAND = ".venv/bin/python tests/unit/repository/reference_reports.py > docs/reference/report-columns.md"
 _INTRODUCTION = f"""# Columns of reports

@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from ehr_clients.entra.credentials import CredentialError
-from ehr_connector.notify.answer_queue import AnswerQueue
+from ehr_connector.notify.answers.queue import AnswerQueue
 from ehr_connector.settings import Settings
 
 URL = "https://lamna.queue.core.windows.net/acs-events"

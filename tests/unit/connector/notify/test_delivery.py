@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from ehr_connector.notify.delivery import Fate, of_email, of_text, pause_before_another
+from ehr_connector.notify.answers.delivery import Fate, of_email, of_text, pause_before_another
 from ehr_connector.store.send_state import State
 
 

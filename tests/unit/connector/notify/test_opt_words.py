@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ehr_api.v1alpha1.message_templates import Locale
-from ehr_connector.notify.opt_words import Asked, Wish, asked
+from ehr_connector.notify.answers.opt_words import Asked, Wish, asked
 
 LEGAL = (
     "STOP",

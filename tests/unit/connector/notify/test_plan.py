@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from unit.connector.visiting import booked, site
 
 from ehr_api.v1alpha1.messages import QuietHours
-from ehr_connector.notify.plan import Due, Heard, Past, Plan, Reading, Wishes, is_new, plan, wishes_of
-from ehr_connector.notify.wordings import Occasion
+from ehr_connector.notify.planner.plan import Due, Heard, Past, Plan, Reading, Wishes, is_new, plan, wishes_of
+from ehr_connector.notify.wording.wordings import Occasion
 from ehr_connector.visits.booking import Booking
 from ehr_connector.visits.events import Channel
 

@@ -15,9 +15,9 @@ import yaml
 from unit.api.template_cases import CASES, Case
 
 from ehr_api.v1alpha1.message_templates import Locale, MessageKind
-from ehr_connector.notify.preview import price_table
-from ehr_connector.notify.preview_command import preview_messages
-from ehr_connector.notify.segments import segments
+from ehr_connector.notify.wording.preview import price_table
+from ehr_connector.notify.wording.preview_command import preview_messages
+from ehr_connector.notify.wording.segments import segments
 
 SAMPLES = Path(__file__).resolve().parents[4] / "deploy" / "samples"
 DOCUMENTS: list[dict[str, Any]] = [

@@ -12,14 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ehr_connector.notify.provider import resource_name
-from ehr_connector.notify.provider_events import (
+from ehr_connector.notify.answers.provider_events import (
     EmailReported,
     MalformedEventError,
     TextReceived,
     TextReported,
     read,
 )
+from ehr_connector.notify.provider import resource_name
 
 NOW = datetime(2026, 11, 18, 15, tzinfo=UTC)
 CANARY = "Canary Pat Doe"

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from unit.connector.visiting import booked, site
 
 from ehr_api.v1alpha1.messages import QuietHours
-from ehr_connector.notify.plan import Past, Plan, Wishes, plan
+from ehr_connector.notify.planner.plan import Past, Plan, Wishes, plan
 from ehr_connector.visits.booking import Booking
 from ehr_connector.visits.events import Channel
 

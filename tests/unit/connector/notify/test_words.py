@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 import pytest
 
 from ehr_api.v1alpha1.message_templates import EmailTemplate, Locale, MessageKind, MessageTemplate
-from ehr_connector.notify.segments import Alphabet, segments, thrifty
-from ehr_connector.notify.wordings import Occasion
-from ehr_connector.notify.words import Particulars, email_of, help_answer, text_of, when, zone_name
+from ehr_connector.notify.wording.segments import Alphabet, segments, thrifty
+from ehr_connector.notify.wording.wordings import Occasion
+from ehr_connector.notify.wording.words import Particulars, email_of, help_answer, text_of, when, zone_name
 
 LINK = "https://visits.lamna.example/v/AbCdEfGhIjKlMnOpQrStUvWxYzAbCdEfGhIjKlMnOpQrStU"
 VISIT = Particulars("Lamna Healthcare", "Clinic", datetime(2026, 11, 25, 23, tzinfo=UTC), "America/Chicago", LINK)

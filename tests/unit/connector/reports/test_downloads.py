@@ -12,7 +12,7 @@ from enum import StrEnum
 
 import pytest
 
-from ehr_connector.reports.downloads import Form, csv_of, download, json_of
+from ehr_connector.reports.web.downloads import Form, csv_of, download, json_of
 
 _NOON = datetime(2026, 11, 18, 12, tzinfo=UTC)
 _DAY = date(2026, 11, 18)

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from ehr_api.v1alpha1.ehr_connector_config import QualityDimension, QualityThresholds
 from ehr_clients.call_records import CallParticipant, Session
-from ehr_connector.reports.quality_extraction import NETWORK_KINDS, PLATFORMS, Leg, legs_of
-from ehr_connector.reports.quality_judgement import Limits, capped, poor_because
-from ehr_connector.reports.quality_ports import OTHER, UNKNOWN, Figures, PoorBecause, QualityCounts
+from ehr_connector.reports.quality.extraction import NETWORK_KINDS, PLATFORMS, Leg, legs_of
+from ehr_connector.reports.quality.judgement import Limits, capped, poor_because
+from ehr_connector.reports.quality.ports import OTHER, UNKNOWN, Figures, PoorBecause, QualityCounts
 from ehr_connector.visits.events import Side
 
 TENANT = "9B1F2c00-0000-4000-8000-000000000001"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from ehr_clients.call_records import CallParticipant, Endpoint, Identities, Media, Network, Session, Stream, Who
-from ehr_connector.reports.quality_ports import UNKNOWN, Figures
+from ehr_connector.reports.quality.ports import UNKNOWN, Figures
 from ehr_connector.teams.roster import NO_PERSON
 from ehr_connector.visits.events import Side
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import date
 
-from ehr_connector.reports.charts import Tone
-from ehr_connector.reports.charts_blocks import Drawing, Group
+from ehr_connector.reports.charts.blocks import Drawing, Group
+from ehr_connector.reports.charts.drawing import Tone
 from ehr_connector.reports.ports import BroughtBy, VisitStatus, VisitSummary, Waits
-from ehr_connector.reports.routes_views import Block, Figure
+from ehr_connector.reports.web.views import Block, Figure
 from ehr_connector.web.locales import N_
 
 STATUSES: Mapping[VisitStatus, str] = {

@@ -16,9 +16,9 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from ehr_api.v1alpha1.ehr_connector_config import Reports
 from ehr_connector.directory import Directory
-from ehr_connector.reports.pages import rows_of
+from ehr_connector.reports.paging import rows_of
 from ehr_connector.reports.ports import Filters, Reader
-from ehr_connector.reports.quality_judgement import (
+from ehr_connector.reports.quality.judgement import (
     HIGHER_IS_POOR,
     LOWER_IS_POOR,
     Limits,
@@ -26,7 +26,7 @@ from ehr_connector.reports.quality_judgement import (
     poor_because,
     together,
 )
-from ehr_connector.reports.quality_ports import UNKNOWN, Figures, PoorBecause, QualityCounts, QualityRow, QualitySummary
+from ehr_connector.reports.quality.ports import UNKNOWN, Figures, PoorBecause, QualityCounts, QualityRow, QualitySummary
 from ehr_connector.store.database import reading
 from ehr_connector.store.schema import call_quality
 from ehr_connector.visits.events import Side

@@ -139,7 +139,7 @@ class QualitySummary:
 
 
 class QualityQueries(Protocol):
-    """What the database tells (`ehr_connector.reports.quality_queries.QualityReports`)."""
+    """What the database tells (`ehr_connector.reports.quality.queries.QualityReports`)."""
 
     def quality_rows(self, reader: Reader, filters: Filters) -> AsyncIterator[QualityRow]:
         """Give the legs in the order of their visits' booked time; a slow reader holds nothing, and memory stays flat."""

@@ -18,7 +18,6 @@ from fastapi.responses import JSONResponse, Response
 
 from ehr_api.time_zones import time_zone_names
 from ehr_connector.directory import Directory
-from ehr_connector.reports.downloads import Form, download
 from ehr_connector.reports.ports import (
     AuditRow,
     Choices,
@@ -32,8 +31,9 @@ from ehr_connector.reports.ports import (
     Require,
     VisitSummary,
 )
-from ehr_connector.reports.quality_ports import QualityQueries, QualityRow
-from ehr_connector.reports.routes_filters import DAYS, DAYS_MAX, zone_of
+from ehr_connector.reports.quality.ports import QualityQueries, QualityRow
+from ehr_connector.reports.web.downloads import Form, download
+from ehr_connector.reports.web.filters import DAYS, DAYS_MAX, zone_of
 from ehr_connector.web.problems import ProblemError
 
 PREFIX = "/reports/api/v1"

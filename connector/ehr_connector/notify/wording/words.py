@@ -17,8 +17,8 @@ import babel
 from babel.dates import format_skeleton, format_time, get_timezone_name
 
 from ehr_api.v1alpha1.message_templates import EmailTemplate, Locale, MessageKind, MessageTemplate
-from ehr_connector.notify.segments import thrifty
-from ehr_connector.notify.wordings import WORDINGS, Occasion
+from ehr_connector.notify.wording.segments import thrifty
+from ehr_connector.notify.wording.wordings import WORDINGS, Occasion
 
 _PLACEHOLDER = re.compile(r"\{(organization|department|time|timeZone|link|helpPhone|optOut|help)\}")
 _Template = TypeVar("_Template", MessageTemplate, EmailTemplate)

@@ -16,7 +16,7 @@ from ehr_connector.keys.secret import SecretKeys
 from ehr_connector.notify.allow_list import AllowLists
 from ehr_connector.notify.decision import both_consents
 from ehr_connector.notify.provider import Providers
-from ehr_connector.notify.words import help_answer
+from ehr_connector.notify.wording.words import help_answer
 from ehr_connector.store.opt_outs import OptOuts
 from ehr_connector.store.rates import Limit, Rates
 

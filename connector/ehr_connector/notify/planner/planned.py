@@ -21,7 +21,7 @@ from ehr_connector.metrics import Metrics
 from ehr_connector.notify.decision import Facts, Reason, against_set_up, decide
 from ehr_connector.notify.post import Post
 from ehr_connector.notify.recipient import Unreachable
-from ehr_connector.notify.wordings import Occasion
+from ehr_connector.notify.wording.wordings import Occasion
 from ehr_connector.store.notices import Notice
 from ehr_connector.store.sends import Claim, Message, Sends, State
 from ehr_connector.visits.booking import Booking

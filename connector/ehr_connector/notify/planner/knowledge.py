@@ -7,8 +7,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from ehr_connector.keys.secret import SecretKeys
-from ehr_connector.notify.plan import Heard, Past, is_cancelled
-from ehr_connector.notify.wordings import Occasion
+from ehr_connector.notify.planner.plan import Heard, Past, is_cancelled
+from ehr_connector.notify.wording.wordings import Occasion
 from ehr_connector.store.notices import Known, Notice, Notices
 from ehr_connector.visits.booking import Booking
 

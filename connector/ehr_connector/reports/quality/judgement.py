@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from ehr_api.duration import seconds
 from ehr_api.v1alpha1.ehr_connector_config import QualityDimension, QualityThresholds, Reports
-from ehr_connector.reports.quality_ports import OTHER, Figures, PoorBecause, QualityCounts
+from ehr_connector.reports.quality.ports import OTHER, Figures, PoorBecause, QualityCounts
 
 _MOST_VALUES = 50
 

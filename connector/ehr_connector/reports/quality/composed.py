@@ -11,7 +11,7 @@ from ehr_connector.background import Work
 from ehr_connector.directory import Directory
 from ehr_connector.keys.secret import SecretKeys
 from ehr_connector.metrics import Metrics
-from ehr_connector.reports.quality_fetch import CallRecordWorker
+from ehr_connector.reports.quality.fetch import CallRecordWorker
 from ehr_connector.store.quality import Quality
 from ehr_connector.store.visits import Visits
 from ehr_connector.teams.composed import Teams

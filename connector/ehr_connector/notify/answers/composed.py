@@ -14,9 +14,9 @@ from ehr_connector.directory import Directory
 from ehr_connector.keys.secret import SecretKeys
 from ehr_connector.metrics import Metrics
 from ehr_connector.notify.allow_list import AllowLists
-from ehr_connector.notify.answer_queue import AnswerQueue
-from ehr_connector.notify.answers import Answers
-from ehr_connector.notify.help_desk import HelpDesk, Pace
+from ehr_connector.notify.answers.help_desk import HelpDesk, Pace
+from ehr_connector.notify.answers.queue import AnswerQueue
+from ehr_connector.notify.answers.reader import Answers
 from ehr_connector.notify.provider import Providers
 from ehr_connector.settings import Role, Settings
 from ehr_connector.store.deliveries import Deliveries

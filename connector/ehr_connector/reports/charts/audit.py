@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from zoneinfo import ZoneInfo
 
 from ehr_connector.audit import Action, Outcome
-from ehr_connector.reports.charts import Tone
-from ehr_connector.reports.charts_blocks import Drawing
+from ehr_connector.reports.charts.blocks import Drawing
+from ehr_connector.reports.charts.drawing import Tone
 from ehr_connector.reports.ports import AuditSummary
-from ehr_connector.reports.routes_views import Block, Figure, Table
+from ehr_connector.reports.web.views import Block, Figure, Table
 from ehr_connector.web.locales import N_
 
 SHOWN = 200

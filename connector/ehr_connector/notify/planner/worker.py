@@ -19,11 +19,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from ehr_connector.directory import Site
 from ehr_connector.keys.secret import SecretKeys
 from ehr_connector.notify.decision import Reason
-from ehr_connector.notify.due import DueVisits
-from ehr_connector.notify.knowledge import Knowledge
-from ehr_connector.notify.plan import FORGIVEN, Due, Plan, Reading, Wishes, is_new, plan, wishes_of
-from ehr_connector.notify.planned import DueMessage, PlannedSender, Result, is_for_now
-from ehr_connector.notify.wordings import Occasion
+from ehr_connector.notify.planner.due import DueVisits
+from ehr_connector.notify.planner.knowledge import Knowledge
+from ehr_connector.notify.planner.plan import FORGIVEN, Due, Plan, Reading, Wishes, is_new, plan, wishes_of
+from ehr_connector.notify.planner.planned import DueMessage, PlannedSender, Result, is_for_now
+from ehr_connector.notify.wording.wordings import Occasion
 from ehr_connector.store.notices import Notice, Notices, Undelivered
 from ehr_connector.visits.booking import Booking
 from ehr_connector.visits.events import Channel

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from ehr_api.meta import API_VERSION, ApiModel
 from ehr_api.v1alpha1.ehr_connector_config import EHRConnectorConfigSpec
 from ehr_api.v1alpha1.fhir_endpoint import FhirEndpointSpec
-from ehr_connector.notify.preview import PRICES, Shown, faults, preview
+from ehr_connector.notify.wording.preview import PRICES, Shown, faults, preview
 from ehr_connector.visits.events import Channel
 
 _Spec = TypeVar("_Spec", bound=ApiModel)

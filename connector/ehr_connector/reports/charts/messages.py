@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from ehr_connector.clinician.sending import NOTICES, PREFIX
-from ehr_connector.notify.wordings import Occasion
-from ehr_connector.reports.charts import Tone
-from ehr_connector.reports.charts_blocks import Drawing, Group
+from ehr_connector.notify.wording.wordings import Occasion
+from ehr_connector.reports.charts.blocks import Drawing, Group
+from ehr_connector.reports.charts.drawing import Tone
 from ehr_connector.reports.ports import MessageStatus, MessageSummary
-from ehr_connector.reports.routes_views import Block, Figure, Table
+from ehr_connector.reports.web.views import Block, Figure, Table
 from ehr_connector.web.locales import N_
 
 STATUSES: Mapping[MessageStatus, str] = {

@@ -17,7 +17,7 @@ from ehr_api.control import OrganizationConfiguration
 from ehr_api.duration import seconds
 from ehr_api.v1alpha1.messages import QuietHours
 from ehr_connector.notify.decision import QUIET_END, QUIET_START, is_quiet
-from ehr_connector.notify.wordings import Occasion
+from ehr_connector.notify.wording.wordings import Occasion
 from ehr_connector.visits.booking import Booking
 from ehr_connector.visits.events import Channel
 

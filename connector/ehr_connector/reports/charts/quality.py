@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from ehr_connector.reports.charts import Tone
-from ehr_connector.reports.charts_blocks import Drawing, Group
-from ehr_connector.reports.quality_ports import OTHER, UNKNOWN, PoorBecause, QualityCounts, QualitySummary
-from ehr_connector.reports.routes_views import Block, Figure
+from ehr_connector.reports.charts.blocks import Drawing, Group
+from ehr_connector.reports.charts.drawing import Tone
+from ehr_connector.reports.quality.ports import OTHER, UNKNOWN, PoorBecause, QualityCounts, QualitySummary
+from ehr_connector.reports.web.views import Block, Figure
 from ehr_connector.visits.events import Side
 from ehr_connector.web.locales import N_
 

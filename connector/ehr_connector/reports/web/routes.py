@@ -14,15 +14,16 @@ from fastapi.responses import RedirectResponse, Response
 
 from ehr_connector.directory import Directory
 from ehr_connector.keys.secret import SecretKeys
-from ehr_connector.reports import charts_audit, charts_messages, charts_quality, charts_visits
-from ehr_connector.reports.access import ORGANIZATION, PREFIX, AccessError, Admitted, Refusal, ReportsAccess
-from ehr_connector.reports.api import ORGANIZATION as API_ORGANIZATION
-from ehr_connector.reports.charts_blocks import Drawing
-from ehr_connector.reports.downloads import Form
+from ehr_connector.reports.charts import audit, messages, quality, visits
+from ehr_connector.reports.charts.blocks import Drawing
 from ehr_connector.reports.ports import ReportQueries, ReportRole
-from ehr_connector.reports.quality_ports import QualityQueries
-from ehr_connector.reports.routes_filters import Chosen, chosen, department_names, filter_view, zone_of
-from ehr_connector.reports.routes_views import (
+from ehr_connector.reports.quality.ports import QualityQueries
+from ehr_connector.reports.web.access import ORGANIZATION, PREFIX, AccessError, Admitted, Refusal, ReportsAccess
+from ehr_connector.reports.web.api import ORGANIZATION as API_ORGANIZATION
+from ehr_connector.reports.web.downloads import Form
+from ehr_connector.reports.web.filters import Chosen, chosen, department_names, filter_view, zone_of
+from ehr_connector.reports.web.sign_in import HOME, no_role_page, organization_path, sign_in_path
+from ehr_connector.reports.web.views import (
     Block,
     ChooserView,
     Figure,
@@ -30,7 +31,6 @@ from ehr_connector.reports.routes_views import (
     ReportView,
     Written,
 )
-from ehr_connector.reports.sign_in import HOME, no_role_page, organization_path, sign_in_path
 from ehr_connector.web.locales import N_, Language
 from ehr_connector.web.pages import Pages, refusal
 from ehr_connector.web.sealed_cookie import form_token
@@ -175,26 +175,26 @@ class ReportPages:
     async def _consumption(self, admitted: Admitted, drawing: Drawing, zone: str) -> Content:
         summary = await self.queries.visit_summary(admitted.reader, drawing.chosen.filters(zone))
         names = department_names(admitted.organization)
-        blocks = await asyncio.to_thread(charts_visits.blocks, summary, names, drawing)
-        return Content(charts_visits.figures(summary, drawing), blocks, summary.total, charts_visits.EMPTY)
+        blocks = await asyncio.to_thread(visits.blocks, summary, names, drawing)
+        return Content(visits.figures(summary, drawing), blocks, summary.total, visits.EMPTY)
 
     async def _quality(self, admitted: Admitted, drawing: Drawing, zone: str) -> Content:
         summary = await self.quality.quality_summary(admitted.reader, drawing.chosen.filters(zone))
         names = department_names(admitted.organization)
-        blocks = await asyncio.to_thread(charts_quality.blocks, summary, names, drawing)
-        return Content(charts_quality.figures(summary, drawing), blocks, summary.calls.total, charts_quality.EMPTY)
+        blocks = await asyncio.to_thread(quality.blocks, summary, names, drawing)
+        return Content(quality.figures(summary, drawing), blocks, summary.calls.total, quality.EMPTY)
 
     async def _messages(self, admitted: Admitted, drawing: Drawing, zone: str) -> Content:
         summary = await self.queries.message_summary(admitted.reader, drawing.chosen.filters(zone))
-        blocks = await asyncio.to_thread(charts_messages.blocks, summary, drawing)
-        return Content(charts_messages.figures(summary, drawing), blocks, summary.total, charts_messages.EMPTY)
+        blocks = await asyncio.to_thread(messages.blocks, summary, drawing)
+        return Content(messages.figures(summary, drawing), blocks, summary.total, messages.EMPTY)
 
     async def _audit(self, admitted: Admitted, drawing: Drawing, zone: str) -> Content:
         filters = drawing.chosen.filters(zone)
-        newest = charts_audit.SHOWN
+        newest = audit.SHOWN
         told = await self.queries.audit_summary(admitted.reader, filters.start, filters.end, newest)
-        blocks = await asyncio.to_thread(charts_audit.blocks, told, drawing, zone)
-        return Content(charts_audit.figures(told, drawing), blocks, told.total, charts_audit.EMPTY)
+        blocks = await asyncio.to_thread(audit.blocks, told, drawing, zone)
+        return Content(audit.figures(told, drawing), blocks, told.total, audit.EMPTY)
 
     def _navigation(
         self, page: _Page, admitted: Admitted, has: Chosen, today: date, language: Language

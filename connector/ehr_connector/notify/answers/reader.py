@@ -24,11 +24,10 @@ from ehr_connector.directory import Directory
 from ehr_connector.keys.files import KeysError
 from ehr_connector.keys.secret import SecretKeys
 from ehr_connector.metrics import Metrics
-from ehr_connector.notify.delivery import NOT_VERIFIED, OPTED_OUT, Fate, of_email, of_text, pause_before_another
-from ehr_connector.notify.help_desk import HelpDesk, Question
-from ehr_connector.notify.opt_words import Asked, Wish, asked
-from ehr_connector.notify.provider import resource_name
-from ehr_connector.notify.provider_events import (
+from ehr_connector.notify.answers.delivery import NOT_VERIFIED, OPTED_OUT, Fate, of_email, of_text, pause_before_another
+from ehr_connector.notify.answers.help_desk import HelpDesk, Question
+from ehr_connector.notify.answers.opt_words import Asked, Wish, asked
+from ehr_connector.notify.answers.provider_events import (
     EmailReported,
     MalformedEventError,
     ProviderEvent,
@@ -36,7 +35,8 @@ from ehr_connector.notify.provider_events import (
     TextReported,
     read,
 )
-from ehr_connector.notify.wordings import Occasion
+from ehr_connector.notify.provider import resource_name
+from ehr_connector.notify.wording.wordings import Occasion
 from ehr_connector.store.deliveries import Deliveries, News, Report, Reported
 from ehr_connector.store.number_troubles import NumberTroubles
 from ehr_connector.store.opt_outs import OptOuts

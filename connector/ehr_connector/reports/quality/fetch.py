@@ -22,7 +22,7 @@ from ehr_connector.background import Rest
 from ehr_connector.directory import Directory
 from ehr_connector.keys.secret import SecretKeys
 from ehr_connector.metrics import Metrics
-from ehr_connector.reports.quality_extraction import legs_of
+from ehr_connector.reports.quality.extraction import legs_of
 from ehr_connector.store.call_records import CallRecordsToFetch, ToFetch
 from ehr_connector.store.quality import Quality
 from ehr_connector.store.visits import VisitRow, Visits

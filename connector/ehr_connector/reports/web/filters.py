@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 from ehr_api.control import OrganizationConfiguration
 from ehr_connector.reports.ports import Choices, Filters
-from ehr_connector.reports.routes_views import Choice, FilterView, Link, Written
+from ehr_connector.reports.web.views import Choice, FilterView, Link, Written
 from ehr_connector.web.locales import N_, Language
 
 DAYS = 30

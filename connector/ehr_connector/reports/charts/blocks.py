@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
-from ehr_connector.reports.charts import Series, Shape, Tone, chart
-from ehr_connector.reports.routes_filters import Chosen
-from ehr_connector.reports.routes_views import Block, Table, Written
+from ehr_connector.reports.charts.drawing import Series, Shape, Tone, chart
+from ehr_connector.reports.web.filters import Chosen
+from ehr_connector.reports.web.views import Block, Table, Written
 from ehr_connector.web.locales import N_, Language
 
 _BY_DAY_MAX = 45

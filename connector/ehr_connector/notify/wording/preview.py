@@ -13,10 +13,10 @@ from ehr_api.control import OrganizationConfiguration
 from ehr_api.v1alpha1.ehr_connector_config import EHRConnectorConfigSpec
 from ehr_api.v1alpha1.fhir_endpoint import FhirEndpointSpec
 from ehr_api.v1alpha1.message_templates import EmailTemplate, Locale, MessageKind, MessageTemplate
-from ehr_connector.notify.plan import Wishes, wishes_of
-from ehr_connector.notify.segments import Segments, segments
-from ehr_connector.notify.wordings import Occasion
-from ehr_connector.notify.words import KIND_OF, Particulars, email_of, help_answer, text_of
+from ehr_connector.notify.planner.plan import Wishes, wishes_of
+from ehr_connector.notify.wording.segments import Segments, segments
+from ehr_connector.notify.wording.wordings import Occasion
+from ehr_connector.notify.wording.words import KIND_OF, Particulars, email_of, help_answer, text_of
 from ehr_connector.visits.events import Channel
 from ehr_connector.visits.links import PATH
 

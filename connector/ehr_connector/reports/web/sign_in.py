@@ -26,8 +26,8 @@ from ehr_connector.audit import Action, Audit, Outcome
 from ehr_connector.directory import Directory
 from ehr_connector.keys.secret import SecretKeys
 from ehr_connector.launch.sealed import Sealed, SealedError, Sealer
-from ehr_connector.reports.access import PREFIX, SIGN_IN_PATH, ReportsAccess, ReportsSession, roles_of
-from ehr_connector.reports.routes_views import SignedOutView
+from ehr_connector.reports.web.access import PREFIX, SIGN_IN_PATH, ReportsAccess, ReportsSession, roles_of
+from ehr_connector.reports.web.views import SignedOutView
 from ehr_connector.store.single_use import SingleUse
 from ehr_connector.web import cookies
 from ehr_connector.web.guessing import network_of

@@ -1,0 +1,1 @@
+"""What comes back: delivery reports of the provider, and the texts that patients send."""

@@ -1,0 +1,1 @@
+"""From summaries to pictures with their tables, one module a page. Pure."""

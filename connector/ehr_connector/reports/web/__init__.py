@@ -1,0 +1,1 @@
+"""The reports' pages, downloads and JSON API, and who may read them."""
