@@ -35,6 +35,8 @@ class Wording:
     """What answers the word HELP: whose texts these are, whom to call, how to end them (CTIA, Messaging Principles)."""
     begin: str = ""
     """Stands before each text: else a line that begins with a Latin name runs from left to right."""
+    before_number: str = ""
+    """Stands before a phone number: else its plus sign is shown behind it."""
 
 
 # The texts avoid letters that GSM-7 has not, where the language allows: one such letter more than doubles the price.
@@ -112,8 +114,9 @@ WORDINGS: Mapping[Locale, Wording] = {
             Occasion.LINK: "{organization}: رابط زيارتك بالفيديو",
         },
         opt_out="أرسل STOP لإلغاء الاشتراك.",
-        help=" للمساعدة: \N{LEFT-TO-RIGHT MARK}{helpPhone}.",  # else the plus sign is shown behind the number
+        help=" للمساعدة: {helpPhone}.",
         help_answer="{organization}: رسائل عن زياراتك بالفيديو.{help} {optOut}",
         begin="\N{RIGHT-TO-LEFT MARK}",
+        before_number="\N{LEFT-TO-RIGHT MARK}",
     ),
 }

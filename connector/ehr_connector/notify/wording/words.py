@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 import babel
 from babel.dates import format_skeleton, format_time, get_timezone_name
 
+from ehr_api.gsm7 import is_gsm_7
 from ehr_api.v1alpha1.message_templates import EmailTemplate, Locale, MessageKind, MessageTemplate
 from ehr_connector.notify.wording.segments import thrifty
 from ehr_connector.notify.wording.wordings import WORDINGS, Occasion
@@ -52,7 +53,8 @@ def text_of(
 ) -> str:
     """Return a text message: the organisation's own words where it has some for the occasion and the language.
 
-    A built-in text is kept in GSM-7 where no more than accents are lost by it; the organisation's words stay as they are.
+    It is kept in GSM-7 where no more than accents are lost by it: built-in texts, and words of the organisation that keep
+    to it themselves, so that a name or a time does not make them dearer. Other words stay as they are.
     """
     own = _own(KIND_OF[occasion], locale, templates)
     return _said(locale, own, WORDINGS[locale].texts[occasion], _values(locale, particulars))
@@ -73,11 +75,12 @@ def email_of(
     own, language = _own(KIND_OF[occasion], locale, templates), WORDINGS[locale]
     subject, text = (own.subject, own.text) if own else (language.subjects[occasion], language.texts[occasion])
     values = _values(locale, particulars) | {"optOut": ""}
-    return _filled(subject, values), ("" if own else language.begin) + _filled(text, values).strip()
+    return _filled(subject, values), language.begin + _filled(text, values).strip()
 
 
 def _said(locale: Locale, own: MessageTemplate | None, built_in: str, values: Mapping[str, str]) -> str:
-    return _filled(own.text, values) if own else thrifty(WORDINGS[locale].begin + _filled(built_in, values))
+    text = WORDINGS[locale].begin + _filled(own.text if own else built_in, values)
+    return text if own is not None and not is_gsm_7(own.text) else thrifty(text)
 
 
 def _own(kind: MessageKind, locale: Locale, templates: Sequence[_Template]) -> _Template | None:
@@ -112,10 +115,11 @@ def _values(locale: Locale, particulars: Particulars) -> dict[str, str]:
 def _lasting_values(locale: Locale, organization: str, help_phone: str | None) -> dict[str, str]:
     """Return the values that are of no visit."""
     language = WORDINGS[locale]
+    phone = language.before_number + help_phone if help_phone else ""
     return {
         "organization": organization,
-        "helpPhone": help_phone or "",
-        "help": language.help.replace("{helpPhone}", help_phone) if help_phone else "",
+        "helpPhone": phone,
+        "help": language.help.replace("{helpPhone}", phone) if phone else "",
         "optOut": language.opt_out,
     }
 

@@ -47,8 +47,8 @@ def test_a_help_phone_is_named_only_where_there_is_one() -> None:
     assert "Help" not in text_of(Occasion.REMINDER, Locale.ENGLISH, VISIT)
 
 
-def own(kind: MessageKind, text: str) -> list[MessageTemplate]:
-    return [MessageTemplate(kind=kind, locale=Locale.ENGLISH, text=text)]
+def own(kind: MessageKind, text: str, locale: Locale = Locale.ENGLISH) -> list[MessageTemplate]:
+    return [MessageTemplate(kind=kind, locale=locale, text=text)]
 
 
 def test_the_organisations_own_words_stand_before_the_built_in_ones() -> None:
@@ -57,6 +57,19 @@ def test_the_organisations_own_words_stand_before_the_built_in_ones() -> None:
     assert text_of(Occasion.REMINDER, Locale.ENGLISH, VISIT, words).startswith("Clinic: “Wed, Nov 25 ")
     assert text_of(Occasion.REMINDER, Locale.SPANISH, VISIT, words).startswith("Lamna Healthcare: recordatorio")
     assert text_of(Occasion.LINK, Locale.ENGLISH, VISIT, words).startswith("Lamna Healthcare: video visit")
+
+
+@pytest.mark.parametrize("locale", [Locale.ENGLISH, Locale.SPANISH])
+def test_own_words_in_gsm_7_are_kept_in_it_whatever_the_name_and_the_day(locale: Locale) -> None:
+    words = own(MessageKind.REMINDER, "{organization}: {time} {timeZone} {link} {optOut}", locale)
+    saturday = replace(VISIT, organization="Clínica Lamna", start=datetime(2026, 11, 28, 23, tzinfo=UTC))
+    assert segments(text_of(Occasion.REMINDER, locale, saturday, words)).alphabet is Alphabet.GSM_7
+
+
+def test_own_words_in_arabic_run_from_right_to_left_with_the_plus_sign_in_front_of_the_number() -> None:
+    words = own(MessageKind.HELP, "{organization} {helpPhone} {optOut}", Locale.ARABIC)
+    answer = help_answer(Locale.ARABIC, "Lamna", "+18005550199", words)
+    assert answer.startswith("\N{RIGHT-TO-LEFT MARK}Lamna \N{LEFT-TO-RIGHT MARK}+18005550199 ")
 
 
 @pytest.mark.parametrize("text", ["{link}", "{link} {optOut} {patient}", "{time} {link} {optOut}", "{optOut}"])
