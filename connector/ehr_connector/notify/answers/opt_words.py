@@ -67,20 +67,30 @@ _BEGINNINGS: Mapping[Locale, frozenset[str]] = {
 }
 """A text that begins with one of these asks to stop, whatever follows."""
 
+_CALLS: Mapping[Locale, frozenset[str]] = {
+    Locale.ENGLISH: frozenset({"help"}),
+    Locale.SPANISH: frozenset({"ayuda", "ayudame", "ayudenme"}),
+    Locale.ARABIC: frozenset({"مساعدة", "ساعدني", "ساعدوني"}),
+}
+"""A text that begins with one of these, and asks for no end, asks for help."""
+
 _COURTESY = frozenset(
     {"please", "pls", "plz", "por", "favor", "hi", "hello", "hola", "من", "فضلك", "لو", "سمحت", "رجاء"}
 )
 
 _PHRASES: Mapping[Locale, str] = {
     Locale.ENGLISH: "stop texting, stop sending, stop messaging, stop contacting, stop these, do not text, don't text,"
-    " do not contact, don't contact, do not message, don't message, no more texts, no more messages, remove me,"
-    " take me off, opt out, opt me out, unsubscribe, leave me alone, wrong number",
+    " do not contact, don't contact, do not message, don't message, do not send me, don't send me, quit texting,"
+    " quit sending, no more text, no more texts, no more messages, no more sms, remove me,"
+    " take me off, opt out, optout, opt me out, unsubscribe, leave me alone, wrong number",
     Locale.SPANISH: "no me manden, no me mande, no me envien, no me envie, no me escriban, no mas mensajes, no mas textos,"
     " dejen de, deje de enviar, darme de baja, numero equivocado",
     Locale.CHINESE_SIMPLIFIED: "不要再发, 不要再發, 别再发, 別再發, 不要发短信, 不要發短信, 停止发送, 停止發送, 退订, 退訂, 取消订阅, 取消訂閱, 打错",
     Locale.ARABIC: "لا ترسل, لا تراسل, إلغاء الاشتراك, توقفوا عن, توقف عن, رقم خطأ",
 }
 """A text that holds one of these asks to stop."""
+_WRITE_WORDS_APART = frozenset({Locale.ENGLISH, Locale.SPANISH})
+"""In these a phrase begins and ends with its words: "remove me" is not in "remove medication"."""
 
 
 def asked(text: str) -> Asked | None:
@@ -91,13 +101,12 @@ def asked(text: str) -> Asked | None:
     if exact is not None:
         return exact
     first = next((one for one in words if one not in _COURTESY), "")
-    for locale, beginnings in _BEGINNINGS.items():
-        if first in beginnings:
+    apart = f" {' '.join(words)} "
+    for locale in Locale:
+        held_in = apart if locale in _WRITE_WORDS_APART else whole
+        if first in _BEGINNINGS.get(locale, ()) or any(phrase in held_in for phrase in _HELD[locale]):
             return Asked(Wish.STOP, locale)
-    for locale, phrases in _HELD.items():
-        if any(phrase in whole for phrase in phrases):
-            return Asked(Wish.STOP, locale)
-    return None
+    return next((Asked(Wish.HELP, locale) for locale, calls in _CALLS.items() if first in calls), None)
 
 
 def _plain_words(text: str) -> list[str]:
@@ -122,4 +131,10 @@ _EXACT: Mapping[str, Asked] = {
     for locale, words in _WORDS[wish].items()
     for word in _spelled(words)
 }
-_HELD: Mapping[Locale, frozenset[str]] = {locale: frozenset(_spelled(words)) for locale, words in _PHRASES.items()}
+_HELD: Mapping[Locale, frozenset[str]] = {
+    locale: frozenset(
+        f" {' '.join(_plain_words(phrase))} " if locale in _WRITE_WORDS_APART else "".join(_plain_words(phrase))
+        for phrase in phrases.split(",")
+    )
+    for locale, phrases in _PHRASES.items()
+}
