@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from http import HTTPStatus
@@ -15,30 +15,26 @@ import pytest
 from contract.reports.plays import PLAYS, Theatre
 from contract.store.conftest import Clock
 from fastapi import FastAPI, Request
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ehr_connector.audit import Action, Audit
 from ehr_connector.directory import Directory
-from ehr_connector.reports.ports import Access, Filters, Reader, ReportRole
-from ehr_connector.reports.quality.ports import QualityRow, QualitySummary
+from ehr_connector.reports.ports import Access, Reader, ReportRole
+from ehr_connector.reports.quality.extraction import Leg
+from ehr_connector.reports.quality.ports import Figures
 from ehr_connector.reports.quality.queries import QualityReports
 from ehr_connector.reports.web.api import PREFIX, ReportsApi
 from ehr_connector.store.organizations import Organizations
+from ehr_connector.store.quality import Quality
 from ehr_connector.store.sends import Message, Sends
+from ehr_connector.visits.events import Side
 from ehr_connector.web.problems import ProblemError, answer_problems
 
 HERE = f"{PREFIX}/organizations/lamna/organization"
-PATHS = ("choices", "visits/summary", "messages/summary", "visits.csv", "messages.json", "call-quality.csv")
-
-
-class NoCalls:
-    """No call was measured."""
-
-    async def quality_rows(self, _reader: Reader, _filters: Filters) -> AsyncIterator[QualityRow]:
-        for row in ():
-            yield row
-
-    async def quality_summary(self, _reader: Reader, _filters: Filters) -> QualitySummary:
-        return QualitySummary()
+PATHS = (
+    *("choices", "visits/summary", "messages/summary", "call-quality/summary"),
+    *("visits.csv", "messages.json", "call-quality.csv"),
+)
 
 
 @dataclass
@@ -114,6 +110,29 @@ async def test_messages_are_told_with_their_status(api: httpx.AsyncClient, theat
     assert summary["byDay"] == {"2026-11-18": {"pending": 1}}
 
 
+async def test_call_quality_is_told_as_a_summary_of_the_rows(
+    api: httpx.AsyncClient, theatre: Theatre, clock: Clock
+) -> None:
+    visit = await theatre.book()
+    legs = [
+        Leg(Side.PROVIDER, clock(), 60, "wired", "windows", Figures(jitter_ms=5.0)),
+        Leg(Side.PATIENT, clock(), 60, "mobile", "iOS", Figures(jitter_ms=31.0)),
+    ]
+    await Quality(theatre.engine).put("c", 1, visit, visit.starts_at.date(), legs, _nothing)
+    rows = await get(api, "call-quality.json")
+    summary = await get(api, "call-quality/summary")
+    assert [row["poorBecause"] for row in rows] == [[], ["jitter"]]
+    assert summary["calls"] == {"good": 0, "poor": 1, "unclassified": 0, "total": 1, "poorRate": 1.0}
+    assert summary["legs"] == {"good": 1, "poor": 1, "unclassified": 0, "total": 2, "poorRate": 0.5}
+    assert summary["byDay"]["2026-11-18"]["poor"] == 1
+    assert {name: one["poor"] for name, one in summary["byNetworkKind"].items()} == {"mobile": 1, "wired": 0}
+    assert summary["because"] == {"jitter": 1}
+
+
+async def _nothing(_connection: AsyncConnection) -> None:
+    """Follow with nothing."""
+
+
 async def test_days_are_those_of_the_zone_that_is_asked_for(
     api: httpx.AsyncClient, theatre: Theatre, clock: Clock
 ) -> None:
@@ -182,6 +201,7 @@ async def test_the_description_names_every_path_and_every_column(api: httpx.Asyn
         "choices",
         "visits/summary",
         "messages/summary",
+        "call-quality/summary",
         "visits.{form}",
         "messages.{form}",
         "call-quality.{form}",

@@ -13,7 +13,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import ClassVar, Protocol
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, computed_field
 
 from ehr_connector.reports.ports import API_NAMES, Filters, Reader
 from ehr_connector.visits.events import Side
@@ -97,16 +97,20 @@ class QualityRow:
 class QualityCounts:
     """How many were how good."""
 
+    __pydantic_config__: ClassVar[ConfigDict] = API_NAMES
+
     good: int = 0
     poor: int = 0
     unclassified: int = 0
     """Without a figure to judge by."""
 
+    @computed_field
     @property
     def total(self) -> int:
         """Return how many there were."""
         return self.good + self.poor + self.unclassified
 
+    @computed_field
     @property
     def poor_rate(self) -> float | None:
         """Return the part of the judged ones that were poor; None when none was judged."""
@@ -117,6 +121,8 @@ class QualityCounts:
 @dataclass(frozen=True, slots=True)
 class QualitySummary:
     """Numbers of the calls that the filters choose; a call is poor when one of its legs is."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = API_NAMES
 
     calls: QualityCounts = field(default_factory=QualityCounts)
     by_day: Mapping[date, QualityCounts] = field(default_factory=dict[date, QualityCounts])

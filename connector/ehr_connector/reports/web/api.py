@@ -31,7 +31,7 @@ from ehr_connector.reports.ports import (
     Require,
     VisitSummary,
 )
-from ehr_connector.reports.quality.ports import QualityQueries, QualityRow
+from ehr_connector.reports.quality.ports import QualityQueries, QualityRow, QualitySummary
 from ehr_connector.reports.web.downloads import Form, download
 from ehr_connector.reports.web.filters import DAYS, DAYS_MAX, zone_of
 from ehr_connector.web.problems import ProblemError
@@ -93,6 +93,7 @@ class ReportsApi:
         add(f"{ORGANIZATION}/choices", self.choices, response_model=Choices)
         add(f"{ORGANIZATION}/visits/summary", self.visit_summary, response_model=VisitSummary)
         add(f"{ORGANIZATION}/messages/summary", self.message_summary, response_model=MessageSummary)
+        add(f"{ORGANIZATION}/call-quality/summary", self.quality_summary, response_model=QualitySummary)
         add(f"{ORGANIZATION}/visits.{{form}}", self.visits, **_rows(ConsumptionRow))
         add(f"{ORGANIZATION}/messages.{{form}}", self.messages, **_rows(MessageRow))
         add(f"{ORGANIZATION}/call-quality.{{form}}", self.call_quality, **_rows(QualityRow))
@@ -118,6 +119,11 @@ class ReportsApi:
         """Return the numbers of texts and e-mails, by status and, for those not sent, by reason."""
         reader = await self._viewer(request)
         return await self.queries.message_summary(reader, await self._filters(reader, query))
+
+    async def quality_summary(self, request: Request, namespace: str, name: str, query: _Asked) -> QualitySummary:
+        """Return the numbers of calls and of the parts in them, by what made them poor and by the organisation's dimensions."""
+        reader = await self._viewer(request)
+        return await self.quality.quality_summary(reader, await self._filters(reader, query))
 
     async def visits(self, request: Request, namespace: str, name: str, form: Form, query: _Asked) -> Response:
         """Send a row for each visit, in the order of the booked time."""
