@@ -330,12 +330,20 @@ def _situation(error: RemoteError) -> Situation:
                 backoff=PAID,
                 retry_after_s=error.retry_after_s,
             )
+        case TemporaryError(status=HTTPStatus.TOO_MANY_REQUESTS):
+            return Situation(
+                "ProviderThrottled",
+                f"Communication Services asks the operator to wait ({error.operation}, {error.detail}), for hours perhaps, and it"
+                " does. Nobody has to act; Azure, if it stays: ask support for a higher rate",
+                backoff=PAID,
+                retry_after_s=error.retry_after_s,
+            )
         case TemporaryError():
             return Situation(
                 "ProviderUnavailable",
                 f"Communication Services gave no usable answer ({error.operation}, {error.detail}). Azure, if it"
                 " stays: look at the service's health",
-                backoff=PAID if error.status == HTTPStatus.TOO_MANY_REQUESTS else FREE,
+                backoff=FREE,
                 retry_after_s=error.retry_after_s,
             )
         case RefusedError():

@@ -140,7 +140,7 @@ def _verified(spec: SmsNumberSpec) -> Finding:
             Type.VERIFIED,
             "VerificationNotStated",
             "carriers block texts from a toll-free number until it is verified. Azure: apply in the portal (Communication"
-            " Services, Regulatory documents); author: then state the outcome in spec.verification",
+            " Services, Regulatory documents); author: then state the outcome in spec.verification. This goes on as soon as that is done",
         )
     match stated.state:
         case VerificationState.VERIFIED:
@@ -150,18 +150,23 @@ def _verified(spec: SmsNumberSpec) -> Finding:
                 Type.VERIFIED,
                 "VerificationRejected",
                 f"the toll-free verification {stated.reference} was rejected. Azure: apply again in the portal; author:"
-                " state the new reference in spec.verification",
+                " state the new reference in spec.verification. This goes on as soon as that is done",
             )
         case VerificationState.PENDING:
             return false(
                 Type.VERIFIED,
                 "VerificationPending",
                 f"the toll-free verification {stated.reference} is pending; it takes weeks. Author: state its outcome"
-                " in spec.verification",
+                " in spec.verification. This goes on as soon as that is done",
             )
 
 
 def _linked(status: SmsNumberStatus) -> Finding:
     if status.linked_endpoints:
         return true(Type.LINKED, "EndpointsLinked", f"texts patients of {', '.join(status.linked_endpoints[:10])}")
-    return false(Type.LINKED, "NotLinked", "no FhirEndpoint names this number in spec.smsNumberRef yet")
+    return false(
+        Type.LINKED,
+        "NotLinked",
+        "no FhirEndpoint names this number, so it texts nobody; that is in the way of nothing. Author: name it in the"
+        " smsNumberRef of a FhirEndpoint",
+    )

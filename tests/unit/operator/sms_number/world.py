@@ -61,6 +61,8 @@ class Fate:
         default_factory=dict[str, Callable[[], Awaitable[object]]]
     )
     """By a part of the path: what happens, once, right after the next answer to such a request."""
+    strange: str | None = None
+    """Requests with this in their path are answered by a web page, and not carried out."""
 
     async def answered(self, path: str) -> None:
         """Let happen what is to happen after an answer."""
@@ -107,6 +109,8 @@ class FatefulTransport(httpx.AsyncBaseTransport):
                 return _refusal(429, "TooManyRequests", {"Retry-After": "30"})
             case Blow.UNAVAILABLE:
                 return _refusal(503, "ServiceUnavailable")
+            case None if self._fate.strange is not None and self._fate.strange in request.url.path:
+                return httpx.Response(200, stream=_Unread(b"<html>"))
             case _:
                 response = await self._inner.handle_async_request(request)
                 await self._fate.answered(request.url.path)
