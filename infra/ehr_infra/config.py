@@ -72,7 +72,9 @@ Email = Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")]
 AddressSpace = Annotated[IPv4Network, AfterValidator(_is_private)]
 KeyFile = Annotated[
     str,
-    StringConstraints(pattern=r"^[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}\.(jwk\.json|secret\.json|notification\.pem)$"),
+    StringConstraints(
+        pattern=r"^[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}\.(jwk\.json|names\.json|secret\.json|notification\.pem)$"
+    ),
 ]
 VmSize = Annotated[str, StringConstraints(pattern=r"^Standard_[A-Za-z0-9_]+$")]
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 from infra.declared import settings_of, values_of
 
+from ehr_connector.keys.make import KeyKind, new_keys
 from ehr_infra.config import PROJECT, ConfigError, parse
 
 
@@ -86,6 +89,14 @@ def test_all_that_is_wrong_is_said_at_once() -> None:
 @pytest.mark.parametrize("stack", ["x", "Production", "lamna-production", "productionofvisits"])
 def test_a_stack_whose_name_does_not_fit_into_names_is_refused(stack: str) -> None:
     assert f"stack '{stack}'" in _refusal(stack)
+
+
+def test_a_file_of_each_kind_of_key_is_accepted(tmp_path: Path) -> None:
+    """Without its names key the connector would give every visit another name at the next rotation."""
+    made = [file.name for file in new_keys(tmp_path, datetime.now(UTC))]
+
+    assert len(made) == len(KeyKind)
+    assert settings_of("production", keys=made).keys == tuple(made)
 
 
 def test_a_value_is_never_repeated_in_an_error() -> None:
