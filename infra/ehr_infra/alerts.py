@@ -8,6 +8,7 @@ from typing import Literal
 import pulumi
 from pulumi_azure_native import monitor
 
+from ehr_infra.gitops import FLUX_NAMESPACE
 from ehr_infra.observability import Observability
 from ehr_infra.place import Place
 from ehr_infra.workloads import NAMESPACE
@@ -54,15 +55,17 @@ class Alerts(pulumi.ComponentResource):
             "pods-not-ready",
             "A pod of the operator or the connector is not running, or starts again and again.",
             f"KubePodInventory | where Namespace == '{NAMESPACE}'"
-            " | summarize arg_max(TimeGenerated, PodStatus, PodRestartCount) by Name"
-            " | where PodStatus !in ('Running', 'Succeeded') or PodRestartCount > 5",
+            # The count is of a pod's whole life: what matters is how it grew.
+            " | summarize arg_max(TimeGenerated, PodStatus), Restarts = max(PodRestartCount) - min(PodRestartCount) by Name"
+            " | where PodStatus !in ('Running', 'Succeeded') or Restarts > 1",
             observability.workspace_id,
         )
         self._log(
             "flux-failing",
             "Flux cannot apply what stands in Git.",
-            "KubeEvents | where Namespace == 'flux-system' and KubeEventType == 'Warning'"
-            " | where Reason in ('ReconciliationFailed', 'BuildFailed', 'HealthCheckFailed', 'GitOperationFailed')",
+            f"KubeEvents | where Namespace == '{FLUX_NAMESPACE}' and KubeEventType == 'Warning'"
+            " | where Reason in ('ReconciliationFailed', 'BuildFailed', 'HealthCheckFailed', 'GitOperationFailed',"
+            " 'InstallFailed', 'UpgradeFailed')",
             observability.workspace_id,
         )
         monitor.ActivityLogAlert(

@@ -11,6 +11,9 @@ from pulumi_azure_native import kubernetesconfiguration
 from ehr_infra.cluster import Cluster
 from ehr_infra.place import Place
 
+FLUX_NAMESPACE = "flux-system"
+"""Where Flux runs, and where everything is that it reads: on AKS it has rights there alone, and follows no reference out of it."""
+
 _CLUSTER_RP = "Microsoft.ContainerService"
 _CLUSTER_RESOURCE = "managedClusters"
 _MINUTE_S = 60
@@ -42,7 +45,7 @@ class GitOps(pulumi.ComponentResource):
             auto_upgrade_minor_version=True,
             release_train="Stable",
             scope=kubernetesconfiguration.ScopeArgs(
-                cluster=kubernetesconfiguration.ScopeClusterArgs(release_namespace="flux-system")
+                cluster=kubernetesconfiguration.ScopeClusterArgs(release_namespace=FLUX_NAMESPACE)
             ),
             opts=pulumi.ResourceOptions(parent=self),
         )
@@ -54,7 +57,7 @@ class GitOps(pulumi.ComponentResource):
             cluster_resource_name=_CLUSTER_RESOURCE,
             cluster_name=cluster.name,
             resource_group_name=place.resource_group_name,
-            namespace="flux-system",
+            namespace=FLUX_NAMESPACE,
             scope="cluster",
             source_kind="GitRepository",
             git_repository=kubernetesconfiguration.GitRepositoryDefinitionArgs(

@@ -63,6 +63,29 @@ def test_every_folder_that_flux_is_told_of_can_be_built(kubectl: Path, productio
         assert _kustomize(kubectl, kustomization["path"]).strip()
 
 
+def test_what_flux_reads_is_where_aks_lets_it_read_and_refers_to_nothing_elsewhere(
+    kubectl: Path, production: dict[str, Recorded]
+) -> None:
+    """AKS's Flux takes no reference into another namespace, and has rights in that of its FluxConfiguration alone."""
+    namespace = production["connector"].inputs["namespace"]
+    platform = _kustomize(kubectl, _flux(production)["platform"]["path"])
+    documents: Documents = list(yaml.safe_load_all(platform))
+    releases = [each for each in documents if each["kind"] == "HelmRelease"]
+    made = {each["metadata"]["name"] for each in documents if each["kind"] == "Namespace"}
+
+    assert {each["metadata"].get("namespace") for each in documents} == {None, namespace}
+    references = [
+        reference
+        for release in releases
+        for reference in (release["spec"]["chart"]["spec"]["sourceRef"], *release["spec"].get("dependsOn", []))
+    ]
+    assert len(references) > len(releases)
+    assert [reference for reference in references if "namespace" in reference] == []
+    assert {release["spec"]["targetNamespace"] for release in releases} == made
+    # Or the release, and what it installs, would be named after its namespace too.
+    assert all(release["spec"]["releaseName"] == release["metadata"]["name"] for release in releases)
+
+
 def test_the_crds_and_the_platform_come_first_and_are_never_pruned(production: dict[str, Recorded]) -> None:
     flux = _flux(production)
 
