@@ -285,7 +285,7 @@ send = Table(
     Column("endpoint", String(_NAME), nullable=False),
     Column("occasion", String(16), nullable=False),
     Column("channel", String(16), nullable=False),
-    Column("request_id", String(36), nullable=False),
+    Column("request_id", String(36), nullable=False, index=True),
     Column("first_sent_at", Moment, nullable=False),
     Column("state", String(16), nullable=False),
     Column("reason", String(64), nullable=True),

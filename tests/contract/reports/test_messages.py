@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 from datetime import timedelta
 
 import pytest
+from contract.reports.plans import explained, plans
 from contract.reports.plays import Theatre
 from contract.store.conftest import Clock
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -101,6 +103,19 @@ async def test_what_the_provider_reports_is_one_status(
     for status, _, count in await statuses(theatre):
         counted[status] += count
     assert counted == Counter(told.values())
+
+
+async def test_a_delivery_report_is_found_by_indexes_and_not_by_reading_every_message(
+    engine: AsyncEngine, clock: Clock
+) -> None:
+    told = Report("Outgoing 1", State.DELIVERED, "2000", clock(), tag="d" * 43)
+    with explained(engine) as statements:
+        await Deliveries(engine, clock).find(told)
+        await Deliveries(engine, clock).write(told)
+    assert len(statements) == 2
+    for plan in await plans(engine, statements):
+        assert "ix_send_request_id" in plan
+        assert not re.search(r"SCAN send|Seq Scan", plan)
 
 
 def _delivery_status(details: str) -> str:
