@@ -37,6 +37,12 @@ MODULES = (
         ("config/crd/standard/gateway.networking.k8s.io_[!v]*.yaml",),
     ),
     Module(
+        "github.com/envoyproxy/gateway",
+        "v1.6.0",
+        "h1:AWKXQpvnNs6vqSeDgSwOyqMKlPircGXvw97mkfcDh/w=",
+        ("charts/gateway-helm/crds/generated/gateway.envoyproxy.io_envoyproxies.yaml",),
+    ),
+    Module(
         "github.com/prometheus-operator/prometheus-operator",
         "v0.85.0",
         "h1:M5xLCLEoaW2IJfnuCwFzzpL+jSVQu3KGT84Pye+fW8s=",
