@@ -15,7 +15,7 @@ from ehr_connector.audit import Action, Audit, Outcome
 from ehr_connector.audit_fhir import audit_event_resource
 from ehr_connector.store.database import reading
 from ehr_connector.store.erasure import erase_user
-from ehr_connector.store.organizations import canonical
+from ehr_connector.store.organizations import canonical, claimed_as
 from ehr_connector.store.schema import base_url_claim
 
 _ADMINISTRATOR = "administrator"
@@ -65,7 +65,7 @@ async def forget_user(
     erased = await erase_user(engine, form, ehr_user)
     async with reading(engine).connect() as connection:
         claim = (
-            await connection.execute(select(base_url_claim).where(base_url_claim.c.base_url == form))
+            await connection.execute(select(base_url_claim).where(base_url_claim.c.base_url == claimed_as(form)))
         ).one_or_none()
     namespace, name = (claim.namespace, claim.name) if claim else ("", "")
     removed = sum(erased.removed.values())

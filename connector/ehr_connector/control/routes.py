@@ -26,7 +26,7 @@ from ehr_connector.store.organizations import (
     Organizations,
     Precondition,
     PreconditionFailedError,
-    canonical,
+    claimed_as,
 )
 from ehr_connector.teams.preflight import Preflight
 from ehr_connector.web.problems import ProblemError
@@ -254,7 +254,7 @@ def _check(configuration: OrganizationConfiguration, namespace: str, name: str, 
     names: set[str] = set()
     for index, endpoint in enumerate(configuration.endpoints):
         try:
-            url = canonical(endpoint.base_url)
+            url = claimed_as(endpoint.base_url)
         except ValueError:
             raise _invalid(f"endpoints.{index}.baseURL", f"{endpoint.base_url} is not a URL") from None
         if url in urls:

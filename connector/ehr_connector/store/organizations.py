@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,6 +19,7 @@ from ehr_connector.store.database import reading
 from ehr_connector.store.schema import base_url_claim, organization
 
 _CLAIMS_A_STATEMENT = 200
+_ENCODED_ASCII = re.compile("%([2-7][0-9A-Fa-f])")
 _SERIALIZATION = frozenset({"40001", "40P01"})
 """PostgreSQL: serialization failure, deadlock detected."""
 
@@ -163,7 +165,7 @@ class Organizations:
 async def _claim(connection: AsyncConnection, configuration: OrganizationConfiguration) -> None:
     """Bring the claims in line with the document; only what changed is written."""
     owner = (configuration.namespace, configuration.name)
-    desired = {canonical(endpoint.base_url): endpoint.name for endpoint in configuration.endpoints}
+    desired = {claimed_as(endpoint.base_url): endpoint.name for endpoint in configuration.endpoints}
     mine = and_(base_url_claim.c.namespace == owner[0], base_url_claim.c.name == owner[1])
     rows = await connection.execute(select(base_url_claim.c.base_url, base_url_claim.c.endpoint).where(mine))
     standing = {row.base_url: row.endpoint for row in rows}
@@ -181,7 +183,7 @@ async def _claim(connection: AsyncConnection, configuration: OrganizationConfigu
         )
         first = claimed.scalars().first()
         if first is not None:
-            written = next(one.base_url for one in configuration.endpoints if canonical(one.base_url) == first)
+            written = next(one.base_url for one in configuration.endpoints if claimed_as(one.base_url) == first)
             raise BaseUrlClaimedError(first, written)
         rows_to_add = [
             {"base_url": url, "namespace": owner[0], "name": owner[1], "endpoint": added[url]} for url in urls
@@ -201,6 +203,26 @@ def canonical(base_url: str) -> str:
     if parts.port not in {None, 443}:
         netloc += f":{parts.port}"
     return parts._replace(scheme=parts.scheme.lower(), netloc=netloc).geturl().rstrip("/")
+
+
+def claimed_as(url: str) -> str:
+    """Return the form under which an address belongs to an organisation: that of all others that may reach the same.
+
+    A path in another case, with dots, needless percent-encoding, empty segments or parameters of a segment is the same path to
+    some server or other: whoever writes one so must not come to what is another organisation's.
+
+    Raises:
+        ValueError: It is not a URL.
+    """
+    parts = urlsplit(canonical(url))
+    path = _ENCODED_ASCII.sub(lambda found: chr(int(found[1], 16)), parts.path).replace("\\", "/")
+    kept: list[str] = []
+    for segment in (one.partition(";")[0] for one in path.split("/")):
+        if segment == "..":
+            del kept[-1:]
+        elif segment not in {"", "."}:
+            kept.append(segment.lower())
+    return parts._replace(path="".join(f"/{one}" for one in kept), query="", fragment="").geturl()
 
 
 @lru_cache(maxsize=64)

@@ -36,11 +36,29 @@ async def test_another_way_to_write_a_base_url_is_the_same_claim(connector: Conn
     assert (await connector.put(with_endpoints(written, name="second"), NEW)).status_code == 409
 
 
-async def test_a_path_in_another_case_is_another_base_url(connector: Connector) -> None:
-    await connector.put_new(with_endpoints(URL))
-    assert (
-        await connector.put(with_endpoints("https://fhir.example/r4/TENANT", name="second"), NEW)
-    ).status_code == 204
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/r4/TENANT",
+        "/r4/./tenant",
+        "/r4/other/../tenant",
+        "/r4//tenant",
+        "/r4/%74enant",
+        "/r4/%2E/tenant",
+        "/r4/tenant;a=b",
+    ],
+    ids=["case", "dot", "two dots", "empty segment", "encoded letter", "encoded dot", "parameter"],
+)
+async def test_a_path_that_may_reach_the_same_server_is_the_same_claim(small: Connector, path: str) -> None:
+    await small.put_new(with_endpoints(URL))
+    written = with_endpoints(f"https://fhir.example{path}", name="second")
+    answer = await small.put(written, NEW)
+    assert (answer.status_code, URL in answer.json()["detail"]) == (409, True)
+
+
+async def test_one_organization_has_a_base_url_once_however_it_is_written(small: Connector) -> None:
+    answer = await small.put(with_endpoints(URL, "https://fhir.example/r4/../r4/tenant"), NEW)
+    assert (answer.status_code, answer.json()["field"]) == (422, "endpoints.1.baseURL")
 
 
 async def test_deletion_frees_the_base_url(connector: Connector) -> None:
