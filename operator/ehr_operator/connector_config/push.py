@@ -157,13 +157,15 @@ def _unsent(step: Step, status: EHRConnectorConfigStatus, desired: OrganizationC
             return Pushed(
                 Push(
                     false(Type.CONNECTOR_CONFIGURED, "ChangedInConnector", f"{message}. {remedy}"),
-                    true(Type.DRIFTED, "ChangedInConnector", message),
+                    true(Type.DRIFTED, "ChangedInConnector", f"{message}. {remedy}"),
                 ),
                 status,
             )
         case Rest() | Send():
             rests = unknown(
-                Type.CONNECTOR_CONFIGURED, "Suspended", "spec.suspend is true: nothing is sent. Author: set it to false"
+                Type.CONNECTOR_CONFIGURED,
+                "Suspended",
+                "spec.suspend is true: nothing is sent. Author: set it to false, and it is sent at once",
             )
             return Pushed(Push(rests, _NOT_DRIFTED), status)
 
@@ -210,7 +212,9 @@ def _failed(reason: str, message: str, status: EHRConnectorConfigStatus, *, agai
     return Pushed(
         Push(
             false(Type.CONNECTOR_CONFIGURED, reason, f"{message}. {next_try}"),
-            unknown(Type.DRIFTED, "NotChecked", "the connector's configuration could not be read"),
+            unknown(
+                Type.DRIFTED, "NotChecked", "the connector's configuration could not be read: see ConnectorConfigured"
+            ),
         ),
         status,
         failed=again,

@@ -7,6 +7,7 @@ from collections.abc import Callable, Hashable, Iterable
 from typing import Any
 
 from ehr_api.conditions import Type, false, find
+from ehr_api.control import MessagesReport
 from ehr_api.meta import GROUP
 from ehr_api.v1alpha1.ehr_connector_config import EHRConnectorConfigSpec, EHRConnectorConfigStatus
 from ehr_clients.errors import RemoteError
@@ -29,6 +30,7 @@ from ehr_operator.runtime.model import (
     State,
     TryLaterError,
 )
+from ehr_operator.sms_number_refusals import Refusals, may_text
 from ehr_operator.views import (
     BY_CONFIG,
     CONFIG,
@@ -70,6 +72,7 @@ class EHRConnectorConfigKind:
         remotes: Remotes,
         jitter: Callable[[float], float],
         sightings: Sightings,
+        refusals: Refusals,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._objects = objects
@@ -77,6 +80,7 @@ class EHRConnectorConfigKind:
         self._pusher = Pusher(api, remotes)
         self._jitter = jitter
         self._sightings = sightings
+        self._refusals = refusals
         self._monotonic = monotonic
         self._graph = graph_reports(remotes, monotonic)
         self._messages = messages_reports(remotes, monotonic)
@@ -116,6 +120,9 @@ class EHRConnectorConfigKind:
         self._paces[obj.uid] = (self._monotonic(), self._monotonic() - began_s)
         is_there = pushed.push.configured.status == "True"
         messages = await self._messages.of(obj) if is_there and obj.spec.sms_enabled else None
+        # Where texts are off, nothing is known of any number.
+        told = messages if obj.spec.sms_enabled else MessagesReport()
+        refused = self._refusals.told(obj.key, told, numbers) if told is not None else ()
         findings = (
             report.consent(obj.spec),
             pushed.push.configured,
@@ -140,7 +147,7 @@ class EHRConnectorConfigKind:
             status=pushed.status.model_copy(update=changes),
             requeue_after_s=self._jitter(_CHECK_S),
             failure=Failure(_BACKOFF) if pushed.failed else None,
-            wake=(*pushed.wake, *await self._newly_seen(obj)),
+            wake=(*pushed.wake, *refused, *await self._newly_seen(obj)),
             notes=pushed.notes,
         )
 
@@ -149,12 +156,13 @@ class EHRConnectorConfigKind:
         self._memos.pop(obj.uid, None)
         self._graph.forget(obj.uid)
         self._messages.forget(obj.uid)
+        self._refusals.forget(obj.key)
         self._paces.pop(obj.uid, None)
         self._asked_s.pop(obj.uid, None)
         if obj.spec.suspend and obj.status.sent_configuration_digest is not None and not _detached(obj):
             message = (
-                "spec.suspend is true, so the connector keeps the configuration: set it to false, or annotate this object"
-                f" with {DETACH}=true"
+                "spec.suspend is true, so the connector keeps the configuration. Author: set it to false; platform team: or"
+                f" annotate this object with {DETACH}=true. This goes on as soon as that is done"
             )
             return _blocked(obj, "Suspended", message)
         try:
@@ -163,8 +171,9 @@ class EHRConnectorConfigKind:
             if obj.status.sent_configuration_digest is None or _detached(obj):
                 return Finalized()
             message = (
-                f"the connector still holds the configuration and gave no usable answer ({exc}); it is tried again. To"
-                f" leave the configuration there, annotate this object with {DETACH}=true"
+                f"the connector still holds the configuration and did not let it go ({exc}). Platform team: bring it back;"
+                f" or, to leave the configuration there, annotate this object with {DETACH}=true. Tried again by itself; when"
+                " stands in status.retry"
             )
             return _blocked(obj, "DeletionBlocked", message, failure=Failure(_BACKOFF))
         return Finalized()
@@ -211,14 +220,9 @@ def _blocked(
 
 
 def senders(numbers: list[Body]) -> dict[str, str]:
-    """Return the numbers that may text, by the name of their object.
-
-    Only what is known to be wrong takes a number away: an answer that the operator cannot get silences nobody.
-    """
+    """Return the numbers that may text, by the name of their object."""
     return {
         body["metadata"]["name"]: body["status"]["phoneNumber"]
         for body in numbers
-        if "phoneNumber" in body.get("status", {})
-        and condition_status(body, Type.VERIFIED) == "True"
-        and condition_status(body, Type.PROVISIONED) != "False"
+        if "phoneNumber" in body.get("status", {}) and may_text(body)
     }

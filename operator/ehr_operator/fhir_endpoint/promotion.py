@@ -103,10 +103,11 @@ def _obstacle(name: str, twin: Twin | None, profile_digest: str | None, evidence
             " this goes on as soon as they are",
         )
     if not _complete(evidence, name, profile_digest):
+        unasked = "" if evidence else " (the connector, which would know of them, does not tell just now)"
         return false(
             Type.PROMOTED,
             "AwaitingEvidence",
-            f"waiting for one completed provider launch and one patient join on '{name}' with this profile. Author: let"
+            f"waiting for one completed provider launch and one patient join on '{name}' with this profile{unasked}. Author: let"
             " somebody hold a visit on the Test endpoint",
         )
     return None

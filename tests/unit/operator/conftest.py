@@ -16,6 +16,7 @@ from ehr_operator.connector_config.reconcile import EHRConnectorConfigKind
 from ehr_operator.fhir_endpoint.reconcile import FhirEndpointKind
 from ehr_operator.integration_record import IntegrationRecordKind
 from ehr_operator.runtime.cache import Cache
+from ehr_operator.runtime.kube import ForbiddenError
 from ehr_operator.runtime.model import Body, ConflictError, Key, Kind, Object, Outcome, State, parse_object
 from ehr_operator.sms_number.reconcile import SmsNumberKind
 
@@ -183,6 +184,8 @@ class ApiServer:
     bodies: dict[Key, dict[str, Any]] = field(default_factory=dict[Key, dict[str, Any]])
     applied: list[Body] = field(default_factory=list[Body])
     """What was server-side applied, in order."""
+    forbids: str | None = None
+    """Why nothing may be server-side applied, if so."""
     cache: Cache = field(default_factory=lambda: Cache(INDEXES))
     _version: int = 100
 
@@ -244,6 +247,8 @@ class ApiServer:
         return parse_object(obj.key.kind, copy.deepcopy(written), type(obj.spec), type(obj.status))
 
     async def apply(self, body: Body) -> Body:
+        if self.forbids is not None:
+            raise ForbiddenError(self.forbids)
         self.applied.append(body)
         key = Key(body["kind"], body["metadata"]["namespace"], body["metadata"]["name"])
         standing = self.bodies.get(key)
