@@ -29,6 +29,7 @@ from ehr_operator.runtime.model import Api, Body, Clock, Kind, Objects
 from ehr_operator.settings import Settings
 from ehr_operator.sms_number.budget import Budget
 from ehr_operator.sms_number.reconcile import SmsNumberKind
+from ehr_operator.sms_number_refusals import Refusals
 
 _KINDS = (EHRConnectorConfigKind, FhirEndpointKind, SmsNumberKind, IntegrationRecordKind)
 PLURALS = {kind.kind: kind.plural for kind in _KINDS}
@@ -127,16 +128,17 @@ async def build_kinds(
             for http in (control_http, probes_http)
         )
         probes = _CountedProbes(tls, settings.allowed_networks, calls, looks)
-        sightings = Sightings()
+        sightings, refusals = Sightings(), Refusals()
         validator = Validator(probes, probing, clock, time.monotonic, random.random)
         yield [
-            EHRConnectorConfigKind(api, objects, remotes, _jitter, sightings),
+            EHRConnectorConfigKind(api, objects, remotes, _jitter, sightings, refusals),
             FhirEndpointKind(api, objects, remotes, validator, clock),
             SmsNumberKind(
                 api,
                 objects,
                 clock,
                 remotes,
+                refusals,
                 purchasing_enabled=settings.purchasing == "enabled",
                 budget=Budget(settings.purchases_per_namespace_and_day, settings.purchases_per_hour),
                 jitter=_jitter,

@@ -9,11 +9,11 @@ from ehr_api.control import MessagesReport
 from ehr_api.v1alpha1.ehr_connector_config import EHRConnectorConfigSpec
 from ehr_operator.connector_config.report import THEIRS, names
 from ehr_operator.runtime.model import Body
+from ehr_operator.sms_number_refusals import refused_of
 from ehr_operator.views import condition_reason, condition_status
 
 _NO_PROVIDER = "no_provider"
 """The connector's reason where it has no credential for Communication Services, or may not send it there."""
-_NOT_VERIFIED = 4010
 
 
 def sms_ready(
@@ -52,7 +52,7 @@ def sms_ready(
         return false(
             Type.SMS_READY,
             "NumberRefused",
-            f"texts of SmsNumber {names(troubled)} do not arrive: carriers take none from a toll-free number that is not"
+            f"texts of SmsNumber {names(troubled)} do not arrive (4010): carriers take none from a toll-free number that is not"
             " verified, and filter what looks like advertising. Author: compare the number's verification in the Azure"
             " portal with spec.verification, and the templates with what was stated there. This goes on as soon as a text"
             f" arrives{held}",
@@ -61,13 +61,9 @@ def sms_ready(
 
 
 def _troubled(linked: dict[str, Body], messages: MessagesReport | None) -> list[str]:
-    """Return the linked SmsNumbers whose texts do not arrive because of the number, with the provider's code."""
-    codes = {one.number: one.code for one in (messages.troubles if messages else ()) if one.code == _NOT_VERIFIED}
-    return [
-        f"{name} ({codes[number]})"
-        for name, body in linked.items()
-        if (number := body.get("status", {}).get("phoneNumber")) in codes
-    ]
+    """Return the linked SmsNumbers whose texts do not arrive because of the number."""
+    refused = refused_of(messages) if messages else frozenset[str]()
+    return [name for name, body in linked.items() if body.get("status", {}).get("phoneNumber") in refused]
 
 
 def _held(messages: MessagesReport | None) -> str:

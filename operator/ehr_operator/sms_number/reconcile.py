@@ -35,6 +35,7 @@ from ehr_operator.sms_number.pauses import outage_pause_s
 from ehr_operator.sms_number.release import is_settled, let_go, never_owned
 from ehr_operator.sms_number.report import Situation
 from ehr_operator.sms_number.unknown import reservations_of
+from ehr_operator.sms_number_refusals import Refusals
 from ehr_operator.views import (
     BY_CONFIG,
     NUMBER,
@@ -77,6 +78,7 @@ class SmsNumberKind:
         objects: Objects,
         clock: Clock,
         remotes: Remotes,
+        refusals: Refusals,
         *,
         purchasing_enabled: bool,
         budget: Budget = _NO_LIMIT,
@@ -88,6 +90,7 @@ class SmsNumberKind:
         self._objects = objects
         self._clock = clock
         self._remotes = remotes
+        self._refusals = refusals
         self._purchasing_enabled = purchasing_enabled
         self._budget = budget
         self._jitter = jitter
@@ -125,6 +128,10 @@ class SmsNumberKind:
 
     async def reconcile(self, obj: Number) -> Outcome[SmsNumberStatus]:
         """Hold the number, or come one step closer to it."""
+        outcome = await self._look(obj)
+        return report.refused(outcome) if self._refusals.stands(config_key(obj.body), obj.body) else outcome
+
+    async def _look(self, obj: Number) -> Outcome[SmsNumberStatus]:
         status = obj.status.model_copy(update={"linked_endpoints": self._linked(obj)})
         organization = config_of(self._objects, obj.body)
         situation = obstacle(obj, organization)

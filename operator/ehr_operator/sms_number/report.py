@@ -18,6 +18,8 @@ from ehr_clients.acs_numbers import Cost
 from ehr_operator.runtime.model import Backoff, Failure, Note, Outcome, State
 from ehr_operator.sms_number.pauses import SELDOM_S
 
+TEXTS_REFUSED = "TextsRefused"
+"""Of a number that is stated as verified, and whose texts do not arrive all the same."""
 _UNCONFIRMED = unknown(
     Type.PROVISIONED,
     "ProviderUnavailable",
@@ -92,6 +94,27 @@ def outcome(
         status=status,
         requeue_after_s=requeue_after_s,
         notes=notes,
+    )
+
+
+def refused(found: Outcome[SmsNumberStatus]) -> Outcome[SmsNumberStatus]:
+    """Return the outcome for a number whose texts do not arrive, although it is stated as verified.
+
+    The number stays in use, and Ready if it was: it is by a text that arrives that the refusal ends.
+    """
+    doubtful = tuple(_doubted(one) if one.type is Type.VERIFIED else one for one in found.findings)
+    return replace(found, findings=doubtful)
+
+
+def _doubted(verified: Finding) -> Finding:
+    if verified.reason != "VerificationStated":
+        return verified
+    return unknown(
+        Type.VERIFIED,
+        TEXTS_REFUSED,
+        f"{verified.message}, but texts do not arrive (4010): carriers take none from a number that is not verified, and"
+        " filter what looks like advertising. Azure: compare its verification in the portal; author: correct"
+        " spec.verification, or the templates. This ends by itself with the first text that arrives",
     )
 
 

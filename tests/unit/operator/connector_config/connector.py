@@ -17,6 +17,7 @@ from ehr_operator.connector_config.reconcile import EHRConnectorConfigKind
 from ehr_operator.integration_record_sightings import Sightings
 from ehr_operator.remotes import HttpRemotes
 from ehr_operator.runtime.model import Finalized, Key, Outcome
+from ehr_operator.sms_number_refusals import Refusals
 
 
 @dataclass
@@ -118,7 +119,7 @@ class System:
             communication_http=self.http,
         )
         self.kind = EHRConnectorConfigKind(
-            self.api, self.api.cache, remotes, lambda pause: pause, self.sightings, self.monotonic
+            self.api, self.api.cache, remotes, lambda pause: pause, self.sightings, Refusals(), self.monotonic
         )
 
     def add(self, **parts: Any) -> Key:

@@ -84,7 +84,11 @@ def test_a_number_that_carriers_refuse_is_named_with_what_to_do() -> None:
     found = sms_ready(spec(), LINKED, [READY], troubled(quiet_hours=1))
 
     assert text(found) == "False:NumberRefused"
-    for words in ("SmsNumber lamna-sms (4010)", "Author: compare the number's verification", "quiet_hours"):
+    for words in (
+        "SmsNumber lamna-sms do not arrive (4010)",
+        "Author: compare the number's verification",
+        "quiet_hours",
+    ):
         assert words in found.message
     assert NUMBER not in found.message
 
@@ -126,6 +130,41 @@ async def test_what_the_connector_reports_is_asked_for_once_an_interval() -> Non
     clock_s = 60.0
     system.connector.messages = troubled()
     assert [one.reason for one in await sms_ready_of(system)] == ["NumberRefused"]
+
+
+async def test_a_number_whose_texts_are_refused_hears_of_it_once_and_is_tried_on() -> None:
+    clock_s = 0.0
+    system = System(monotonic=lambda: clock_s)
+    key = system.add(spec={"connector": config_spec()["connector"]})
+    system.api.put(endpoint_body(spec={"smsNumberRef": {"name": "lamna-sms"}}))
+    refused = number_body(
+        status={
+            "phoneNumber": NUMBER,
+            "conditions": conditions(Ready="True", Verified="Unknown:TextsRefused", Provisioned="True"),
+        }
+    )
+    number = system.api.put(refused)
+    heard: list[bool] = []
+    for report in (troubled(), troubled(), MessagesReport(), troubled()):
+        system.connector.messages = report
+        heard.append(number in (await system.reconcile(key)).wake)
+        clock_s += 60.0
+    system.restart()
+    heard.append(number in (await system.reconcile(key)).wake)
+
+    assert heard == [False, False, True, True, False]
+    assert system.connector.document is not None
+    assert [one.get("senderNumber") for one in system.connector.document["endpoints"]] == [NUMBER]
+
+
+async def test_a_number_of_an_organisation_that_sends_no_texts_any_more_is_refused_no_longer() -> None:
+    system = System()
+    system.connector.messages = troubled()
+    key = system.add(spec={"smsNotifications": {"enabled": False}})
+    number = system.api.put(
+        number_body(status={"phoneNumber": NUMBER, "conditions": conditions(Verified="Unknown:TextsRefused")})
+    )
+    assert number in (await system.reconcile(key)).wake
 
 
 async def test_a_connector_that_is_older_than_the_report_changes_nothing() -> None:

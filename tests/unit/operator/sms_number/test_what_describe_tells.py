@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from unit.operator.conftest import NAMESPACE, endpoint_body, finding
+from unit.operator.conftest import NAMESPACE, START, endpoint_body, finding
 from unit.operator.documented import reasons_in_the_way
 from unit.operator.sms_number.world import Blow, World
 
 from ehr_api.conditions import Finding, Type
+from ehr_api.control import MessagesReport, NumberTrouble
 from ehr_operator.runtime.model import Key, Outcome
 from ehr_operator.sms_number.budget import Budget
 
@@ -337,7 +338,34 @@ async def test_what_goes_wrong_later_on_is_told_with_its_remedy_and_the_next_try
     assert (outcome.failure is not None) == (course.when == BACK_OFF)
 
 
+async def test_a_number_whose_texts_are_refused_tells_whose_turn_it_is_and_stays_in_use_until_one_arrives(
+    world: World,
+) -> None:
+    key = await held(world)
+    trouble = NumberTrouble(number=str(world.status(key).phone_number), code=4010, since=START)
+    seen: list[tuple[str, str, str]] = []
+    for report in (MessagesReport(troubles=[trouble]), None, MessagesReport()):
+        if report is None:
+            world.restart()  # nobody has been told anything yet
+        else:
+            world.refusals.told(CONFIG, report, [])
+        outcome = await looked_at(world, key)
+        verified = finding(outcome, Type.VERIFIED)
+        seen.append((outcome.state.value, verified.status.value, verified.reason))
+        if verified.reason == "TextsRefused":
+            for words in (
+                "4010",
+                "Azure: compare",
+                "author: correct",
+                "ends by itself with the first text that arrives",
+            ):
+                assert words in verified.message
+
+    refused, well = ("Ready", "Unknown", "TextsRefused"), ("Ready", "True", "VerificationStated")
+    assert seen == [refused, refused, well]
+
+
 def test_every_reason_of_the_page_that_is_in_the_way_is_read_here() -> None:
     told = {one.reason for one in (*MODES.values(), *LATER.values())}
 
-    assert reasons_in_the_way("SmsNumber") - told == {"NotLinked"}, "which is in the way of nothing"
+    assert reasons_in_the_way("SmsNumber") - told == {"NotLinked", "TextsRefused"}, "which are in the way of nothing"

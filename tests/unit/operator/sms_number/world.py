@@ -25,6 +25,7 @@ from ehr_operator.runtime.model import ConflictError, Finalized, Key, Object, Ou
 from ehr_operator.sms_number.budget import Budget
 from ehr_operator.sms_number.plan import reservation_id
 from ehr_operator.sms_number.reconcile import SmsNumberKind
+from ehr_operator.sms_number_refusals import Refusals
 from ehr_sandbox.acs.app import create_app
 from ehr_sandbox.acs.settings import AcsSettings, Behaviour
 
@@ -171,11 +172,13 @@ class World:
     def restart(self) -> None:
         """Start the operator anew: its memory is gone, its cache is listed."""
         self.api.relist()
+        self.refusals = Refusals()
         self.kind = SmsNumberKind(
             self.api,
             self.api.cache,
             self.clock,
             HttpRemotes(trusted_urls=(ACS_URL,), control_http=self._http, communication_http=self._http),
+            self.refusals,
             purchasing_enabled=self.purchasing_enabled,
             budget=self.budget,
             jitter=lambda pause: pause,
