@@ -86,6 +86,25 @@ def test_what_flux_reads_is_where_aks_lets_it_read_and_refers_to_nothing_elsewhe
     assert all(release["spec"]["releaseName"] == release["metadata"]["name"] for release in releases)
 
 
+def test_an_organisation_in_git_waits_for_an_operator_that_is_there_on_azure_and_elsewhere(
+    production: dict[str, Recorded],
+) -> None:
+    """Flux waits without end for what nobody has told it of; on AKS a part's name begins with its FluxConfiguration's."""
+    folder = REPOSITORY / "deploy" / "gitops" / "flux"
+    [organization] = yaml.safe_load_all((folder / "organization.yaml").read_text())
+    elsewhere = list(yaml.safe_load_all((folder / "system.yaml").read_text()))
+    told = {(each["kind"], each["metadata"]["name"]) for each in elsewhere}
+    on_azure = {f"{production['connector'].inputs['fluxConfigurationName']}-{part}" for part in _flux(production)}
+    waited_for = {each["name"] for each in organization["spec"]["dependsOn"]}
+
+    assert waited_for <= on_azure
+    assert {("Kustomization", name) for name in waited_for} <= told
+    for each in (organization, *elsewhere):
+        if each["kind"] == "Kustomization":
+            source = each["spec"]["sourceRef"]
+            assert (source["kind"], source["name"]) in told
+
+
 def test_the_crds_and_the_platform_come_first_and_are_never_pruned(production: dict[str, Recorded]) -> None:
     flux = _flux(production)
 

@@ -54,9 +54,9 @@ def test_the_crds_apply_server_side_as_flux_does(cluster: Kubectl) -> None:
 
 def of_gitops(kubectl: Kubectl) -> list[Document]:
     """Return what tells Flux what to install, and what to keep of an organisation."""
-    files = (DEPLOY / "gitops/flux/organization.yaml").read_text(encoding="utf-8")
+    files = [file.read_text(encoding="utf-8") for file in sorted((DEPLOY / "gitops/flux").glob("*.yaml"))]
     platform = kubectl.ok("kustomize", str(DEPLOY / "overlays/azure/platform"))
-    return [document for text in (files, platform) for document in yaml.safe_load_all(text)]
+    return [document for text in (*files, platform) for document in yaml.safe_load_all(text)]
 
 
 def strictly(kubectl: Kubectl, document: Document) -> subprocess.CompletedProcess[str]:
@@ -72,7 +72,9 @@ def test_flux_is_told_in_words_that_its_own_crds_know(cluster: Kubectl) -> None:
     release = copy.deepcopy(of_kind(documents, "HelmRelease")["cert-manager"])
     release["spec"]["upgrade"]["crd"] = release["spec"]["upgrade"].pop("crds")
 
-    assert {one["kind"] for one in documents} == {"HelmRelease", "HelmRepository", "Kustomization", "Namespace"}
+    assert {one["kind"] for one in documents} == {
+        "GitRepository", "HelmRelease", "HelmRepository", "Kustomization", "Namespace"
+    }  # fmt: skip
     assert [done.stderr for one in documents if (done := strictly(cluster, one)).returncode != 0] == []
     assert "spec.upgrade.crd" in strictly(cluster, release).stderr
 
