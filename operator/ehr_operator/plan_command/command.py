@@ -34,8 +34,8 @@ exit status:
   2  something destructive, marked with '!': a number released or no longer linked, an integration record that
      the EHR holds changed or removed, an endpoint deactivated, texts lost, an object that the API server refuses
 
-Neither the provider of phone numbers nor the connector is asked. Rules that the CRDs hold in CEL are checked by the
-API server alone: kubectl apply --dry-run=server.
+Neither the provider of phone numbers nor the connector is asked. Of the rules that the CRDs hold in CEL, those of message
+templates are checked here; all of them are by the API server: kubectl apply --dry-run=server.
 
 examples:
   python -m ehr_operator plan -k deploy/overlays/local

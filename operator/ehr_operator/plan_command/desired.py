@@ -12,6 +12,8 @@ from pydantic import ValidationError
 
 from ehr_api.crd import KINDS, structural_schema
 from ehr_api.meta import API_VERSION, GROUP, ApiModel
+from ehr_api.template_faults import template_faults
+from ehr_api.v1alpha1.ehr_connector_config import EHRConnectorConfigSpec
 from ehr_operator.runtime.model import Body, Key
 from ehr_operator.views import RECORD
 
@@ -53,7 +55,7 @@ class Parsed:
 def parse(documents: Iterable[Document], *, namespace: str) -> Parsed:
     """Return the objects; `namespace` is that of objects which name none. Objects of other groups are passed over.
 
-    Rules in CEL are the API server's: `kubectl apply --dry-run=server` asks it.
+    Rules in CEL are the API server's: `kubectl apply --dry-run=server` asks it. Those of templates are checked here too.
     """
     bodies: list[Body] = []
     problems: list[Problem] = []
@@ -127,7 +129,11 @@ def _spec_problems(origin: str, kind: str, spec: dict[str, Any]) -> list[Problem
     found: dict[str, str] = {}
     try:
         # By way of JSON, where strict means what the API server means: no number for a text, but texts for times.
-        MODELS[kind].model_validate_json(json.dumps(spec, default=str), strict=True)
+        model = MODELS[kind].model_validate_json(json.dumps(spec, default=str), strict=True)
+        if isinstance(model, EHRConnectorConfigSpec):
+            for fault in template_faults(model):
+                known = found.get(fault.field)
+                found[fault.field] = fault.remedy if known is None else f"{known}; and {fault.remedy}"
     except ValidationError as exc:
         for error in exc.errors(include_url=False, include_input=False):
             found.setdefault(_path(error["loc"]), _why(error["type"], error["msg"]))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -83,27 +82,6 @@ def preview(name: str, spec: EHRConnectorConfigSpec, endpoints: Mapping[str, Fhi
         for locale in Locale:
             shown += _of_place(name, spec, tuple(dict.fromkeys(names)), locale, _particulars(spec, department, zone))
     return _joined(shown)
-
-
-def faults(spec: EHRConnectorConfigSpec) -> list[str]:
-    """Return what is wrong with the organisation's own words, each with field and remedy."""
-    has_phone = spec.visits is not None and spec.visits.help_phone is not None
-    sms, email = spec.sms_notifications, spec.email_notifications
-    sections: list[tuple[str, Sequence[MessageTemplate | EmailTemplate]]] = [
-        ("smsNotifications", sms.templates if sms else ()),
-        ("emailNotifications", email.templates if email else ()),
-    ]
-    found: list[str] = []
-    for section, templates in sections:
-        again = Counter((one.kind, one.locale) for one in templates)
-        for index, one in enumerate(templates):
-            place = f"spec.{section}.templates[{index}]"
-            found += [f"{place}.{fault}" for fault in one.faults()]
-            if again[one.kind, one.locale] > 1:
-                found.append(f"{place}: there is another one of kind {one.kind} and locale {one.locale}: remove one")
-            if not has_phone and "{helpPhone}" in one.text:
-                found.append(f"{place}.text holds {{helpPhone}}: set spec.visits.helpPhone, or remove the placeholder")
-    return found
 
 
 def _of_place(

@@ -14,9 +14,10 @@ import yaml
 from pydantic import ValidationError
 
 from ehr_api.meta import API_VERSION, ApiModel
+from ehr_api.template_faults import template_faults
 from ehr_api.v1alpha1.ehr_connector_config import EHRConnectorConfigSpec
 from ehr_api.v1alpha1.fhir_endpoint import FhirEndpointSpec
-from ehr_connector.notify.wording.preview import PRICES, Shown, faults, preview
+from ehr_connector.notify.wording.preview import PRICES, Shown, preview
 from ehr_connector.visits.events import Channel
 
 _Spec = TypeVar("_Spec", bound=ApiModel)
@@ -46,7 +47,7 @@ def preview_messages(
     """Print every message of every EHRConnectorConfig; return 0, or 2 when something is wrong with the input."""
     found = _read(paths)
     for origin, _, spec in found.configs:
-        found.problems += [f"{origin}: {fault}" for fault in faults(spec)]
+        found.problems += [f"{origin}: {fault.field} {fault.remedy}" for fault in template_faults(spec)]
     if not found.configs and not found.problems:
         found.problems.append(f"{', '.join(map(str, paths))}: holds no EHRConnectorConfig")
     if found.problems:

@@ -104,7 +104,7 @@ def test_two_templates_for_one_occasion_and_language_are_refused(tmp_path: Path)
     sms = {**config()["spec"]["smsNotifications"], "templates": [template, template]}
     status, _, errors = previewed(written(tmp_path, config(smsNotifications=sms)))
     assert status == 2
-    assert "templates[1]: there is another one of kind Link and locale es: remove one" in errors
+    assert "templates[1] must be the only one of kind Link and locale es: remove one" in errors
 
 
 def test_a_help_phone_that_is_named_must_be_there(tmp_path: Path) -> None:

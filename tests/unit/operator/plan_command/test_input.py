@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
+from unit.api.template_cases import CASES, Case
 from unit.operator.conftest import config_spec, endpoint_spec, number_spec
 
 from ehr_api.crd import KINDS
@@ -95,6 +96,20 @@ def problem(content: Any) -> str:
 )  # fmt: skip
 def test_a_mistake_is_told_with_file_field_and_remedy(content: Any, told: str) -> None:
     assert problem(content) == told
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_a_template_that_the_api_server_would_refuse_is_told_with_its_field(case: Case) -> None:
+    section = config_spec().get(case.section) or {"enabled": False}
+    visits = {"helpPhone": "+18005550199"}
+    spec = config_spec(visits=visits) | {case.section: section | {"templates": [case.template]}}
+    told = [str(one) for one in parsed(document("EHRConnectorConfig", spec)).problems]
+
+    assert [words for words in case.words if not any(words.partition(" ")[2] in one for one in told)] == []
+    assert bool(told) is bool(case.words)
+    assert all(
+        one.startswith(f"git.yaml (EHRConnectorConfig lamna): spec.{case.section}.templates[0].") for one in told
+    )
 
 
 def test_all_mistakes_are_told_at_once() -> None:
