@@ -33,6 +33,7 @@ from ehr_connector.store.evidence import EvidenceBook
 from ehr_connector.store.migrate import migrate
 from ehr_connector.store.organizations import Organizations
 from ehr_connector.store.single_use import SingleUse
+from ehr_connector.store.token_endpoints import TokenEndpoints
 from ehr_connector.store.visits import Visits
 from ehr_connector.teams.composed import Teams
 from ehr_connector.teams.subscriptions import PATH as NOTIFICATIONS_PATH
@@ -69,7 +70,15 @@ def create_app(
         subject=settings.control_subject,
         monotonic=time.monotonic,
     )
-    probes = Probes(tls_context(settings.ca_file), settings.allowed_networks, keys.signing_key, now, metrics, resolve)
+    probes = Probes(
+        tls_context(settings.ca_file),
+        settings.allowed_networks,
+        keys.signing_key,
+        now,
+        metrics,
+        TokenEndpoints(engine).check,
+        resolve,
+    )
 
     ground = Ground(
         settings=settings,

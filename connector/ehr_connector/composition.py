@@ -40,6 +40,7 @@ from ehr_connector.store.paces import Paces
 from ehr_connector.store.rates import Rates
 from ehr_connector.store.sends import Sends
 from ehr_connector.store.single_use import SingleUse
+from ehr_connector.store.token_endpoints import TokenEndpoints
 from ehr_connector.teams.composed import Teams
 from ehr_connector.visits.device_test_records import DeviceTestRecords
 from ehr_connector.visits.links import Links
@@ -69,6 +70,7 @@ class VisitParts:
             settings.allowed_networks,
             ground.signing_keys.signing_key,
             time.monotonic,
+            TokenEndpoints(engine).check,
             ground.resolve,
         )
         guests = Guests(engine, now)

@@ -16,8 +16,10 @@ from ehr_clients.fhir import Fhir
 from ehr_clients.guard import AddressRefusedError, GuardedTransport, Network, ResolutionError, Resolve, system_resolve
 from ehr_clients.http import InvalidUrlError, client, tls_failure
 from ehr_clients.smart import Grant, SigningKey, discover, system_token
+from ehr_connector.ehr.access import CheckTokenEndpoint
 from ehr_connector.keys.files import KeysError
 from ehr_connector.metrics import Metrics
+from ehr_connector.store.token_endpoints import ForeignTokenEndpointError
 
 _Found = TypeVar("_Found")
 _AT_A_TIME = 32
@@ -39,8 +41,10 @@ class Probes:
         signing_key: Callable[[], SigningKey],
         now: Callable[[], datetime],
         metrics: Metrics,
+        check_token_endpoint: CheckTokenEndpoint,
         resolve: Resolve = system_resolve,
     ) -> None:
+        self._check_token_endpoint = check_token_endpoint
         self._tls = tls
         self._allowed = allowed
         self._signing_key = signing_key
@@ -67,6 +71,7 @@ class Probes:
 
             async def grant() -> Grant:
                 configuration = await discover(http, endpoint.base_url)
+                await self._check_token_endpoint(endpoint.base_url, configuration.token_endpoint)
                 return await system_token(
                     http, configuration.token_endpoint, endpoint.system_client_id, key, endpoint.system_scopes
                 )
@@ -126,6 +131,8 @@ def _result(error: RemoteError) -> ProbeResult:
             return ProbeResult(outcome=ProbeOutcome.UNREACHABLE, error_code=_no_answer(error))
         case TemporaryError():
             return ProbeResult(outcome=ProbeOutcome.SERVER_ERROR, http_status=error.status)
+        case ForeignTokenEndpointError():
+            return ProbeResult(outcome=ProbeOutcome.UNEXPECTED_ANSWER, error_code="foreign_token_endpoint")
         case ContractError():
             return ProbeResult(outcome=ProbeOutcome.UNEXPECTED_ANSWER)
         case _:

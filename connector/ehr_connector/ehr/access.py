@@ -22,6 +22,9 @@ from ehr_connector.directory import Site
 
 _Found = TypeVar("_Found")
 
+CheckTokenEndpoint = Callable[[str, str], Awaitable[None]]
+"""Returns when tokens from an endpoint may be sent to a base URL (`ehr_connector.store.token_endpoints`)."""
+
 _CONNECTION_S = 300.0
 """A connection goes to the address that was checked when it was made; a moved server is found after this time."""
 _CONNECTIONS = 32
@@ -93,8 +96,10 @@ class EhrAccess:
         allowed: Sequence[Network],
         signing_key: Callable[[], SigningKey],
         monotonic: Callable[[], float],
+        check_token_endpoint: CheckTokenEndpoint,
         resolve: Resolve = system_resolve,
     ) -> None:
+        self._check_token_endpoint = check_token_endpoint
         self._tls = tls
         self._allowed = allowed
         self._signing_key = signing_key
@@ -167,7 +172,9 @@ class EhrAccess:
 
     async def _configuration(self, remote: _Remote, site: Site) -> SmartConfiguration:
         if remote.configuration is None or self._monotonic() - remote.discovered_s > _DISCOVERED_S:
-            remote.configuration = await discover(remote.http, site.endpoint.base_url)
+            found = await discover(remote.http, site.endpoint.base_url)
+            await self._check_token_endpoint(site.endpoint.base_url, found.token_endpoint)
+            remote.configuration = found
             remote.discovered_s = self._monotonic()
         return remote.configuration
 

@@ -20,6 +20,10 @@ INVENTORY = {
         "name": _ORGANIZATION,
         "endpoint": "name of the FhirEndpoint",
     },
+    "token_endpoint_claim": {
+        "token_endpoint": "SHA-256 of the address at which the EHR grants tokens",
+        "base_url": "FHIR base URL, without any path to a resource",
+    },
     "profile_evidence": {
         "namespace": _NAMESPACE,
         "name": _ORGANIZATION,

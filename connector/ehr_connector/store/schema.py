@@ -77,6 +77,16 @@ base_url_claim = Table(
 )
 """Which organisation a FHIR base URL belongs to: the primary key makes a second claim impossible."""
 
+token_endpoint_claim = Table(
+    "token_endpoint_claim",
+    metadata,
+    Column("token_endpoint", String(_DIGEST), nullable=False),
+    Column("base_url", String(512), nullable=False, index=True),
+    PrimaryKeyConstraint("token_endpoint"),
+    ForeignKeyConstraint(["base_url"], ["base_url_claim.base_url"], ondelete="CASCADE"),
+)
+"""Which base URL a token endpoint was first named by: to servers of other organisations no token from there is sent."""
+
 profile_evidence = Table(
     "profile_evidence",
     metadata,

@@ -20,7 +20,7 @@ from ehr_connector.store.database import open_database
 from ehr_connector.store.migrate import migrate, pending
 from ehr_connector.store.schema import metadata
 
-NEWEST = "0010"
+NEWEST = "0012"
 
 
 @pytest.fixture

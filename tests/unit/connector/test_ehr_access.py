@@ -10,7 +10,7 @@ import pytest
 from joserfc.jwk import ECKey
 from unit.connector.ehr_model import asking_site
 
-from ehr_clients.errors import RefusedError, RemoteError, TemporaryError
+from ehr_clients.errors import ContractError, RefusedError, RemoteError, TemporaryError
 from ehr_clients.fhir import Fhir
 from ehr_clients.http import tls_context
 from ehr_clients.smart import Grant, SigningKey, SmartConfiguration
@@ -26,12 +26,18 @@ class AuthorizationServer:
     def __init__(self) -> None:
         self.asked = 0
         self.away = False
+        self.is_foreign = False
         self.may_answer = asyncio.Event()
         self.may_answer.set()
 
     async def discover(self, *_: Any) -> SmartConfiguration:
         """Answer."""
         return SmartConfiguration(token_endpoint="https://ehr.example/token")
+
+    async def check(self, _base_url: str, _token_endpoint: str) -> None:
+        """Say whose it is."""
+        if self.is_foreign:
+            raise ContractError("EHR", "read SMART configuration", "its token endpoint is another organisation's")
 
     async def system_token(self, *_: Any) -> Grant:
         """Grant a token."""
@@ -51,9 +57,9 @@ def server(monkeypatch: pytest.MonkeyPatch) -> AuthorizationServer:
 
 
 @pytest.fixture
-async def ehr() -> AsyncGenerator[EhrAccess]:
+async def ehr(server: AuthorizationServer) -> AsyncGenerator[EhrAccess]:
     key = SigningKey(ECKey.generate_key("P-384"), "ES384", "20260101T000000Z-aa")
-    made = EhrAccess(tls_context(), [], lambda: key, lambda: 0.0)
+    made = EhrAccess(tls_context(), [], lambda: key, lambda: 0.0, server.check)
     yield made
     await made.aclose()
 
@@ -106,3 +112,13 @@ async def test_a_token_that_another_call_renewed_meanwhile_is_kept(ehr: EhrAcces
 
     assert await slow
     assert server.asked == 2
+
+
+async def test_nothing_is_asked_of_a_token_endpoint_that_is_another_organizations(
+    ehr: EhrAccess, server: AuthorizationServer
+) -> None:
+    server.is_foreign = True
+    for ask in (ehr.call(SITE, _fine), ehr.smart_configuration(SITE)):
+        with pytest.raises(ContractError, match="another organisation's"):
+            await ask
+    assert server.asked == 0

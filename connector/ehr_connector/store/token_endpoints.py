@@ -1,0 +1,105 @@
+"""Which organisation a token endpoint belongs to.
+
+A FHIR server says itself where tokens for it are granted. One that names the authorization server of another hospital would
+have a token for that hospital's patients sent to itself, since the connector signs for all with one key: so a token endpoint
+belongs to the organisation that was first configured with a base URL that names it.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import Any
+from urllib.parse import urlsplit
+
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from ehr_clients.errors import ContractError, TemporaryError
+from ehr_clients.fhir import SYSTEM
+from ehr_connector.store.database import insert_for, reading
+from ehr_connector.store.organizations import claimed_as
+from ehr_connector.store.schema import base_url_claim, token_endpoint_claim
+
+_OPERATION = "read SMART configuration"
+
+
+class ForeignTokenEndpointError(ContractError):
+    """The server names a token endpoint that is another organisation's."""
+
+
+class TokenEndpoints:
+    """The claims."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+        self._reads = reading(engine)
+        self._own: set[tuple[str, str]] = set()
+        """Those that were found to be right, for while the database is away."""
+
+    async def check(self, base_url: str, token_endpoint: str) -> None:
+        """Return when tokens from this endpoint may be sent to the base URL.
+
+        Raises:
+            ForeignTokenEndpointError: They may not.
+            TemporaryError: Nobody can say now.
+        """
+        form = _claimed_as(token_endpoint)
+        pair = (claimed_as(base_url), sha256(form.encode()).hexdigest())
+        try:
+            is_own = await self._is_own(*pair)
+        except SQLAlchemyError as exc:
+            if pair in self._own:
+                return
+            raise TemporaryError(SYSTEM, _OPERATION, "whose its token endpoint is cannot be read now") from exc
+        # What a server grants itself, it may be sent.
+        if not is_own and _origin(pair[0]) != _origin(form):
+            self._own.discard(pair)
+            raise ForeignTokenEndpointError(SYSTEM, _OPERATION, "its token endpoint is another organisation's")
+        self._own.add(pair)
+
+    async def _is_own(self, base_url: str, digest: str) -> bool:
+        async with self._reads.connect() as connection:
+            held = await _holder(connection, digest)
+            mine = await _owner(connection, base_url)
+        if held is None and mine is not None:
+            held = await self._claimed(base_url, digest)
+        return held is not None and held == mine
+
+    async def _claimed(self, base_url: str, digest: str) -> tuple[str, str] | None:
+        """Claim it, and return who holds it then: another may have been faster."""
+        values = {"token_endpoint": digest, "base_url": base_url}
+        try:
+            async with self._engine.begin() as connection:
+                await connection.execute(
+                    insert_for(connection)(token_endpoint_claim).values(**values).on_conflict_do_nothing()
+                )
+                return await _holder(connection, digest)
+        except IntegrityError:
+            return None  # the base URL went in this moment
+
+
+async def _holder(connection: AsyncConnection, digest: str) -> tuple[str, str] | None:
+    joined = base_url_claim.join(token_endpoint_claim, base_url_claim.c.base_url == token_endpoint_claim.c.base_url)
+    return await _organization(connection, joined, token_endpoint_claim.c.token_endpoint == digest)
+
+
+async def _owner(connection: AsyncConnection, base_url: str) -> tuple[str, str] | None:
+    return await _organization(connection, base_url_claim, base_url_claim.c.base_url == base_url)
+
+
+async def _organization(connection: AsyncConnection, source: Any, where: Any) -> tuple[str, str] | None:
+    columns = select(base_url_claim.c.namespace, base_url_claim.c.name).select_from(source).where(where)
+    row = (await connection.execute(columns)).one_or_none()
+    return None if row is None else (row.namespace, row.name)
+
+
+def _claimed_as(token_endpoint: str) -> str:
+    try:
+        return claimed_as(token_endpoint)
+    except ValueError as exc:
+        raise ContractError(SYSTEM, _OPERATION, "token_endpoint is not a URL") from exc
+
+
+def _origin(form: str) -> str:
+    return urlsplit(form).netloc
