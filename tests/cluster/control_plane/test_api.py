@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import ssl
-import time
 import uuid
-from collections.abc import Callable
 from pathlib import Path
 
 import httpx
 import pytest
 from cluster.control_plane.kubectl import Kubectl
+from cluster.waiting import eventually
 from joserfc import jwt
 from joserfc.jwk import KeySet
 
@@ -41,13 +40,6 @@ spec:
   matchResources:
     namespaceSelector: {{matchLabels: {{kubernetes.io/metadata.name: {namespace}}}}}
 """
-
-
-def eventually(holds: Callable[[], bool], limit_s: float = 60.0) -> bool:
-    deadline_s = time.monotonic() + limit_s
-    while not (held := holds()) and time.monotonic() < deadline_s:
-        time.sleep(0.1)
-    return held
 
 
 def test_the_api_server_is_ready_and_of_the_pinned_version(control_plane: ControlPlane, kubectl: Kubectl) -> None:

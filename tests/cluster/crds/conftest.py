@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 from cluster.control_plane.kubectl import Kubectl
+from cluster.waiting import eventually
 
 from ehr_sandbox.control_plane.cluster import ControlPlane
 
@@ -36,14 +36,6 @@ RECORD: dict[str, Any] = {
 }
 
 Sample = Callable[[str], dict[str, Any]]
-
-
-def eventually(holds: Callable[[], bool], limit_s: float = 30.0) -> bool:
-    """Whether `holds` becomes true in time."""
-    deadline_s = time.monotonic() + limit_s
-    while not (held := holds()) and time.monotonic() < deadline_s:
-        time.sleep(0.1)
-    return held
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 from cluster.control_plane.kubectl import Kubectl
-from cluster.crds.conftest import OPERATOR_ACCOUNT, OPERATOR_NAMESPACE, RECORD, Sample, eventually
+from cluster.crds.conftest import OPERATOR_ACCOUNT, OPERATOR_NAMESPACE, RECORD, Sample
+from cluster.waiting import eventually
 
 KINDS = ("ehrconnectorconfig", "fhirendpoint", "smsnumber", "integrationrecord")
 STATUS = ("--subresource=status", "--type=merge", '--patch={"status":{"observedGeneration":7}}')

@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 import pytest
 from cluster.control_plane.kubectl import Kubectl
-from cluster.crds.conftest import Sample, eventually
+from cluster.crds.conftest import Sample
+from cluster.waiting import eventually
 
 FORCE = "ehrconnector.io/force-promotion=go-live is today"
 

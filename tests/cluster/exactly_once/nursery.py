@@ -45,7 +45,7 @@ class Operator:
 
     async def gone(self) -> None:
         """Wait for the end of the process."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while self.alive:  # noqa: ASYNC110 (nobody tells of the end of another's child)
                 await asyncio.sleep(0.01)
 

@@ -206,6 +206,10 @@ class Stage:
         if self.operator is not None and not self._killed and not self.operator.alive:
             self.start()
 
+    async def pass_at_provider(self, seconds: float) -> None:
+        """Let time pass for the provider alone."""
+        (await self.acs.post("/_sandbox/state", json={"advance_s": seconds})).raise_for_status()
+
     async def truth(self) -> dict[str, Any]:
         """What the provider holds and what was paid for."""
         found: dict[str, Any] = (await self.acs.get("/_sandbox/ledger")).json()

@@ -15,6 +15,7 @@ OWNED = "+18335550101"
 RESERVATION = "/availablePhoneNumbers/reservations/ID"
 SIDE_BY_SIDE = 10
 """Runs at a time: most of a run is waiting."""
+RECORDINGS = 3
 
 
 @dataclass(frozen=True)
@@ -87,12 +88,16 @@ STORIES = [
 
 
 async def _recorded(house: House, story: Story) -> list[Effect]:
-    """Return the effects of an undisturbed run."""
-    async with staged(house, owned=story.owned) as stage:
-        await story.begin(stage)
-        await stage.until(lambda: story.over(stage))
-        story.check(await stage.truth(), await stage.look())
-        return stage.ledger.effects
+    """Return the effects of an undisturbed run: the shortest of a few, since a busy machine adds looks and retries."""
+
+    async def run() -> list[Effect]:
+        async with staged(house, owned=story.owned) as stage:
+            await story.begin(stage)
+            await stage.until(lambda: story.over(stage))
+            story.check(await stage.truth(), await stage.look())
+            return stage.ledger.effects
+
+    return min(await asyncio.gather(*(run() for _ in range(RECORDINGS))), key=len)
 
 
 async def _survives(house: House, story: Story, strike: Strike) -> None:
@@ -108,6 +113,7 @@ async def _survives(house: House, story: Story, strike: Strike) -> None:
         story.check(await stage.truth(), await stage.look())
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("story", STORIES, ids=lambda story: story.name)
 async def test_an_operator_struck_at_any_step_ends_with_the_same_number_and_none_orphaned(
     story: Story, house: House

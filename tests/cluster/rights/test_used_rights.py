@@ -17,8 +17,9 @@ from typing import Any
 import pytest
 import yaml
 from cluster.control_plane.kubectl import Kubectl
-from cluster.crds.conftest import OPERATOR_ACCOUNT, OPERATOR_NAMESPACE, RECORD, REPOSITORY, eventually
+from cluster.crds.conftest import OPERATOR_ACCOUNT, OPERATOR_NAMESPACE, RECORD, REPOSITORY
 from cluster.rights.audit import Audit, Right, audited
+from cluster.waiting import eventually
 
 from ehr_sandbox.control_plane.cluster import ControlPlane
 from ehr_sandbox.control_plane.credentials import write_token_kubeconfig
@@ -114,7 +115,7 @@ def work_through_everything(operator: Running, kubectl: Kubectl) -> None:
     for document in (sample("lamna"), sample("lamna-sms"), endpoint):
         kubectl.ok("apply", "--filename=-", stdin=json.dumps(document))
     for kind, name in (("fhir", "lamna-test"), ("ehrcfg", "lamna"), ("sms", "lamna-sms")):
-        assert eventually(lambda kind=kind, name=name: bool(reason(kind, name)), 60), operator.log.read_text()
+        assert eventually(lambda kind=kind, name=name: bool(reason(kind, name))), operator.log.read_text()
     assert eventually(lambda: reason("irec", "lamna-test-provider") == "Written")
 
     # The record of a number that is not linked is removed.
@@ -132,7 +133,7 @@ def work_through_everything(operator: Running, kubectl: Kubectl) -> None:
         kubectl.ok(
             "patch", "fhir", "lamna-test", "--type=merge", f'--patch={{"spec":{{"suspend":{json.dumps(suspended)}}}}}'
         )
-        assert eventually(lambda suspended=suspended: (reason("fhir", "lamna-test") == "Suspended") == suspended, 60)
+        assert eventually(lambda suspended=suspended: (reason("fhir", "lamna-test") == "Suspended") == suspended)
 
     assert eventually(lambda: not operator.audit.conflict_on)
     kubectl.ok("delete", "fhir,sms,ehrcfg", "--all", "--timeout=60s")

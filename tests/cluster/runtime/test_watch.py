@@ -163,9 +163,9 @@ async def test_a_stop_ends_the_thread_in_time(
     await eventually(lambda: seen.newest)
     assert watch.alive
 
-    async with asyncio.timeout(5.0):
+    async with asyncio.timeout(LIMIT_S):
         await watch.stop()
 
     await eventually(lambda: not watch.alive)
-    assert ended.done()
+    await eventually(ended.done)
     assert ended.exception() is None
