@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, TextIO, TypeVar
+from typing import Any, Generic, TextIO, TypeVar
 
 import yaml
 from pydantic import ValidationError
@@ -26,13 +26,19 @@ WRONG = 2
 """Exit status when the input cannot be read, or would be refused."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Named(Generic[_Spec]):
+    origin: str
+    namespace: str
+    """Empty where the document names none."""
+    name: str
+    spec: _Spec
+
+
 @dataclass
 class _Input:
-    configs: list[tuple[str, str, EHRConnectorConfigSpec]] = field(
-        default_factory=list[tuple[str, str, EHRConnectorConfigSpec]]
-    )
-    """Where it was read, its name, and the spec."""
-    endpoints: list[tuple[str, FhirEndpointSpec]] = field(default_factory=list[tuple[str, FhirEndpointSpec]])
+    configs: list[_Named[EHRConnectorConfigSpec]] = field(default_factory=list[_Named[EHRConnectorConfigSpec]])
+    endpoints: list[_Named[FhirEndpointSpec]] = field(default_factory=list[_Named[FhirEndpointSpec]])
     problems: list[str] = field(default_factory=list[str])
 
 
@@ -46,17 +52,24 @@ def preview_messages(
 ) -> int:
     """Print every message of every EHRConnectorConfig; return 0, or 2 when something is wrong with the input."""
     found = _read(paths)
-    for origin, _, spec in found.configs:
-        found.problems += [f"{origin}: {fault.field} {fault.remedy}" for fault in template_faults(spec)]
+    for config in found.configs:
+        faults = template_faults(config.spec)
+        found.problems += [f"{config.origin}: {fault.field} {fault.remedy}" for fault in faults]
     if not found.configs and not found.problems:
         found.problems.append(f"{', '.join(map(str, paths))}: holds no EHRConnectorConfig")
     if found.problems:
         print("\n".join(found.problems), file=errors)
         return WRONG
     shown: list[Shown] = []
-    for _, name, spec in found.configs:
-        endpoints = {endpoint: part for endpoint, part in found.endpoints if part.config_ref.name == name}
-        shown += preview(name, spec, endpoints)
+    for config in found.configs:
+        # A namespace is the boundary of an organisation: no reference crosses it.
+        endpoints = {
+            one.name: one.spec
+            for one in found.endpoints
+            if (one.namespace, one.spec.config_ref.name) == (config.namespace, config.name)
+        }
+        label = f"{config.namespace}/{config.name}" if config.namespace else config.name
+        shown += preview(label, config.spec, endpoints)
     print(_json(shown, prices) if as_json else "\n".join(_lines(shown, prices)), file=out)
     return 0
 
@@ -93,30 +106,29 @@ def _flat(documents: Iterable[Any]) -> Iterable[dict[str, Any]]:
 def _take(document: dict[str, Any], file: str, found: _Input) -> None:
     if document.get("apiVersion") != API_VERSION:
         return
-    metadata: Any = document.get("metadata")
-    name = str(metadata["name"]) if metadata and "name" in metadata else "without a name"
+    metadata: dict[str, Any] = document.get("metadata") or {}
+    namespace, name = str(metadata.get("namespace") or ""), str(metadata.get("name") or "without a name")
     origin = f"{file} ({document.get('kind')} {name})"
     match document.get("kind"):
         case "EHRConnectorConfig":
-            config = _spec(EHRConnectorConfigSpec, document, origin, found.problems)
-            if config is not None:
-                found.configs.append((origin, name, config))
+            found.configs += _named(EHRConnectorConfigSpec, document, origin, namespace, name, found.problems)
         case "FhirEndpoint":
-            endpoint = _spec(FhirEndpointSpec, document, origin, found.problems)
-            if endpoint is not None:
-                found.endpoints.append((name, endpoint))
+            found.endpoints += _named(FhirEndpointSpec, document, origin, namespace, name, found.problems)
         case _:
             pass
 
 
-def _spec(model: type[_Spec], document: dict[str, Any], origin: str, problems: list[str]) -> _Spec | None:
+def _named(
+    model: type[_Spec], document: dict[str, Any], origin: str, namespace: str, name: str, problems: list[str]
+) -> list[_Named[_Spec]]:
+    """Return the object, or none and why."""
     try:
-        return model.model_validate(document.get("spec"))
+        return [_Named(origin, namespace, name, model.model_validate(document.get("spec")))]
     except ValidationError as exc:
         for error in exc.errors(include_url=False, include_input=False):
             place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error["loc"])
             problems.append(f"{origin}: spec{place}: {error['msg']}")
-        return None
+        return []
 
 
 class _Loader(yaml.SafeLoader):

@@ -90,6 +90,29 @@ def test_own_words_are_shown_for_each_department_with_the_endpoints_that_have_it
     }
 
 
+def test_organisations_of_one_name_in_two_namespaces_are_told_apart(tmp_path: Path) -> None:
+    def moved(document: dict[str, Any], **spec: object) -> dict[str, Any]:
+        return {
+            **document,
+            "metadata": {**document["metadata"], "namespace": "elsewhere"},
+            "spec": {**document["spec"], **spec},
+        }
+
+    case = Case("", "smsNotifications", {"kind": "Link", "locale": "es", "text": "{department} {link} {optOut}"})
+    department = {"name": "north", "displayName": "Elsewhere"}
+    endpoint = next(document for document in DOCUMENTS if document["kind"] == "FhirEndpoint")
+    both = (
+        with_template(case),
+        *(document for document in DOCUMENTS if document["kind"] == "FhirEndpoint"),
+        moved(with_template(case)),
+        moved(endpoint, departments=[department]),
+    )
+    own = [one for one in messages(written(tmp_path, *both)) if one["ownWords"]]
+
+    assert [one["organization"] for one in own] == [*["lamna"] * 3, "elsewhere/lamna"]
+    assert [one["text"].split(" https")[0] for one in own][-1] == "Elsewhere"
+
+
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_a_template_that_the_api_server_would_refuse_is_named_with_its_field(case: Case, tmp_path: Path) -> None:
     status, out, errors = previewed(written(tmp_path, with_template(case)))
