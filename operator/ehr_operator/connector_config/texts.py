@@ -67,7 +67,7 @@ def _troubled(linked: dict[str, Body], messages: MessagesReport | None) -> list[
 
 
 def _held(messages: MessagesReport | None) -> str:
-    """Return which messages wait. Their numbers are rough: a message that changed all the time would wake everybody."""
+    """Return which messages wait. From ten on their numbers are rough: a message that changed all the time would wake everybody."""
     held = messages.held if messages else ()
     if not held:
         return ""
@@ -76,7 +76,5 @@ def _held(messages: MessagesReport | None) -> str:
 
 
 def _magnitude(messages: int) -> str:
-    for bound in (1000, 100, 10):
-        if messages >= bound:
-            return f"{bound} or more"
-    return "fewer than 10"
+    unit = 10 ** (len(str(messages)) - 1)
+    return str(messages) if unit == 1 else f"{messages // unit * unit} or more"
