@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from contract.connector.postgresql import PostgreSql, running_postgresql
+from contract.notify.desk import DAY, NOON, Desk, running_desk
 from contract.notify.texting import ready
 from contract.visits.clinic import Clinic, running_clinic
 
+from ehr_connector.keys.make import new_keys
+from ehr_connector.keys.secret import SecretKeys
+from ehr_connector.store.database import open_database
+from ehr_connector.store.migrate import migrate
 from ehr_sandbox.local_ca import LocalCA
 
 
@@ -57,3 +63,16 @@ async def either_clinic(tmp_path: Path, ca: LocalCA, database_url: str) -> Async
     async with running_clinic(tmp_path, ca, database_url) as running:
         await ready(running)
         yield running
+
+
+@pytest.fixture
+async def desk(database_url: str, tmp_path: Path) -> AsyncGenerator[Desk]:
+    """A desk that has read an EHR without bookings."""
+    new_keys(tmp_path / "keys", NOON - DAY)
+    engines = [open_database(database_url), open_database(database_url)]
+    await migrate(engines[0])
+    async with running_desk(engines, SecretKeys(tmp_path / "keys", lambda: datetime.now(UTC))) as found:
+        await found.work(found.worker())
+        yield found
+    for engine in engines:
+        await engine.dispose()

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from datetime import timedelta
 from random import Random
 
 import pytest
@@ -24,30 +22,12 @@ from contract.notify.desk import (
     drain,
     killed_at,
     phone_of,
-    running_desk,
     site,
 )
 
-from ehr_connector.keys.make import new_keys
-from ehr_connector.keys.secret import SecretKeys
 from ehr_connector.notify.planner.worker import EndpointNotices
-from ehr_connector.store.database import open_database
 from ehr_connector.store.deliveries import Deliveries, Report
-from ehr_connector.store.migrate import migrate
 from ehr_connector.store.send_state import State
-
-
-@pytest.fixture
-async def desk(database_url: str, tmp_path: Path) -> AsyncGenerator[Desk]:
-    """A desk that has read an EHR without bookings."""
-    new_keys(tmp_path / "keys", NOON - DAY)
-    engines = [open_database(database_url), open_database(database_url)]
-    await migrate(engines[0])
-    async with running_desk(engines, SecretKeys(tmp_path / "keys", lambda: datetime.now(UTC))) as found:
-        await found.work(found.worker())
-        yield found
-    for engine in engines:
-        await engine.dispose()
 
 
 @pytest.mark.parametrize("step", STEPS)

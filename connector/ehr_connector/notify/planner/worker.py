@@ -25,7 +25,7 @@ from ehr_connector.notify.planner.plan import FORGIVEN, Due, Plan, Reading, Wish
 from ehr_connector.notify.planner.planned import DueMessage, PlannedSender, Result, is_for_now
 from ehr_connector.notify.wording.wordings import Occasion
 from ehr_connector.store.notices import Notice, Notices, Undelivered
-from ehr_connector.visits.booking import Booking
+from ehr_connector.visits.booking import Booking, booking
 from ehr_connector.visits.events import Channel
 from ehr_connector.waking import awakened
 
@@ -171,6 +171,7 @@ class EndpointNotices:
         if visit is None:
             return False
         self._under_way.add(visit)
+        site = self.site
         try:
             again = await self._attend(visit)
         except (SQLAlchemyError, OSError) as exc:
@@ -184,7 +185,8 @@ class EndpointNotices:
         finally:
             self._under_way.discard(visit)
         if again is not None:
-            self._queue.put(visit, again)
+            # What was found against it may have been of the configuration before.
+            self._queue.put(visit, again if site is self.site else self._tools.now())
         return self._troubles == 0
 
     async def _keep_settling(self) -> None:
@@ -223,6 +225,11 @@ class EndpointNotices:
             self._far[visit] = found
         if self._held.get(visit) in _OF_THE_DAY and is_at_once:
             return
+        if made.quiet:
+            self._since.pop(visit, None)
+            self._held[visit] = Reason.QUIET_HOURS.value
+        elif self._held.get(visit) == Reason.QUIET_HOURS.value:
+            self._let_go(visit)
         if is_at_once:
             self._queue.put(visit, now)
         elif made.next_at is not None and (made.quiet or not read.is_far):
@@ -379,7 +386,9 @@ class EndpointNotices:
         return self._tools.secret.name("notice reading", self.site.base_url, *names)
 
     def _found(self, visit: str) -> Booking | None:
-        return self._bookings.get(visit) or self._far.get(visit)
+        """Return a visit as it is by the configuration of now, under which it was perhaps not read."""
+        found = self._bookings.get(visit) or self._far.get(visit)
+        return found if found is None or found.site is self.site else booking(self.site, found.appointment)
 
     def _let_go(self, visit: str) -> None:
         """Count a visit's message as due no more."""
