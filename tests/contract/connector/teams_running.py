@@ -116,6 +116,13 @@ async def until(condition: Callable[[], Awaitable[bool]], limit_s: float = 10.0)
             await asyncio.sleep(0.02)
 
 
+async def control(graph: GraphStandIn, method: str, path: str, body: Any = None) -> Any:
+    """Use a control of the simulator, and return its answer."""
+    answer = await graph.http.request(method, f"/_sandbox/{path}", json=body)
+    assert answer.is_success, answer.text
+    return answer.json() if answer.content else None
+
+
 def settings_of(graph: GraphStandIn, ca: LocalCA, keys_dir: Path, database_url: str, **changes: Any) -> Settings:
     """The settings of a connector beside the simulator."""
     secret = keys_dir / "client-secret"

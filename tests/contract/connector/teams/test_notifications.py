@@ -7,7 +7,7 @@ import hmac
 import json
 import secrets
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,12 +41,6 @@ from ehr_sandbox.serving import serve
 PATH = "/graph/notifications"
 NOTIFIER = "0bf30f3b-4a52-48df-9a82-234910c4a086"
 NAME = "Zebediah Quillfeather"
-
-
-@pytest.fixture
-async def resources() -> AsyncGenerator[AsyncExitStack]:
-    async with AsyncExitStack() as resources:
-        yield resources
 
 
 class EntraKeys:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -11,25 +9,13 @@ import pytest
 from contract.connector.running import Connector, Document, organization_path
 from contract.connector.running import Starter as ConnectorStarter
 from contract.connector.teams_running import SECOND_ORGANIZER, settings_of, teams_document
-from contract.graph_stand_in.running import CLIENT, ORGANIZER, TENANT, Clock, GraphStandIn
-from contract.graph_stand_in.running import Starter as GraphStarter
+from contract.graph_stand_in.running import CLIENT, ORGANIZER, TENANT, GraphStandIn
 
 from ehr_api.control import GraphReport
 from ehr_clients.control import Control
 from ehr_sandbox.local_ca import LocalCA
 
 NOBODY = "5e0f3a10-0000-4000-8000-0000000000ff"
-
-
-@pytest.fixture
-async def resources() -> AsyncGenerator[AsyncExitStack]:
-    async with AsyncExitStack() as resources:
-        yield resources
-
-
-@pytest.fixture
-async def graph(ca: LocalCA, resources: AsyncExitStack) -> GraphStandIn:
-    return await GraphStarter(Clock(), ca, resources)()
 
 
 def graph_settings(graph: GraphStandIn, ca: LocalCA, keys_dir: Path, sqlite_url: str) -> dict[str, Any]:
