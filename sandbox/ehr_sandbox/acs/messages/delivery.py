@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from ehr_sandbox.acs.messages import events
+from ehr_sandbox.acs.messages.model import Mail
 from ehr_sandbox.acs.world import World
 
 
 def deliver(world: World) -> bool:
     """End the texts and e-mail whose time has come, and tell whether there were any."""
-    now = world.now()
-    messages = world.state.messages
-    texts = [one for one in messages.texts.values() if not one.ended and one.due_at <= now]
-    for text in sorted(texts, key=lambda one: one.due_at):
-        text.ended = True
-        if text.report:
-            events.report_delivery(world, text)
-    mails = [one for one in messages.mails.values() if not one.ended and one.due_at <= now]
-    for mail in mails:
-        mail.ended = True
-        events.report_email(world, mail)
-    return bool(texts or mails)
+    ended = world.state.messages.end_due(world.now())
+    for one in ended:
+        if isinstance(one, Mail):
+            events.report_email(world, one)
+        elif one.report:
+            events.report_delivery(world, one)
+    return bool(ended)

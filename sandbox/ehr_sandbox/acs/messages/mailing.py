@@ -86,7 +86,7 @@ def send(world: World, wanted: EmailRequest, operation_id: str | None) -> Mail:
     if world.state.messages.planned_mail_failures:
         world.state.messages.planned_mail_failures -= 1
         mail.failure = "EmailDroppedAllRecipientsSuppressed"
-    world.state.messages.mails[mail.id] = mail
+    world.state.messages.accept(mail)
     return mail
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, PrivateAttr
 
 OK = 2000
 UNSUPPORTED_DESTINATION = 4003
@@ -127,3 +128,25 @@ class MessageState(BaseModel):
     """How many of them the Storage queue has."""
     planned: list[PlannedCode] = Field(default_factory=list[PlannedCode])
     planned_mail_failures: int = 0
+    _under_way: dict[str, Text | Mail] = PrivateAttr(default_factory=dict[str, Text | Mail])
+    """Those whose fate is not known yet, in order: a look at them all would grow with what was ever sent."""
+
+    def model_post_init(self, _context: Any, /) -> None:
+        """Find what was under way when the state was saved."""
+        self._under_way = {one.id: one for one in (*self.texts.values(), *self.mails.values()) if not one.ended}
+
+    def accept(self, message: Text | Mail) -> None:
+        """Take a message that is under way from now on."""
+        if isinstance(message, Text):
+            self.texts[message.id] = message
+        else:
+            self.mails[message.id] = message
+        self._under_way[message.id] = message
+
+    def end_due(self, now: datetime) -> Sequence[Text | Mail]:
+        """End the messages whose time has come, and return them in the order in which it came."""
+        due = sorted((one for one in self._under_way.values() if one.due_at <= now), key=lambda one: one.due_at)
+        for one in due:
+            one.ended = True
+            del self._under_way[one.id]
+        return due

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import email.utils
 import hashlib
+import itertools
 import math
 import re
 from datetime import datetime, timedelta
@@ -85,10 +86,12 @@ def send(world: World, wanted: SendRequest) -> list[dict[str, Any]]:
 def _keep_to_the_rate(world: World, number: OwnedNumber, more: int) -> None:
     if number.phone_number_type != "tollFree":
         return
-    now = world.now()
-    texts = world.state.messages.texts.values()
-    recent = [one.accepted_at for one in texts if one.sender == number.phone_number and one.accepted_at > now - _MINUTE]
-    limit = world.behaviour.texts_per_minute
+    now, limit = world.now(), world.behaviour.texts_per_minute
+    texts = world.state.messages.texts
+    if len(texts) + more <= limit:
+        return
+    last_minute = itertools.takewhile(lambda one: one.accepted_at > now - _MINUTE, reversed(texts.values()))
+    recent = [one.accepted_at for one in last_minute if one.sender == number.phone_number]
     if len(recent) + more > limit:
         oldest = min(recent, default=now)
         raise too_many(
@@ -141,7 +144,7 @@ def _accept(world: World, number: OwnedNumber, wanted: SendRequest, recipient: R
         code=_fate(world, number, recipient.to),
         repeatability_id=recipient.repeatability_request_id,
     )
-    world.state.messages.texts[text.id] = text
+    world.state.messages.accept(text)
     return _result(recipient.to, 202, message_id=text.id)
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from ehr_sandbox.acs.messages.model import Text
 from ehr_sandbox.acs.model import State
 from ehr_sandbox.acs.state_file import StateFileError, Store
 
@@ -25,6 +27,21 @@ def test_what_was_saved_is_loaded(tmp_path: Path) -> None:
     Store(tmp_path / "state.json").save(state)
 
     assert Store(tmp_path / "state.json").load() == state
+
+
+def test_a_text_that_was_on_its_way_arrives_once_after_a_restart(tmp_path: Path) -> None:
+    store, state, now = Store(tmp_path / "state.json"), State(), datetime(2026, 11, 24, 12, tzinfo=UTC)
+    for name, after_s in (("first", 0), ("second", 60)):
+        due_at = now + timedelta(seconds=after_s)
+        state.messages.accept(Text(id=name, sender="a", to="b", text="x", segments=1, accepted_at=now, due_at=due_at))
+    before = [one.id for one in state.messages.end_due(now)]
+    store.save(state)
+    messages = store.load().messages
+    later = now + timedelta(seconds=60)
+
+    assert before == ["first"]
+    assert [one.id for one in messages.end_due(later)] == ["second"]
+    assert messages.end_due(later) == []
 
 
 def test_a_draft_that_was_torn_leaves_the_state_before_it(tmp_path: Path) -> None:
