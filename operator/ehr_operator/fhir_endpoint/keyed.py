@@ -51,6 +51,16 @@ _BY_OAUTH_ERROR = {
 _REGISTER = "Author: compare smart.systemClientID with the registration; EHR team: register the JWKS URL of the IntegrationRecord"
 
 
+_FOREIGN_TOKEN_ENDPOINT = (
+    "ForeignTokenEndpoint",
+    (
+        "token: the SMART configuration names a token endpoint that the connector knows as another organisation's, so that nothing is"
+        " asked of it. Author: compare baseURL with what the EHR team gave you; EHR team: look at token_endpoint; platform team: find"
+        " out who else has configured that EHR"
+    ),
+)
+
+
 def keyed_verdicts(spec: FhirEndpointSpec, report: ProbeReport) -> tuple[Finding, Finding]:
     """Judge what the connector saw with its key."""
     return _token(spec, report.token), _search(spec, report.appointment_search)
@@ -131,6 +141,8 @@ def _refused(result: ProbeResult) -> tuple[str, str] | None:
 
 
 def _problem(probe: str, result: ProbeResult) -> tuple[str, str]:
+    if result.error_code == "foreign_token_endpoint":
+        return _FOREIGN_TOKEN_ENDPOINT
     if result.outcome is ProbeOutcome.UNREACHABLE:
         why = _NO_ANSWER.get(result.error_code or "", _NO_ANSWER_AT_ALL)
         return "Unreachable", f"{probe}: where the EHR is asked with its key, the connector {why}"

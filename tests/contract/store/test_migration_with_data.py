@@ -83,3 +83,18 @@ async def test_the_new_version_reads_what_the_old_one_wrote(old: AsyncEngine) ->
     evidence = await evidence_of(old, "a", "b")
     assert [(one.provider_launches, one.patient_joins) for one in evidence.profiles] == [(3, 2)]
     assert [one.record for one in evidence.records] == ["r"]
+
+
+async def test_a_base_url_is_claimed_in_the_form_that_all_ways_to_write_it_have_in_common(old: AsyncEngine) -> None:
+    claims = text("INSERT INTO base_url_claim (base_url, namespace, name, endpoint) VALUES (:url, 'a', 'b', :url)")
+    async with old.begin() as connection:
+        for path in ("/FHIR/R4", "/api/./t", "/api/t"):
+            await connection.execute(claims, {"url": f"https://y.example{path}"})
+    await migrate(old)
+    async with old.connect() as connection:
+        found = await connection.execute(text("SELECT endpoint, base_url FROM base_url_claim WHERE endpoint <> 'c'"))
+        assert {row.endpoint: row.base_url for row in found} == {
+            "https://y.example/FHIR/R4": "https://y.example/fhir/r4",
+            "https://y.example/api/t": "https://y.example/api/t",
+            "https://y.example/api/./t": "https://y.example/api/./t",
+        }

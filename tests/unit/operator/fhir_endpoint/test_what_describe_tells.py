@@ -205,6 +205,13 @@ FAILURES: dict[str, Mode] = {
     "token not found": Mode(token(P.NOT_FOUND, http_status=404), K, "NotFound", "status 404", (AUTHOR,)),
     "token error": Mode(token(P.SERVER_ERROR, http_status=500), K, "ServerError", "status 500", (EHR_TEAM,)),
     "token strange": Mode(token(P.UNEXPECTED_ANSWER), K, "UnexpectedAnswer", "not what the standard", (EHR_TEAM,)),
+    "token endpoint of another": Mode(
+        token(P.UNEXPECTED_ANSWER, error_code="foreign_token_endpoint"),
+        K,
+        "ForeignTokenEndpoint",
+        "another organisation's",
+        (AUTHOR, EHR_TEAM, PLATFORM),
+    ),
     "token unreachable": Mode(token(P.UNREACHABLE), K, "Unreachable", "the connector got no answer", (PLATFORM,)),
     "no address there": Mode(token(P.UNREACHABLE, error_code="no_address"), K, "Unreachable", "no address", (PLATFORM,)),
     "private there": Mode(
