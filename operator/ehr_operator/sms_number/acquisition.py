@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from http import HTTPStatus
 from typing import Literal
 
@@ -31,7 +32,13 @@ from ehr_operator.sms_number.plan import (
     plan,
 )
 from ehr_operator.sms_number.report import Situation
-from ehr_operator.sms_number.unknown import UnknownPurchase, adopts_what_turns_up, unknown_purchases
+from ehr_operator.sms_number.unknown import (
+    UnknownPurchase,
+    adopts_what_turns_up,
+    bought_unknown,
+    may_buy,
+    unknown_purchases,
+)
 
 _MAX_STEPS = 8
 """Intend, reserve, buy, poll: a pass has no more steps than this, so no mistake of ours can spend in a loop."""
@@ -63,10 +70,11 @@ class Acquisition:
         *,
         claimed: Callable[[], Mapping[str, str]],
         known_reservations: Callable[[], Collection[str]],
+        counted_reservations: Callable[[], Collection[str]],
         claims: Claims,
         purchases: Purchases,
         purchasing_enabled: bool,
-        wait_to_buy: Callable[[], WaitToBuy | None],
+        wait_to_buy: Callable[[Collection[datetime]], WaitToBuy | None],
         may_spend: Callable[[], None],
     ) -> None:
         self._obj = obj
@@ -76,12 +84,16 @@ class Acquisition:
         self._clock = clock
         self._claimed = claimed
         self._known_reservations = known_reservations
+        self._counted_reservations = counted_reservations
         self._claims = claims
         self._purchases = purchases
         self._purchasing_enabled = purchasing_enabled
         self._wait_to_buy = wait_to_buy
         self._may_spend = may_spend
         self._notes: list[Note] = []
+        self._reservations: list[Reservation] | None = None
+        """All that the provider knows, as it was at the first step of this pass that asked for it."""
+        self._bought: tuple[datetime, ...] | None = None
 
     @property
     def status(self) -> SmsNumberStatus:
@@ -118,7 +130,7 @@ class Acquisition:
             purchase_age_s=self._purchase_age_s(),
             reservation=reservation,
             purchasing_enabled=self._purchasing_enabled,
-            wait_to_buy=self._wait_to_buy(),
+            wait_to_buy=self._wait_to_buy(await self._bought_unknown()),
         )
 
     async def _unknown(self) -> tuple[UnknownPurchase, ...]:
@@ -126,7 +138,22 @@ class Acquisition:
         status = self._obj.status
         if status.phone_number or status.purchase or not adopts_what_turns_up(self._obj.spec):
             return ()
-        return await unknown_purchases(self._numbers, self._known_reservations, self._clock())
+        return await unknown_purchases(self._numbers, await self._all(), self._known_reservations, self._clock())
+
+    async def _bought_unknown(self) -> Collection[datetime]:
+        """Return when was bought what only the provider can tell of, where this object may be bought for."""
+        if not may_buy(self._obj.spec, self._obj.status):
+            return ()
+        if self._bought is None:
+            self._bought = await bought_unknown(
+                self._numbers, await self._all(), self._counted_reservations, self._clock()
+            )
+        return self._bought
+
+    async def _all(self) -> list[Reservation]:
+        if self._reservations is None:
+            self._reservations = await self._numbers.reservations()
+        return self._reservations
 
     def _purchase_age_s(self) -> float:
         purchase = self._obj.status.purchase
@@ -225,7 +252,9 @@ class Acquisition:
         )
         self._claims.of[self._obj.key] = phone_number
         self._may_spend()
-        self._purchases.submitted(self._obj.uid, Spent(self._obj.key, self._endpoint, now, under_way=True))
+        self._purchases.submitted(
+            self._obj.uid, Spent(self._obj.key, self._endpoint, now, under_way=True, reservation_id=reservation_id)
+        )
         try:
             operation_id = await self._numbers.purchase(reservation_id)
         except (RefusedError, TemporaryError) as exc:

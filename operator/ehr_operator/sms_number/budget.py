@@ -36,6 +36,7 @@ class Spent:
     endpoint: str
     started_at: datetime
     under_way: bool
+    reservation_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ class Purchases:
     """Every purchase that counts: those that the objects tell of, and those that this process made for objects that are gone.
 
     The latter keep an object that is deleted with its number and created again, time after time, from spending without
-    end. A restart forgets them, and only them.
+    end. A restart forgets them; then the provider's list of reservations tells of those in its resource.
     """
 
     def __init__(self) -> None:
@@ -65,6 +66,11 @@ class Purchases:
     def refused(self, uid: str) -> None:
         """Forget it: the provider has bought nothing."""
         self._submitted.pop(uid, None)
+
+    @property
+    def reservations(self) -> set[str]:
+        """Return the ids of the reservations that this process has bought."""
+        return {one.reservation_id for one in self._submitted.values()}
 
     def besides(self, objects: Objects, own: Body, now: datetime) -> list[Spent]:
         """Return all purchases but those for this very object."""
@@ -99,14 +105,14 @@ def reason_to_wait(purchases: list[Spent], own: Key, endpoint: str, budget: Budg
     if budget.namespace_a_day is not None and len(day) >= budget.namespace_a_day:
         return WaitToBuy(
             "BudgetReached",
-            f"{budget.namespace_a_day} numbers were bought in this namespace within a day. Platform team: raise"
+            f"{budget.namespace_a_day} numbers were bought in this namespace within a day, also for objects that are gone. Platform team: raise"
             " EHR_OPERATOR_PURCHASES_PER_NAMESPACE_AND_DAY, or wait",
         )
     hour = [one for one in purchases if now - one.started_at < timedelta(hours=1)]
     if budget.operator_an_hour is not None and len(hour) >= budget.operator_an_hour:
         return WaitToBuy(
             "BudgetReached",
-            f"{budget.operator_an_hour} numbers were bought by this operator within an hour. Platform team: raise"
+            f"{budget.operator_an_hour} numbers were bought by this operator within an hour, also for objects that are gone. Platform team: raise"
             " EHR_OPERATOR_PURCHASES_PER_HOUR, or wait",
         )
     return None

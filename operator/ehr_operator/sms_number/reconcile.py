@@ -29,7 +29,7 @@ from ehr_operator.runtime.model import (
 )
 from ehr_operator.sms_number import report
 from ehr_operator.sms_number.acquisition import Acquisition, Number, situation_of
-from ehr_operator.sms_number.budget import Budget, Purchases, reason_to_wait
+from ehr_operator.sms_number.budget import Budget, Purchases, Spent, reason_to_wait
 from ehr_operator.sms_number.claims import Claims, claimed_by_others, waiting_for
 from ehr_operator.sms_number.pauses import outage_pause_s
 from ehr_operator.sms_number.release import is_settled, let_go, never_owned
@@ -223,11 +223,15 @@ class SmsNumberKind:
             self._clock,
             claimed=lambda: claimed_by_others(self._objects, obj.body, claims),
             known_reservations=lambda: self._settled | reservations_of(self._objects),
+            counted_reservations=lambda: self._purchases.reservations | reservations_of(self._objects),
             claims=claims,
             purchases=self._purchases,
             purchasing_enabled=self._purchasing_enabled,
-            wait_to_buy=lambda: reason_to_wait(
-                self._purchases.besides(self._objects, obj.body, self._clock()),
+            wait_to_buy=lambda unknown: reason_to_wait(
+                [
+                    *self._purchases.besides(self._objects, obj.body, self._clock()),
+                    *(Spent(obj.key, endpoint, at, under_way=False) for at in unknown),
+                ],
                 obj.key,
                 endpoint,
                 self._budget,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from ehr_api.v1alpha1.sms_number import Acquire, SmsNumberSpec
+from ehr_api.v1alpha1.sms_number import Acquire, PurchaseState, SmsNumberSpec, SmsNumberStatus
 from ehr_clients.acs_numbers import PhoneNumbers, Reservation
 from ehr_operator.runtime.model import Objects
 from ehr_operator.views import NUMBER
@@ -21,6 +21,11 @@ _LISTING = timedelta(minutes=20)
 were bought and given up again."""
 _NEVER = timedelta(hours=2)
 """A purchase that has not ended so long after its hold may never do so: nobody waits for it any longer."""
+
+
+_HOLD = timedelta(minutes=15)
+"""A reservation ends so long after it was made, unless it is changed."""
+_BOUGHT = frozenset({"submitted", "completed"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +51,14 @@ def adopts_what_turns_up(spec: SmsNumberSpec) -> bool:
     return spec.acquire is Acquire.ADOPT_OR_PURCHASE and spec.phone_number is None
 
 
+def may_buy(spec: SmsNumberSpec, status: SmsNumberStatus) -> bool:
+    """Return whether the next steps may lead to a purchase that is not submitted yet."""
+    bought = status.phone_number or (status.purchase and status.purchase.state is PurchaseState.SUBMITTED)
+    return not bought and spec.acquire is not Acquire.ADOPT and spec.phone_number is None
+
+
 async def unknown_purchases(
-    numbers: PhoneNumbers, known: Callable[[], Collection[str]], now: datetime
+    numbers: PhoneNumbers, reservations: Collection[Reservation], known: Callable[[], Collection[str]], now: datetime
 ) -> tuple[UnknownPurchase, ...]:
     """Return the purchases that nobody here knows of and that may still bring a number.
 
@@ -55,18 +66,43 @@ async def unknown_purchases(
         RemoteError: The provider gave no usable answer.
     """
     found: list[UnknownPurchase] = []
-    for reservation in await numbers.reservations():
+    for reservation in reservations:
         if reservation.id in known() or not _may_bring(reservation, now):
             continue
         if reservation.status == "submitted":
             overdue = reservation.expires_at is not None and now > reservation.expires_at
             found.append(UnknownPurchase(reservation.id, overdue=overdue))
         else:
-            full = await numbers.reservation(reservation.id)
-            bought = tuple(number.phone_number for number in full.held) if full else ()
+            bought = await _held(numbers, reservation)
             if bought:  # else the purchase failed
                 found.append(UnknownPurchase(reservation.id, bought))
     return tuple(found)
+
+
+async def bought_unknown(
+    numbers: PhoneNumbers, reservations: Collection[Reservation], known: Callable[[], Collection[str]], now: datetime
+) -> tuple[datetime, ...]:
+    """Return when numbers were bought within a day under reservations that nobody here knows of.
+
+    They were for objects that are gone, before this process began: what was spent for them counts all the same.
+
+    Raises:
+        RemoteError: The provider gave no usable answer.
+    """
+    found: list[datetime] = []
+    for reservation in reservations:
+        if reservation.expires_at is None or reservation.status not in _BOUGHT or reservation.id in known():
+            continue
+        bought_at = min(reservation.expires_at - _HOLD, now)
+        if now - bought_at < timedelta(days=1) and await _held(numbers, reservation):
+            found.append(bought_at)
+    return tuple(found)
+
+
+async def _held(numbers: PhoneNumbers, reservation: Reservation) -> tuple[str, ...]:
+    """Return the numbers of a reservation: the list of reservations leaves them out."""
+    full = await numbers.reservation(reservation.id)
+    return tuple(number.phone_number for number in full.held) if full else ()
 
 
 def _may_bring(reservation: Reservation, now: datetime) -> bool:

@@ -89,21 +89,44 @@ async def test_a_day_later_the_budget_is_there_again() -> None:
     assert await world.until_held(second)
 
 
-async def test_an_object_that_is_released_and_created_again_and_again_spends_no_more_than_the_budget() -> None:
+@pytest.mark.parametrize("restarts", ["never", "each time", "before each deletion"])
+async def test_an_object_that_is_released_and_created_again_and_again_spends_no_more_than_the_budget(
+    restarts: str,
+) -> None:
     world = World(budget=Budget(namespace_a_day=2))
     for _ in range(2):
-        key = world.add(spec={"deletionPolicy": "Release"}, uid=f"uid-{world.clock().timestamp()}")
+        spec = {"acquire": "Purchase", "deletionPolicy": "Release"}
+        key = world.add(spec=spec, uid=f"uid-{world.clock().timestamp()}")
         await world.until_held(key)
+        if restarts == "before each deletion":
+            world.restart()
         for _ in range(3):
             if isinstance(await world.finalize(key), Finalized):
                 break
             world.clock.advance(5)
+        if restarts == "each time":
+            world.restart()
 
-    refused = await world.reconcile(world.add(uid="the-third"))
+    refused = await world.reconcile(world.add(spec={"acquire": "Purchase"}, uid="the-third"))
 
     assert refused is not None
     assert refused.reason == "BudgetReached"
     assert len(await world.purchases()) == 2
+    world.clock.advance(24 * 3600.0)
+    assert await world.until_held(Key("SmsNumber", "lamna", "lamna-sms"))
+
+
+async def test_a_reservation_of_an_object_that_is_gone_and_brought_no_number_counts_for_no_budget() -> None:
+    world = World(budget=Budget(namespace_a_day=1))
+    key = world.add("gone")
+    await world.control("POST", "state", {"fail_operations": [{"operation_type": "reservationPurchase"}]})
+    failed = await world.reconcile(key)
+    assert failed is not None
+    assert failed.reason == "PurchaseFailed"
+    world.api.remove(key)
+    world.restart()
+
+    assert await world.until_held(world.add("following"))
 
 
 @pytest.mark.parametrize("status", [400, 403, 429])
