@@ -35,8 +35,9 @@ _OF_A_VISIT = send.outerjoin(visit, visit.c.visit == send.c.visit)
 
 async def messages(reads: AsyncEngine, reader: Reader, filters: Filters) -> AsyncIterator[MessageRow]:
     """Give the messages in the order in which they were sent."""
-    query = select(send, _DEPARTMENT, _ENVIRONMENT).select_from(_OF_A_VISIT).where(*_chosen(reader, filters))
-    async for row in rows_of(reads, query, (send.c.first_sent_at, send.c.digest)):
+    query = select(send, _DEPARTMENT, _ENVIRONMENT).select_from(_OF_A_VISIT)
+    where = _chosen(reader, filters)
+    async for row in rows_of(reads, query, where, (send.c.first_sent_at, send.c.digest)):
         status = status_of_message(row.state, row.reason)
         yield MessageRow(
             first_sent_at=row.first_sent_at,

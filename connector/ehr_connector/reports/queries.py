@@ -29,6 +29,8 @@ from ehr_connector.store.database import reading
 from ehr_connector.store.schema import audit_event
 
 _FAILURES = frozenset({Outcome.REFUSED, Outcome.FAILED})
+_IN_ORDER = (audit_event.c.happened_at, audit_event.c.number)
+"""The order of the index; by number alone, each page would sort all rows of the organisation."""
 
 
 class Queries:
@@ -59,8 +61,8 @@ class Queries:
 
     async def audit(self, reader: Reader, start: datetime, end: datetime) -> AsyncIterator[AuditRow]:
         """Give the organisation's audit log, the oldest first."""
-        query = select(audit_event).where(*_of_the_log(reader, start, end))
-        async for row in rows_of(self._reads, query, (audit_event.c.number,)):
+        where = _of_the_log(reader, start, end)
+        async for row in rows_of(self._reads, select(audit_event), where, _IN_ORDER):
             yield _audit_row(row)
 
     async def audit_summary(self, reader: Reader, start: datetime, end: datetime, newest: int) -> AuditSummary:
@@ -68,7 +70,7 @@ class Queries:
         where = _of_the_log(reader, start, end)
         groups = (audit_event.c.action, audit_event.c.outcome)
         counted = select(*groups, func.count().label("times")).where(*where).group_by(*groups)
-        rows = select(audit_event).where(*where).order_by(audit_event.c.number.desc()).limit(newest)
+        rows = select(audit_event).where(*where).order_by(*(one.desc() for one in _IN_ORDER)).limit(newest)
         by_action: Counter[str] = Counter()
         not_successful = 0
         async with self._reads.connect() as connection:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from datetime import UTC, date, timedelta
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from datetime import date
 from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import Row, func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.sql.elements import ColumnElement
 
+from ehr_connector.reports.choosing import chosen, chosen_by_day, of_the_reader
 from ehr_connector.reports.message_statuses import NOT_GONE_OUT
 from ehr_connector.reports.paging import rows_of
 from ehr_connector.reports.percentiles import waits_of
@@ -18,7 +19,6 @@ from ehr_connector.reports.ports import BroughtBy, Choices, ConsumptionRow, Filt
 from ehr_connector.store.schema import report_visit, send
 from ehr_connector.visits.events import Channel
 
-_A_DAY = timedelta(days=1)
 _Key = TypeVar("_Key", bound=date | str)
 
 
@@ -38,7 +38,7 @@ class _Cell(NamedTuple):
 async def choices(reads: AsyncEngine, reader: Reader) -> Choices:
     """Return what there are visits of."""
     columns = (report_visit.c.department, report_visit.c.endpoint, report_visit.c.environment)
-    query = select(*columns).where(*_of_the_reader(reader)).distinct()
+    query = select(*columns).where(*of_the_reader(report_visit, reader)).distinct()
     async with reads.connect() as connection:
         found = (await connection.execute(query)).all()
     departments, endpoints, environments = (sorted({row[number] for row in found}) for number in range(3))
@@ -47,19 +47,15 @@ async def choices(reads: AsyncEngine, reader: Reader) -> Choices:
 
 async def visits(reads: AsyncEngine, reader: Reader, filters: Filters) -> AsyncIterator[ConsumptionRow]:
     """Give the visits in the order of their booked time."""
-    query = select(report_visit, _sent(Channel.SMS), _sent(Channel.EMAIL)).where(*chosen(reader, filters))
-    async for row in rows_of(reads, query, (report_visit.c.starts_at, report_visit.c.visit)):
+    query = select(report_visit, _sent(Channel.SMS), _sent(Channel.EMAIL))
+    where = chosen(report_visit, reader, filters)
+    async for row in rows_of(reads, query, where, (report_visit.c.starts_at, report_visit.c.visit)):
         yield _consumption(row)
 
 
 async def visit_summary(reads: AsyncEngine, reader: Reader, filters: Filters) -> VisitSummary:
     """Return the numbers of the visits."""
-    # The indexes of sums and waits begin with the day, which is at most one from that in UTC.
-    where = [
-        *chosen(reader, filters),
-        report_visit.c.day >= filters.start.astimezone(UTC).date() - _A_DAY,
-        report_visit.c.day <= filters.end.astimezone(UTC).date() + _A_DAY,
-    ]
+    where = chosen_by_day(report_visit, reader, filters)
     groups = (
         report_visit.c.day,
         report_visit.c.status,
@@ -96,25 +92,6 @@ async def visit_summary(reads: AsyncEngine, reader: Reader, filters: Filters) ->
         duration_s=sum(int(cell.seconds) for cell in cells),
         attendees=sum(int(cell.people) for cell in cells),
     )
-
-
-def chosen(reader: Reader, filters: Filters) -> Sequence[ColumnElement[bool]]:
-    """Return the conditions for an organisation's visits that the filters choose."""
-    columns = (
-        (report_visit.c.department, filters.departments),
-        (report_visit.c.endpoint, filters.endpoints),
-        (report_visit.c.environment, filters.environments),
-    )
-    return [
-        *_of_the_reader(reader),
-        report_visit.c.starts_at >= filters.start,
-        report_visit.c.starts_at < filters.end,
-        *(column.in_(values) for column, values in columns if values),
-    ]
-
-
-def _of_the_reader(reader: Reader) -> Sequence[ColumnElement[bool]]:
-    return [report_visit.c.namespace == reader.namespace, report_visit.c.name == reader.name]
 
 
 def _sent(channel: Channel) -> ColumnElement[int]:

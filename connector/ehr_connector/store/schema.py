@@ -262,6 +262,27 @@ call_quality = Table(
     Column("low_frame_rate", Float, nullable=True),
     PrimaryKeyConstraint("call", "leg"),
     Index(None, "namespace", "name", "starts_at"),
+    Index(
+        "ix_call_quality_sums",
+        "namespace",
+        "name",
+        "day",
+        "call",
+        "starts_at",
+        "department",
+        "endpoint",
+        "environment",
+        "kind",
+        "location",
+        "side",
+        "network_kind",
+        "platform",
+        "jitter_ms",
+        "round_trip_ms",
+        "packet_loss",
+        "concealed_audio",
+        "frame_rate",
+    ),
 )
 """How well each participant's part of a call went: figures alone."""
 

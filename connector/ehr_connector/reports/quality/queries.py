@@ -16,6 +16,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from ehr_api.v1alpha1.ehr_connector_config import Reports
 from ehr_connector.directory import Directory
+from ehr_connector.reports.choosing import chosen, chosen_by_day
 from ehr_connector.reports.paging import rows_of
 from ehr_connector.reports.ports import Filters, Reader
 from ehr_connector.reports.quality.judgement import (
@@ -72,14 +73,14 @@ class QualityReports:
         """Give the legs in the order of their visits' booked time."""
         limits = Limits.of((await self._configured(reader)).thresholds)
         table = call_quality
-        query = select(table).where(*_chosen(reader, filters))
-        async for row in rows_of(self._reads, query, (table.c.starts_at, table.c.call, table.c.leg)):
+        where = chosen(table, reader, filters)
+        async for row in rows_of(self._reads, select(table), where, (table.c.starts_at, table.c.call, table.c.leg)):
             yield _row(row, limits)
 
     async def quality_summary(self, reader: Reader, filters: Filters) -> QualitySummary:
         """Return the numbers."""
         reports = await self._configured(reader)
-        limits, where = Limits.of(reports.thresholds), _chosen(reader, filters)
+        limits, where = Limits.of(reports.thresholds), chosen_by_day(call_quality, reader, filters)
         own = {_SOURCES[one.source] for one in reports.dimensions}
         columns = {call_quality.c.side, call_quality.c.network_kind, call_quality.c.platform, *own}
         # Both look at every row, so they do it side by side.
@@ -121,13 +122,14 @@ def _calls(limits: Limits, where: Sequence[ColumnElement[bool]]):  # noqa: ANN20
     table = call_quality
     call = (
         select(
-            func.min(table.c.day).label("day"),
+            table.c.day,
             func.min(table.c.department).label("department"),
             func.max(is_poor).label("flags"),
             func.max(_judged()).label("judged"),
         )
         .where(*where)
-        .group_by(table.c.call)
+        # In the order of the index, so that nothing has to be sorted; a call has one day.
+        .group_by(table.c.day, table.c.call)
         .subquery()
     )
     groups = (call.c.day, call.c.department, call.c.flags, call.c.judged)
@@ -147,22 +149,6 @@ def _flags(limits: Limits) -> ColumnElement[int]:
 def _judged() -> ColumnElement[int]:
     names = (*HIGHER_IS_POOR.values(), *LOWER_IS_POOR.values())
     return case((or_(*(call_quality.c[name].is_not(None) for name in names)), 1), else_=0)
-
-
-def _chosen(reader: Reader, filters: Filters) -> Sequence[ColumnElement[bool]]:
-    table = call_quality
-    columns = (
-        (table.c.department, filters.departments),
-        (table.c.endpoint, filters.endpoints),
-        (table.c.environment, filters.environments),
-    )
-    return [
-        table.c.namespace == reader.namespace,
-        table.c.name == reader.name,
-        table.c.starts_at >= filters.start,
-        table.c.starts_at < filters.end,
-        *(column.in_(values) for column, values in columns if values),
-    ]
 
 
 def _by(cells: Iterable[_Cell], key: Callable[[_Cell], _Key]) -> Mapping[_Key, QualityCounts]:
