@@ -41,7 +41,7 @@ from ehr_connector.visits.evidenced import Evidenced
 from ehr_connector.visits.links import PATH as LINK_PATH
 from ehr_connector.web.guessing import GuessingLimit
 from ehr_connector.web.middleware import RequestMiddleware
-from ehr_connector.web.pages import answer_pages, failure_answers
+from ehr_connector.web.pages import answer_pages, failure_answers, limit_pages
 from ehr_connector.web.problems import answer_problems
 
 
@@ -160,7 +160,7 @@ def create_app(
             app.include_router(router)
     answer_problems(app)
     answer_pages(app, parts.pages, PAGE_PREFIXES, ground.directory.embedders)
-    app.add_middleware(GuessingLimit, prefixes=(LINK_PATH,))
+    app.add_middleware(GuessingLimit, prefixes=(LINK_PATH,), page=limit_pages(parts.pages, PAGE_PREFIXES))
     failed = failure_answers(parts.pages, PAGE_PREFIXES, ground.directory.embedders)
     app.add_middleware(
         RequestMiddleware, metrics=metrics, failed=failed, own_limits=(CONTROL_PREFIX, NOTIFICATIONS_PATH)

@@ -7,14 +7,15 @@ the limit hides what is refused and why, and tells programs to go away, rather t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from ipaddress import IPv6Address, ip_address, ip_network
 
 from limits import parse
 from limits.aio.storage import MemoryStorage
 from limits.aio.strategies import FixedWindowRateLimiter
-from starlette.responses import PlainTextResponse
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _LIMIT = parse("60/minute")
@@ -22,12 +23,22 @@ _WAIT_S = 60
 _REFUSALS = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND})
 
 
-class GuessingLimit:
-    """Wraps the app: what is refused to an address that was refused too often in this minute is answered with 429."""
+def _no_page(_request: Request) -> Response | None:
+    return None
 
-    def __init__(self, app: ASGIApp, prefixes: Sequence[str]) -> None:
+
+class GuessingLimit:
+    """Wraps the app: what is refused to an address that was refused too often in this minute is answered with 429.
+
+    `page` gives the answer for a person's browser; who gets none gets a sentence.
+    """
+
+    def __init__(
+        self, app: ASGIApp, prefixes: Sequence[str], page: Callable[[Request], Response | None] = _no_page
+    ) -> None:
         self._app = app
         self._prefixes = tuple(prefixes)
+        self._page = page
         self._limiter = FixedWindowRateLimiter(MemoryStorage())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -43,16 +54,19 @@ class GuessingLimit:
             if message["type"] == "http.response.start" and message["status"] in _REFUSALS:
                 limited = not await self._limiter.hit(_LIMIT, address)
                 if limited:
-                    answer = PlainTextResponse(
-                        "Too many requests that were refused. Wait a minute, then open the link in your message again.\n",
-                        HTTPStatus.TOO_MANY_REQUESTS,
-                        {"Retry-After": str(_WAIT_S)},
-                    )
-                    await answer(scope, receive, send)
+                    await self._limited(Request(scope))(scope, receive, send)
             if not limited:
                 await send(message)
 
         await self._app(scope, receive, counting)
+
+    def _limited(self, request: Request) -> Response:
+        answer = self._page(request) or PlainTextResponse(
+            "Too many requests that were refused. Wait a minute, then open the link in your message again.\n",
+            HTTPStatus.TOO_MANY_REQUESTS,
+        )
+        answer.headers["Retry-After"] = str(_WAIT_S)
+        return answer
 
 
 def network_of(address: str) -> str:

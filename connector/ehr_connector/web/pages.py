@@ -227,9 +227,31 @@ def failure_answers(
     return answer
 
 
+def limit_pages(pages: Pages, prefixes: Sequence[str]) -> Callable[[Request], Response | None]:
+    """Return what gives the page for a request that came too often, where a browser asks under `prefixes`."""
+
+    def page(request: Request) -> Response | None:
+        shown = _shows_pages(request, prefixes)
+        return refusal(pages, request, HTTPStatus.TOO_MANY_REQUESTS) if shown else None
+
+    return page
+
+
 def refusal(pages: Pages, request: Request, status: int, *, frame_ancestors: Sequence[str] = ()) -> HTMLResponse:
     """Return the page for a request that no page answers."""
     path = _page_of(request)
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        return pages.error(
+            request,
+            title=N_("That was too often"),
+            text=N_("Many links that open nothing were tried from your network in the last minute."),
+            remedy=N_(
+                "Wait a minute, then open the link in your message again. If your visit is about to begin, call the clinic."
+            ),
+            status=status,
+            frame_ancestors=frame_ancestors,
+            path=path,
+        )
     if status in {HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED}:
         return pages.error(
             request,

@@ -9,7 +9,10 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from ehr_connector.web.assets import Assets
 from ehr_connector.web.guessing import GuessingLimit, network_of
+from ehr_connector.web.locales import Locales
+from ehr_connector.web.pages import Pages, limit_pages
 
 
 async def _answer(request: Request) -> Response:
@@ -17,7 +20,8 @@ async def _answer(request: Request) -> Response:
 
 
 def phone(address: str = "192.0.2.7") -> httpx.AsyncClient:
-    app = GuessingLimit(Starlette(routes=[Route("/{kind}/{status}", _answer)]), ["/v/"])
+    page = limit_pages(Pages(Locales(), Assets()), ["/v/"])
+    app = GuessingLimit(Starlette(routes=[Route("/{kind}/{status}", _answer)]), ["/v/"], page)
     return httpx.AsyncClient(transport=httpx.ASGITransport(app, client=(address, 1)), base_url="https://visits.example")
 
 
@@ -32,6 +36,17 @@ async def test_after_sixty_refusals_in_a_minute_an_address_has_to_wait() -> None
         assert refused.status_code == 429
         assert refused.headers["Retry-After"] == "60"
         assert (await http.get("/v/403")).status_code == 429
+
+
+async def test_a_person_who_has_to_wait_reads_so_in_their_language() -> None:
+    async with phone() as http:
+        await statuses(http, "/v/404", 60)
+        page = await http.get("/v/404", headers={"Accept": "text/html", "Accept-Language": "es"})
+        sentence = await http.post("/v/404/opened")
+        assert (page.status_code, page.headers["Retry-After"]) == (429, "60")
+        assert '<html lang="es"' in page.text
+        assert "Espere un minuto" in page.text
+        assert sentence.headers["Content-Type"].startswith("text/plain")
 
 
 async def test_an_address_at_which_somebody_guesses_still_gets_good_links_opened() -> None:
