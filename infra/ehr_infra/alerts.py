@@ -39,8 +39,51 @@ class _Metric:
     severity: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Log:
+    name: str
+    description: str
+    query: str
+    severity: int
+
+
+_LOGS = (
+    _Log(
+        "pods-not-ready",
+        "A pod of the operator or the connector is not running, or starts again and again.",
+        f"KubePodInventory | where Namespace == '{NAMESPACE}'"
+        # The count is of a pod's whole life: what matters is how it grew.
+        " | summarize arg_max(TimeGenerated, PodStatus), Restarts = max(PodRestartCount) - min(PodRestartCount) by Name"
+        " | where PodStatus !in ('Running', 'Succeeded') or Restarts > 1",
+        _CRITICAL,
+    ),
+    _Log(
+        "flux-failing",
+        "Flux cannot apply what stands in Git.",
+        f"KubeEvents | where Namespace == '{FLUX_NAMESPACE}' and KubeEventType == 'Warning'"
+        " | where Reason in ('ReconciliationFailed', 'BuildFailed', 'HealthCheckFailed', 'GitOperationFailed',"
+        " 'InstallFailed', 'UpgradeFailed')",
+        _CRITICAL,
+    ),
+    _Log(
+        "resources-troubled",
+        "The operator cannot go on with a resource of an organisation, or not now.",
+        "KubeEvents | where KubeEventType == 'Warning'"
+        " | where ObjectKind in ('EHRConnectorConfig', 'FhirEndpoint', 'SmsNumber', 'IntegrationRecord')",
+        _WARNING,
+    ),
+    _Log(
+        "errors-logged",
+        "The operator or the connector has logged an error.",
+        f"ContainerLogV2 | where PodNamespace == '{NAMESPACE}'"
+        " | where tostring(parse_json(tostring(LogMessage)).level) in ('ERROR', 'CRITICAL')",
+        _WARNING,
+    ),
+)
+
+
 class Alerts(pulumi.ComponentResource):
-    """Metric alerts of the database and of the events, log alerts of the pods, and one of a deletion of the numbers."""
+    """Metric alerts of the database and of the events, alerts of what pods and Kubernetes log, and one of a deletion of the numbers."""
 
     def __init__(
         self, place: Place, observability: Observability, watched: Watched, opts: pulumi.ResourceOptions | None = None
@@ -51,23 +94,8 @@ class Alerts(pulumi.ComponentResource):
         self._group_id = observability.action_group_id
         for metric in _metrics(watched):
             self._metric(metric)
-        self._log(
-            "pods-not-ready",
-            "A pod of the operator or the connector is not running, or starts again and again.",
-            f"KubePodInventory | where Namespace == '{NAMESPACE}'"
-            # The count is of a pod's whole life: what matters is how it grew.
-            " | summarize arg_max(TimeGenerated, PodStatus), Restarts = max(PodRestartCount) - min(PodRestartCount) by Name"
-            " | where PodStatus !in ('Running', 'Succeeded') or Restarts > 1",
-            observability.workspace_id,
-        )
-        self._log(
-            "flux-failing",
-            "Flux cannot apply what stands in Git.",
-            f"KubeEvents | where Namespace == '{FLUX_NAMESPACE}' and KubeEventType == 'Warning'"
-            " | where Reason in ('ReconciliationFailed', 'BuildFailed', 'HealthCheckFailed', 'GitOperationFailed',"
-            " 'InstallFailed', 'UpgradeFailed')",
-            observability.workspace_id,
-        )
+        for log in _LOGS:
+            self._log(log, observability.workspace_id)
         monitor.ActivityLogAlert(
             "numbers-in-danger",
             activity_log_alert_name=place.names.of("any", "numbers-in-danger"),
@@ -130,17 +158,17 @@ class Alerts(pulumi.ComponentResource):
             opts=self._own,
         )
 
-    def _log(self, name: str, description: str, query: str, workspace_id: pulumi.Output[str]) -> None:
+    def _log(self, alert: _Log, workspace_id: pulumi.Output[str]) -> None:
         place = self._place
         monitor.ScheduledQueryRule(
-            name,
-            rule_name=place.names.of("any", name),
+            alert.name,
+            rule_name=place.names.of("any", alert.name),
             resource_group_name=place.resource_group_name,
             location=place.location,
-            display_name=name,
-            description=description,
+            display_name=alert.name,
+            description=alert.description,
             enabled=True,
-            severity=_CRITICAL,
+            severity=alert.severity,
             scopes=[workspace_id],
             evaluation_frequency="PT5M",
             window_size="PT15M",
@@ -150,7 +178,7 @@ class Alerts(pulumi.ComponentResource):
             criteria=monitor.ScheduledQueryRuleCriteriaArgs(
                 all_of=[
                     monitor.ConditionArgs(
-                        query=query,
+                        query=alert.query,
                         time_aggregation="Count",
                         operator="GreaterThan",
                         threshold=0,

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import re
+import subprocess
+import sys
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from typing import Any
@@ -9,6 +13,7 @@ from typing import Any
 import pytest
 from infra import declared, policies
 
+from ehr_api.crd import KINDS
 from ehr_sandbox.pulumi_provider.world import Recorded
 
 Declare = Callable[..., dict[str, Recorded]]
@@ -129,6 +134,21 @@ def test_alerts_reach_people_where_there_are_some(production: dict[str, Recorded
     assert alert["actions"][0]["actionGroupId"].endswith("/actionGroups/ehr-production-alerts")
     assert production["alert-people"].inputs["emailReceivers"][0]["emailAddress"] == "visits-on-call@lamna.example"
     assert "alert-people" not in dev
+
+
+def test_an_alert_is_raised_about_each_kind_that_the_operator_speaks_of(production: dict[str, Recorded]) -> None:
+    [condition] = production["resources-troubled"].inputs["criteria"]["allOf"]
+
+    assert re.findall(r"'(\w+)'", condition["query"].partition("ObjectKind")[2]) == [one.kind for one in KINDS]
+
+
+def test_a_line_of_the_programs_that_says_error_is_found_by_its_level(production: dict[str, Recorded]) -> None:
+    program = "import logging; from ehr_program.logs import log_as_json; log_as_json('INFO'); logging.error('failed')"
+    line = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stderr
+    [condition] = production["errors-logged"].inputs["criteria"]["allOf"]
+    [(key, levels)] = re.findall(r"[.](\w+)\) in \((.*)\)", condition["query"])
+
+    assert json.loads(line)[key] in re.findall(r"\w+", levels)
 
 
 def test_a_token_for_git_is_a_protected_setting(declare: Declare) -> None:
