@@ -44,7 +44,7 @@ def installed(control_plane: ControlPlane) -> ControlPlane:
     kubectl = Kubectl(control_plane, OPERATOR_NAMESPACE)
     kubectl.ok("apply", "--kustomize", str(REPOSITORY / "crds"))
     kubectl.ok("apply", "--kustomize", str(REPOSITORY / "deploy" / "base"))
-    kubectl.ok("wait", "customresourcedefinition", "--all", "--for=condition=Established", "--timeout=30s")
+    kubectl.ok("wait", "customresourcedefinition", "--all", "--for=condition=Established", "--timeout=60s")
     # The API server takes a policy up some time after it was stored; until then it lets everyone write.
     dry_run = ("create", "--dry-run=server", "--filename=-")
     assert eventually(lambda: "Forbidden" in kubectl(*dry_run, stdin=yaml.safe_dump(RECORD)).stderr)

@@ -102,7 +102,7 @@ def test_labels_and_annotations_of_a_record_are_open_to_those_whom_rbac_lets(
     operator.apply(record())
 
     kubectl.ok("annotate", "irec", "lamna-test-provider", "example.com/note=copied")
-    kubectl.ok("delete", "irec", "lamna-test-provider", "--timeout=30s")
+    kubectl.ok("delete", "irec", "lamna-test-provider", "--timeout=60s")
 
 
 def test_the_operator_writes_the_status_of_every_kind(kubectl: Kubectl, operator: Operator, sample: Any) -> None:

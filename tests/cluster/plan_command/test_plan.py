@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 from cluster.control_plane.kubectl import Kubectl
+from cluster.runtime.conftest import apply_crds
 
 from ehr_api.admission import OPERATOR
 from ehr_api.v1alpha1.ehr_connector_config import EHRConnectorConfigSpec
@@ -103,8 +104,7 @@ class Hospital:
 def installed(control_plane: ControlPlane) -> ControlPlane:
     """The shared control plane with the CRDs, and a role that reads our kinds."""
     kubectl = Kubectl(control_plane, "default")
-    kubectl.ok("apply", "--kustomize", str(REPOSITORY / "crds"))
-    kubectl.ok("wait", "customresourcedefinition", "--all", "--for=condition=Established", "--timeout=30s")
+    apply_crds(control_plane)
     role = {
         "apiVersion": "rbac.authorization.k8s.io/v1",
         "kind": "ClusterRole",

@@ -47,7 +47,7 @@ def installed(control_plane: ControlPlane) -> ControlPlane:
     kubectl = Kubectl(control_plane, OPERATOR_NAMESPACE)
     for folder in ("crds", "deploy/base"):
         kubectl.ok("apply", "--kustomize", str(REPOSITORY / folder))
-    kubectl.ok("wait", "customresourcedefinition", "--all", "--for=condition=Established", "--timeout=30s")
+    kubectl.ok("wait", "customresourcedefinition", "--all", "--for=condition=Established", "--timeout=60s")
     kubectl.ok("delete", "lease", "--all")
     return control_plane
 

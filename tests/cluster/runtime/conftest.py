@@ -24,7 +24,7 @@ def apply_crds(control_plane: ControlPlane) -> None:
     """Apply the CRDs and wait until the API server serves them."""
     kubectl = Kubectl(control_plane, "default")
     kubectl.ok("apply", "--kustomize", str(CRDS))
-    kubectl.ok("wait", "customresourcedefinition", "--all", "--for=condition=Established", "--timeout=30s")
+    kubectl.ok("wait", "customresourcedefinition", "--all", "--for=condition=Established", "--timeout=60s")
 
 
 def number(name: str, namespace: str, **metadata: Any) -> dict[str, Any]:

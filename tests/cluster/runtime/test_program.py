@@ -90,7 +90,7 @@ def test_it_waits_for_the_crds_says_so_works_once_they_are_there_and_ends_when_t
 
     kubectl = Kubectl(bare, "default")
     kubectl.ok("apply", "--filename=-", stdin=yaml.safe_dump(number("a", "default")))
-    kubectl.ok("wait", "smsnumber/a", "--for=jsonpath={.status.observedGeneration}=1", "--timeout=30s")
+    kubectl.ok("wait", "smsnumber/a", "--for=jsonpath={.status.observedGeneration}=1", "--timeout=60s")
     metrics = operator.get("/metrics")[1]
     for name in (
         'controller_runtime_reconcile_total{controller="SmsNumber",result="',
