@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -213,6 +214,19 @@ def test_make_preview_shows_the_stack_and_leaves_nothing(tmp_path: Path) -> None
     assert "azure-native:dbforpostgresql:Server database-server create" in shown.stdout
     assert "Nothing was built." in shown.stdout
     assert list(tmp_path.glob("ehr-preview-*")) == []
+
+
+def test_make_preview_shows_every_property_to_a_reviewer_who_asks(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "ehr_sandbox.pulumi_engine", "Pulumi.dev.yaml.example", "--diff"]
+
+    shown = subprocess.run(
+        command, cwd=declared.REPOSITORY, env={**os.environ, "TMPDIR": str(tmp_path)}, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+
+    assert shown.returncode == 0, shown.stderr
+    assert re.search(r'passwordAuth *: "Disabled"', shown.stdout)
+    assert re.search(r'registryName *: "ehrdevacr', shown.stdout)
 
 
 def test_make_preview_fails_with_the_reason(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ def preview(
     stack_file: Annotated[
         Path, typer.Argument(help="Pulumi.STACK.yaml, or the sample of one.", exists=True, dir_okay=False)
     ] = _SAMPLE,
+    diff: Annotated[bool, typer.Option("--diff", help="Show every property of each resource.")] = False,
 ) -> None:
     """Preview a stack with the real engine and a stand-in for Azure: nothing is built, and nothing is looked up in Azure."""
     project = yaml.safe_load(Path("Pulumi.yaml").read_text())
@@ -38,7 +39,7 @@ def preview(
     with tempfile.TemporaryDirectory(prefix="ehr-preview-") as folder:
         chosen = Session(Path(folder), engine).stack(project["name"], stack, program, stack_file)
         try:
-            chosen.preview(on_output=typer.echo, diff=False)
+            chosen.preview(on_output=typer.echo, diff=diff)
         except automation.CommandError as error:
             # The engine has printed its reasons already, unless it did not get so far.
             sys.exit("The preview failed." if "Previewing update" in str(error) else str(error))
