@@ -16,8 +16,9 @@ from contract.acs_stand_in.messaging import PATIENT, SENDER
 from ehr_clients.acs_sms import Sms
 from ehr_clients.errors import TemporaryError
 
-TIMEOUT_S = 0.25
-DELAY_S = 0.4
+TIMEOUT_S = 1.0
+"""Long enough for a busy machine to hear of the send."""
+DELAY_S = 1.5
 
 Send = Callable[[Connected], Awaitable[object]]
 SENDS: dict[str, Send] = {"text": lambda connected: connected.text(), "e-mail": lambda connected: connected.mail()}

@@ -77,6 +77,7 @@ async def test_help_is_answered_in_the_language_of_the_word_with_the_help_phone(
 async def test_a_question_that_is_told_twice_is_answered_once(desk: Desk) -> None:
     await desk.behave(event_copies=3)
     await desk.say("HELP")
+    await desk.queue.holds(3)  # before a report of the answer can be among them
     await desk.read(3)
     assert len(await desk.texts()) == 1
 
@@ -94,6 +95,7 @@ async def test_an_answer_that_was_lost_is_sent_once(desk: Desk) -> None:
 
 async def test_help_is_answered_some_times_an_hour_and_no_more(desk: Desk) -> None:
     await desk.say(*["HELP"] * 5)
+    await desk.queue.holds(5)  # before a report of an answer can be among them
     await desk.read(5)
     assert len(await desk.texts()) == 3
 
@@ -132,10 +134,12 @@ async def test_neither_words_nor_phones_are_written_down_or_logged(
     secret = "canary Pat Doe has a cough"
     await desk.send(code=4007)
     await desk.send(code=4010)
-    await desk.say(secret, f"STOP {secret}", "HELP", f"help {secret}")
+    await desk.say(secret, f"STOP {secret}")
+    await desk.read(4)  # so that HELP is not answered, whose report would be one more
+    await desk.say("HELP", f"help {secret}")
     await desk.queue.put_event({"eventType": secret}, {"topic": secret, "eventType": "x", "data": {}})
     await desk.queue.put(secret)
-    await desk.read(9)
+    await desk.read(5)
 
     digits = PATIENT.removeprefix("+1")
     for where, what in (("database", await desk.everything()), ("log", caplog.text)):
