@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from playwright.async_api import Error as BrowserError
-from playwright.async_api import FrameLocator, Page, expect
+from playwright.async_api import FrameLocator, Locator, Page, expect
 
 from ehr_sandbox.demo.browsers import Windows, windows
 from ehr_sandbox.demo.layout import NAMESPACE, PATIENT_PHONE, TEST_TENANT
@@ -40,10 +40,9 @@ _READINGS = 3
 
 @dataclass(slots=True)
 class Visit:
-    """A visit on its way: its appointment and links, and the pages that are open."""
+    """A visit on its way: its appointment, and the pages that are open."""
 
     appointment: str
-    patient_link: str
     windows: Windows
     chart: Page = field(repr=False)
     phone: Page = field(repr=False)
@@ -94,8 +93,8 @@ async def play(system: System, report: Report, pictures: Path | None) -> None:
             detail.text = "one sign-in to Microsoft in a window of its own; the board is in the EHR's frame"
         async with _step(report, "patient in the lobby") as detail:
             await _send_link(visit)
-            await _enter_lobby(visit)
-            detail.text = "by the link in the text, with no account; the clinician sent it once more"
+            await _enter_lobby(system, visit)
+            detail.text = "by a tap on the link in the text, with no account; the clinician sent it once more"
         async with _step(report, "status shown to the clinician") as detail:
             await visit.shows("Patient is waiting in the lobby")
             await opened.picture(visit.chart, "06-clinician-lobby")
@@ -129,9 +128,9 @@ async def _book(system: System, opened: Windows) -> Visit:
         "start": start.isoformat(),
     }
     booked = await _control(system, cerner, "POST", "appointments", booking)
-    links = await _eventually(lambda: _links(system, booked["id"]), "the links were not written into the appointment")
+    await _eventually(lambda: _links(system, booked["id"]), "the links were not written into the appointment")
     chart, phone = await opened.desk.new_page(), await opened.phone.new_page()
-    return Visit(booked["id"], links["patient"], opened, chart, phone)
+    return Visit(booked["id"], opened, chart, phone)
 
 
 async def _launch(system: System, visit: Visit) -> None:
@@ -176,17 +175,21 @@ async def _read_by_connector(system: System) -> None:
 
 
 async def _confirmation(system: System, visit: Visit) -> None:
-    """Find the text that confirms the visit on the patient's phone, and the link in it."""
-    phone = visit.phone
-    link = phone.locator("article.got a").first
+    """Find the text that confirms the visit on the patient's phone."""
+    await _texts_with_links(system, visit, 1)
+    await visit.windows.picture(visit.phone, "05-phone")
+
+
+async def _texts_with_links(system: System, visit: Visit, count: int) -> Locator:
+    """Wait until so many texts with a link are on the phone, and return the links, the newest first."""
+    links = visit.phone.locator("article.got a")
 
     async def arrived() -> bool:
-        await phone.goto(f"{system.layout.acs_url}/phone/{PATIENT_PHONE}")
-        return await link.count() > 0
+        await visit.phone.goto(f"{system.layout.acs_url}/phone/{PATIENT_PHONE}")
+        return await links.count() >= count
 
     await _eventually(arrived, "the text did not arrive on the phone")
-    await visit.windows.picture(phone, "05-phone")
-    visit.patient_link = await link.get_attribute("href") or ""
+    return links
 
 
 async def _send_link(visit: Visit) -> None:
@@ -197,10 +200,12 @@ async def _send_link(visit: Visit) -> None:
     await visit.windows.picture(visit.chart, "04-link-sent")
 
 
-async def _enter_lobby(visit: Visit) -> None:
-    """Open the link on the phone, and go on to Teams."""
+async def _enter_lobby(system: System, visit: Visit) -> None:
+    """Tap the link in the text that the clinician has sent, and go on to Teams."""
     pages, phone = visit.windows, visit.phone
-    await phone.goto(visit.patient_link)
+    links = await _texts_with_links(system, visit, 2)
+    await pages.picture(phone, "05-phone-link-sent")
+    await links.first.tap()
     await pages.picture(phone, "05-patient")
     await phone.locator("form[action$='/join'] button").click()
     await phone.locator("#name").fill("Rosalind")
