@@ -26,7 +26,8 @@ from ehr_connector.notify.allow_list import AllowLists
 from ehr_connector.notify.answers.composed import AnswerParts
 from ehr_connector.notify.planner.pace import Pacer
 from ehr_connector.notify.planner.planned import PlannedSender
-from ehr_connector.notify.planner.worker import EndpointNotices, NoticeTools
+from ehr_connector.notify.planner.tools import NoticeTools
+from ehr_connector.notify.planner.worker import EndpointNotices
 from ehr_connector.notify.post import Post
 from ehr_connector.notify.provider import Providers
 from ehr_connector.notify.sender import Sender

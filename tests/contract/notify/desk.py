@@ -32,7 +32,8 @@ from ehr_connector.keys.secret import SecretKeys
 from ehr_connector.metrics import Metrics
 from ehr_connector.notify.allow_list import AllowLists
 from ehr_connector.notify.planner.planned import PlannedSender
-from ehr_connector.notify.planner.worker import EndpointNotices, NoticeTools
+from ehr_connector.notify.planner.tools import NoticeTools
+from ehr_connector.notify.planner.worker import EndpointNotices
 from ehr_connector.notify.post import Post
 from ehr_connector.notify.provider import Providers
 from ehr_connector.store.notices import Notices

@@ -81,3 +81,58 @@ async def test_what_waits_for_the_end_of_the_quiet_hours_and_is_not_wanted_any_m
 
     assert worker.held() == {}
     assert await desk.texts() == []
+
+
+async def test_a_message_that_waited_until_its_visit_is_over_is_written_down_with_its_reason(desk: Desk) -> None:
+    desk.site = site(caps={"perDay": 1, "perWeek": 100}, reminders=["24h"])
+    desk.book(NOON + 25 * HOUR)
+    worker = desk.worker()
+    await desk.work(worker)
+    await desk.pass_(worker, 2 * HOUR, every=HOUR / 2)
+    waiting = worker.held()
+    # The cap of a day ends after 24 hours; nobody looks until the visit has begun.
+    desk.clock.at = NOON + 25 * HOUR
+    await desk.work(worker)
+    await desk.pass_(worker, 2 * HOUR, every=HOUR)
+
+    assert waiting == {"over_daily_cap": 1}
+    assert worker.held() == {}
+    assert await ended(desk) == [("booking", "accepted", None), ("reminder", "not_sent", "over_daily_cap")]
+
+
+async def test_a_cancellation_at_night_of_a_visit_at_dawn_is_written_down_as_not_sent(desk: Desk) -> None:
+    visit = desk.book(NOON + 3 * HOUR)
+    worker = desk.worker()
+    await desk.work(worker)
+    worker.reconfigured(site(quietHours={"start": "12:00", "end": "18:00"}))
+    desk.clock.at += MINUTE
+    desk.cancel(visit)
+    await desk.work(worker)
+    waiting = worker.held()
+    await desk.pass_(worker, 4 * HOUR, every=HOUR / 2)
+
+    assert waiting == {"quiet_hours": 1}
+    assert worker.held() == {}
+    assert await ended(desk) == [("booking", "accepted", None), ("cancellation", "not_sent", "quiet_hours")]
+
+
+async def test_a_visit_that_is_held_after_all_at_another_time_is_told_though_a_message_was_missed(desk: Desk) -> None:
+    desk.site = site(sender=None)
+    visit = desk.book(NOON + 2 * HOUR)
+    worker = desk.worker()
+    await desk.work(worker)
+    await desk.pass_(worker, 3 * HOUR, every=HOUR / 2)
+    missed = await ended(desk)
+    worker.reconfigured(site())
+    desk.move(visit, NOON + 3 * DAY)
+    await desk.work(worker)
+
+    assert missed == [("booking", "not_sent", "no_sender")]
+    assert await desk.by_phone() == {phone_of(visit): 1}
+
+
+async def ended(desk: Desk) -> list[tuple[str, str, str | None]]:
+    """How messages ended."""
+    query = "SELECT occasion, state, reason FROM send ORDER BY occasion"
+    async with desk.engines[0].connect() as connection:
+        return [(row.occasion, row.state, row.reason) for row in await connection.exec_driver_sql(query)]

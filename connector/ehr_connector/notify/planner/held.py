@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 
 class EndpointKey(NamedTuple):
@@ -21,7 +21,7 @@ class HeldSends:
     """How many messages wait at each endpoint that this process works for, by reason; nothing waits where there is none.
 
     A reason is one of `ehr_connector.notify.decision.Reason`, or an outcome that is tried again
-    (`ehr_connector.notify.sender.Outcome`).
+    (`ehr_connector.notify.planner.planned.Result`).
     """
 
     by_endpoint: Mapping[EndpointKey, Mapping[str, int]]
@@ -34,11 +34,3 @@ class HeldSends:
         for reasons in self.by_endpoint.values():
             total.update(reasons)
         return total
-
-
-class HoldsSends(Protocol):
-    """Whoever holds messages back (`ehr_connector.coming.worker.ComingVisits`)."""
-
-    def held(self) -> HeldSends:
-        """Return what waits now."""
-        ...

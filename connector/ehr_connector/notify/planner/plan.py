@@ -92,8 +92,8 @@ class Plan:
     """The patient is not told of what stands in the EHR; it is noted as known."""
     next_at: datetime | None = None
     """When to look again, unless the visit changes before."""
-    quiet: bool = False
-    """A message is due and waits for the end of the quiet hours."""
+    waits: Due | None = None
+    """A message that is due and waits for the end of the quiet hours, or is not said since that is after the visit."""
 
 
 def channel_of(organization: OrganizationConfiguration) -> Channel | None:
@@ -129,10 +129,19 @@ def is_cancelled(found: Booking) -> bool:
     return found.appointment.status in _CANCELLED
 
 
+def is_missed(due: Due, found: Booking, past: Past, now: datetime) -> bool:
+    """Return whether a message waited until it made no sense any more, and so its patient was not told."""
+    if now < found.start:
+        return False
+    if due.offset is not None:
+        return past.heard is Heard.THIS_TIME and due.offset not in past.reminded
+    return past.heard is not (Heard.CANCELLATION if is_cancelled(found) else Heard.THIS_TIME)
+
+
 def plan(found: Booking, past: Past, wishes: Wishes, now: datetime, *, new: bool = False) -> Plan:
     """Return what is due for a visit; `new`: it was booked just now, if nothing is known of it."""
     status = found.appointment.status
-    if wishes.channel is None or now >= min(found.end, found.closes_at) or status in _NOT_HELD:
+    if wishes.channel is None or now >= _over_at(found) or status in _NOT_HELD:
         return Plan()
     if is_cancelled(found):
         return _of_cancelled(found, past, wishes, now)
@@ -157,10 +166,8 @@ def _of_cancelled(found: Booking, past: Past, wishes: Wishes, now: datetime) -> 
 def _confirmed(occasion: Occasion, found: Booking, wishes: Wishes, now: datetime, *, wanted: bool) -> Plan:
     if not wanted:
         return Plan(note=True)
-    at = _allowed(found, wishes, now)
-    if at is None:
-        return Plan(quiet=True)
-    return Plan(due=Due(occasion, now)) if at <= now else Plan(next_at=at, quiet=True)
+    due, at = Due(occasion, now), _allowed(found, wishes, now)
+    return Plan(due=due) if at <= now else Plan(next_at=at, waits=due)
 
 
 def _of_told(found: Booking, past: Past, wishes: Wishes, now: datetime) -> Plan:
@@ -176,10 +183,10 @@ def _of_told(found: Booking, past: Past, wishes: Wishes, now: datetime) -> Plan:
     if not come or come[-1][0] in past.reminded:
         return Plan(next_at=coming)
     offset, since = come[-1]
-    at = _allowed(found, wishes, now)
-    if at is not None and at <= now:
-        return Plan(due=Due(Occasion.REMINDER, since, offset), next_at=coming)
-    return Plan(next_at=_earlier(at, coming), quiet=True)
+    due, at = Due(Occasion.REMINDER, since, offset), _allowed(found, wishes, now)
+    if at <= now:
+        return Plan(due=due, next_at=coming)
+    return Plan(next_at=at if coming is None else min(at, coming), waits=due)
 
 
 def _reminder_at(found: Booking, wishes: Wishes, offset: timedelta) -> datetime:
@@ -194,13 +201,13 @@ def _reminder_at(found: Booking, wishes: Wishes, offset: timedelta) -> datetime:
     return _start_of_quiet(wishes, at) - _MARGIN
 
 
-def _allowed(found: Booking, wishes: Wishes, now: datetime) -> datetime | None:
-    """Return from when on a message may go out: once the quiet hours end, or the visit can be joined; None: never."""
+def _allowed(found: Booking, wishes: Wishes, now: datetime) -> datetime:
+    """Return from when on a message may go out: once the quiet hours end, or the visit can be joined, or is over."""
     if not _is_quiet(wishes, now) or (now >= found.opens_at and not is_cancelled(found)):
         return now
     end = _end_of_quiet(wishes, now)
     at = end if is_cancelled(found) else min(end, found.opens_at)
-    return at if at < min(found.end, found.closes_at) else None
+    return min(at, _over_at(found))
 
 
 def _is_quiet(wishes: Wishes, at: datetime) -> bool:
@@ -226,8 +233,9 @@ def _around(at: datetime, clock: time, zone: str) -> Sequence[datetime]:
     return [datetime.combine(day + timedelta(days=days), clock, here).astimezone(at.tzinfo) for days in range(-2, 3)]
 
 
-def _earlier(one: datetime | None, other: datetime | None) -> datetime | None:
-    return min((at for at in (one, other) if at is not None), default=None)
+def _over_at(found: Booking) -> datetime:
+    """Return from when on nothing is said of a visit."""
+    return min(found.end, found.closes_at)
 
 
 def _unless_false(wanted: bool | None) -> bool:

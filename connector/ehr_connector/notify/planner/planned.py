@@ -115,6 +115,18 @@ class PlannedSender:
             self.metrics.messages.labels(due.channel.value, due.occasion.value, outcome.value).inc()
         return outcome
 
+    async def miss(self, found: Booking, due: DueMessage, why: Reason | Result) -> None:
+        """Write down that a message is not sent any more, and why it had to wait; unless another process has ended it.
+
+        Raises:
+            SQLAlchemyError, OSError: The database does not answer.
+        """
+        claim = await self.sends.claim(_message(found, due))
+        if claim is not None:
+            state = State.UNKNOWN if claim.is_addressed else State.NOT_SENT
+            await self.sends.end(claim, state, reason=why.value, notice=due.notice)
+            self.metrics.messages.labels(due.channel.value, due.occasion.value, why.value).inc()
+
     async def _send(self, found: Booking, due: DueMessage) -> Result | Reason:
         reason = self.held_by(found, due.channel)
         if reason is not None:

@@ -12,7 +12,18 @@ from hypothesis import strategies as st
 from unit.connector.visiting import booked, site
 
 from ehr_api.v1alpha1.messages import QuietHours
-from ehr_connector.notify.planner.plan import Due, Heard, Past, Plan, Reading, Wishes, is_new, plan, wishes_of
+from ehr_connector.notify.planner.plan import (
+    Due,
+    Heard,
+    Past,
+    Plan,
+    Reading,
+    Wishes,
+    is_missed,
+    is_new,
+    plan,
+    wishes_of,
+)
 from ehr_connector.notify.wording.wordings import Occasion
 from ehr_connector.visits.booking import Booking
 from ehr_connector.visits.events import Channel
@@ -128,18 +139,42 @@ def test_what_fell_due_while_nobody_worked_is_sent_late_and_only_the_last_of_sev
 
 def test_a_text_waits_for_the_end_of_the_quiet_hours() -> None:
     night = chicago(16, 22)
-    assert plan(visit(chicago(18, 10)), UNKNOWN, WISHES, night, new=True) == Plan(next_at=chicago(17, 8), quiet=True)
+    made = plan(visit(chicago(18, 10)), UNKNOWN, WISHES, night, new=True)
+    assert made == Plan(next_at=chicago(17, 8), waits=Due(Occasion.BOOKING, night))
 
 
 def test_a_confirmation_goes_out_at_night_once_the_visit_can_be_joined() -> None:
-    found = visit(chicago(17, 7))
-    assert plan(found, UNKNOWN, WISHES, chicago(16, 22), new=True) == Plan(next_at=chicago(17, 6, 30), quiet=True)
+    found, night = visit(chicago(17, 7)), chicago(16, 22)
+    made = plan(found, UNKNOWN, WISHES, night, new=True)
+    assert made == Plan(next_at=chicago(17, 6, 30), waits=Due(Occasion.BOOKING, night))
     assert plan(found, UNKNOWN, WISHES, chicago(17, 6, 30), new=True).due is not None
 
 
-def test_what_could_only_be_said_after_the_visit_is_not_said() -> None:
-    found = visit(chicago(17, 7), "cancelled")
-    assert plan(found, told(NOON), WISHES, chicago(16, 23)) == Plan(quiet=True)
+def test_what_could_only_be_said_after_the_visit_waits_until_then_and_is_not_said() -> None:
+    found, night = visit(chicago(17, 7), "cancelled"), chicago(16, 23)
+    made = plan(found, told(NOON), WISHES, night)
+    assert made == Plan(next_at=found.end, waits=Due(Occasion.CANCELLATION, night))
+    assert plan(found, told(NOON), WISHES, found.end) == Plan()
+
+
+@pytest.mark.parametrize(
+    ("due", "status", "past", "missed"),
+    [
+        (Due(Occasion.BOOKING, NOON), "booked", UNKNOWN, True),
+        (Due(Occasion.BOOKING, NOON), "booked", told(NOON), False),
+        (Due(Occasion.CHANGE, NOON), "noshow", told(NOON, Heard.ANOTHER_TIME), True),
+        (Due(Occasion.CANCELLATION, NOON), "cancelled", told(NOON), True),
+        (Due(Occasion.CANCELLATION, NOON), "cancelled", told(NOON, Heard.CANCELLATION), False),
+        (Due(Occasion.REMINDER, NOON, HOUR), "booked", told(NOON), True),
+        (Due(Occasion.REMINDER, NOON, HOUR), "booked", told(NOON, Heard.THIS_TIME, HOUR), False),
+    ],
+)
+def test_what_waited_is_missed_once_the_visit_has_begun_unless_the_patient_knows(
+    due: Due, status: str, past: Past, missed: bool
+) -> None:
+    found = visit(NOON + HOUR, status)
+    assert is_missed(due, found, past, found.start) is missed
+    assert not is_missed(due, found, past, found.start - MINUTE)
 
 
 def test_email_knows_no_quiet_hours() -> None:
@@ -307,7 +342,7 @@ def _settles(patient: Patient) -> None:
     patient.now += DAY
     for _ in range(4):
         made = patient.look()
-        if made.next_at is not None and made.quiet:
+        if made.next_at is not None and made.waits is not None:
             patient.now = made.next_at
     if patient.status == "booked" or (patient.status == "cancelled" and patient.believes != "nothing"):
         assert patient.believes == patient.truth

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from unit.connector.visiting import booked, site
 
 from ehr_api.v1alpha1.messages import QuietHours
-from ehr_connector.notify.planner.plan import Past, Plan, Wishes, plan
+from ehr_connector.notify.planner.plan import Due, Past, Plan, Wishes, plan
+from ehr_connector.notify.wording.wordings import Occasion
 from ehr_connector.visits.booking import Booking
 from ehr_connector.visits.events import Channel
 
@@ -36,14 +37,14 @@ def is_quiet(at: datetime, zone: str, start: int, end: int) -> bool:
     return start <= minute < end if start <= end else minute >= start or minute < end
 
 
-def first_allowed(found: Booking, now: datetime, zone: str, hours: tuple[int, int]) -> datetime | None:
-    """The first minute at which the text may go out: none is quiet once the visit can be joined, and all is over with it."""
+def first_allowed(found: Booking, now: datetime, zone: str, hours: tuple[int, int]) -> datetime:
+    """The first minute at which the text may go out: none is quiet once the visit can be joined, or is over."""
     at = now
     while at < min(found.end, found.closes_at):
         if at >= found.opens_at or not is_quiet(at, zone, *hours):
-            return at
+            break
         at += MINUTE
-    return None
+    return at
 
 
 @settings(max_examples=300, deadline=None)
@@ -60,7 +61,7 @@ def test_a_confirmation_waits_for_the_first_minute_that_is_allowed_and_never_lon
     expected = first_allowed(found, now, zone, hours)
     assert (made.due is not None) == (expected == now)
     if expected != now:
-        assert (made.next_at, made.quiet) == (expected, True)
+        assert (made.next_at, made.waits) == (expected, Due(Occasion.BOOKING, now))
 
 
 def test_the_second_opinion_knows_what_night_is() -> None:
