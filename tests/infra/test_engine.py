@@ -216,17 +216,26 @@ def test_make_preview_shows_the_stack_and_leaves_nothing(tmp_path: Path) -> None
     assert list(tmp_path.glob("ehr-preview-*")) == []
 
 
-def test_make_preview_shows_every_property_to_a_reviewer_who_asks(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "ehr_sandbox.pulumi_engine", "Pulumi.dev.yaml.example", "--diff"]
+def test_make_preview_shows_every_property_of_a_stack_whose_secrets_it_cannot_read(tmp_path: Path) -> None:
+    """As `pulumi stack init` and `pulumi config set --secret` leave the file."""
+    stack_file = tmp_path / "Pulumi.dev.yaml"
+    secret = {"secure": "v1:aaaaaaaaaaaaaaaa:bm90IHRvIGJlIHJlYWQ="}
+    stack_file.write_text(
+        yaml.safe_dump({"encryptionsalt": "v1:not ours", "config": declared.values_of("dev", gitToken=secret)})
+    )
 
     shown = subprocess.run(
-        command, cwd=declared.REPOSITORY, env={**os.environ, "TMPDIR": str(tmp_path)}, capture_output=True, text=True,
+        [sys.executable, "-m", "ehr_sandbox.pulumi_engine", stack_file, "--diff"],
+        cwd=declared.REPOSITORY,
+        capture_output=True,
+        text=True,
         check=False,
-    )  # fmt: skip
+    )
 
-    assert shown.returncode == 0, shown.stderr
+    assert shown.returncode == 0, shown.stdout + shown.stderr
     assert re.search(r'passwordAuth *: "Disabled"', shown.stdout)
     assert re.search(r'registryName *: "ehrdevacr', shown.stdout)
+    assert re.search(r"httpsKey *: \[secret\]", shown.stdout)
 
 
 def test_make_preview_fails_with_the_reason(tmp_path: Path) -> None:

@@ -37,8 +37,8 @@ def preview(
     except EngineError as error:
         sys.exit(str(error))
     with tempfile.TemporaryDirectory(prefix="ehr-preview-") as folder:
-        chosen = Session(Path(folder), engine).stack(project["name"], stack, program, stack_file)
         try:
+            chosen = Session(Path(folder), engine).stack(project["name"], stack, program, stack_file)
             chosen.preview(on_output=typer.echo, diff=diff)
         except automation.CommandError as error:
             # The engine has printed its reasons already, unless it did not get so far.
