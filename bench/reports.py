@@ -1,12 +1,12 @@
 """How fast reports are over a month of visits, and whether their totals are those of the visits.
 
-A month of visits is made up (`reports_month.py`, with a ledger of its own) and taken in through the connector's own log of
-events; only messages are put into their table where the sender puts them. Then the connector's worker makes the rows, and its
-web server, a process of its own, is asked as a browser and a program ask it. On SQLite and on PostgreSQL:
+A month of visits is made up (`reports_month.py`, with a ledger of its own), in the shapes in which the connector is told of real
+ones, and taken in by the connector's own code, with calls, messages and the audit log. Then the connector's worker makes the rows,
+and its web server, a process of its own, is asked as a browser and a program ask it. On SQLite and on PostgreSQL:
 
 - intake and rows: visits a second, into the log and out of it;
 - pages and summaries: the slowest of ten requests for the whole month, over HTTP;
-- CSV: rows a second, and by how much the download raised the memory of the process that sends and receives it.
+- CSV: rows a second, and by how much the downloads raised the memory of the process that sends and receives them.
 
 Ends with status 1 when a total differs from the ledger. Prints a table, and last one JSON object a line for each figure.
 """
@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 import warnings
+from collections import Counter
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
@@ -28,16 +29,17 @@ from pathlib import Path
 from typing import Any
 
 from reports_month import DEPARTMENTS, ENDPOINTS, TENANT, ZONE, Made, Month
-from sqlalchemy import insert
+from reports_parts import put_call, send_message
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from ehr_api.control import OrganizationConfiguration
+from ehr_connector.audit import Action, Audit
 from ehr_connector.directory import Directory
 from ehr_connector.keys.make import new_keys
 from ehr_connector.keys.secret import SecretKeys
-from ehr_connector.reports.message_statuses import status_of_message
 from ehr_connector.reports.percentiles import waits_of
 from ehr_connector.reports.ports import Filters, MessageStatus, Reader, ReportRole
+from ehr_connector.reports.quality.queries import QualityReports
 from ehr_connector.reports.queries import Queries
 from ehr_connector.reports.refresh import Refresher
 from ehr_connector.store.database import open_database
@@ -45,7 +47,6 @@ from ehr_connector.store.events import Events
 from ehr_connector.store.migrate import migrate
 from ehr_connector.store.organizations import Organizations, Precondition
 from ehr_connector.store.report_rows import ReportRows
-from ehr_connector.store.schema import send
 from ehr_connector.store.visits import Visits
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -88,13 +89,14 @@ def organization() -> OrganizationConfiguration:
             "publicURL": "https://visits.lamna.example",
             "microsoft365": {"tenantID": TENANT, "clientID": CLIENT, "meetingOrganizers": [CLIENT]},
             "endpoints": endpoints,
+            "reports": {"dimensions": [{"name": "clinic", "source": "Location", "maxValues": 10}]},
         }
     )
 
 
 async def take_in(engine: AsyncEngine, month: Month) -> float:
     """Let the month happen, and return the seconds that it took to write it down."""
-    visits, events = Visits(engine, now), Events(engine, now)
+    visits, events, audit = Visits(engine, now), Events(engine, now), Audit(engine, now)
     seconds = 0.0
     for some in _batches(month.made()):
         began_s = time.perf_counter()
@@ -102,8 +104,12 @@ async def take_in(engine: AsyncEngine, month: Month) -> float:
             for one in some:
                 await visits.put_in(connection, one.row)
                 await events.record_in(connection, one.row.visit, one.events)
-            sends = [one.send for one in some if one.send]
-            await connection.execute(insert(send), sends)
+                if one.message:
+                    await send_message(connection, one.message)
+                if one.call:
+                    await put_call(connection, one.row.visit, one.row, one.call)
+                if one.launched:
+                    await audit.record_in(connection, "lamna", "lamna", Action.LAUNCHED, "a" * 43, one.row.visit)
         seconds += time.perf_counter() - began_s
     return seconds
 
@@ -121,17 +127,12 @@ async def differences(engine: AsyncEngine, month: Month) -> list[str]:
         rows[0] += 1
         rows[1] += row.duration_s
         rows[2] += row.attendees
-    expected_messages: dict[MessageStatus, int] = {}
-    for state, count in ledger.messages_by_state.items():
-        if state != "failed":
-            expected_messages[status_of_message(state, None)] = count
-    found_messages = dict.fromkeys(expected_messages, 0)
-    failed = 0
+    by_status: Counter[MessageStatus] = Counter()
     for one in messages.counts:
-        if one.status in found_messages:
-            found_messages[one.status] += one.count
-        else:
-            failed += one.count
+        by_status[one.status] += one.count
+    quality = QualityReports(engine, Directory(Organizations(engine, now), time.monotonic))
+    calls = await quality.quality_summary(_READER, everything)
+    log = await queries.audit_summary(_READER, NOW - timedelta(days=1), NOW + timedelta(days=1), 0)
     pairs: dict[str, tuple[object, object]] = {
         "visits": (sum(ledger.by_status.values()), told.total),
         "by status": (dict(ledger.by_status), dict(told.by_status)),
@@ -148,9 +149,12 @@ async def differences(engine: AsyncEngine, month: Month) -> list[str]:
         "attendees": (ledger.attendees, told.attendees),
         "waits": (waits_of((one, 1) for one in ledger.waits_s), told.waits),
         "rows": ([told.total, told.duration_s, told.attendees], rows),
-        "messages": (ledger.messages, messages.total),
-        "messages by status": (expected_messages, found_messages),
-        "messages that failed": (ledger.messages_by_state["failed"], failed),
+        "messages by status": (dict(ledger.messages_by_status), dict(by_status)),
+        "calls": (
+            (ledger.calls, ledger.poor_calls, ledger.legs),
+            (calls.calls.total, calls.calls.poor, calls.legs.total),
+        ),
+        "launches in the audit log": (ledger.launches, log.total),
     }
     return [
         f"{name}: {expected} expected, {found} found" for name, (expected, found) in pairs.items() if expected != found
@@ -179,9 +183,7 @@ async def measure(kind: str, url: str, visits: int, work: Path) -> tuple[list[di
         _figure(kind, "intake", visits / intake_s, "visits/s"),
         _figure(kind, "rows made", renewed / rows_s, "rows/s"),
     ]
-    arguments = json.dumps(
-        {"url": url, "keys": str(keys), "days": [str(min(month.ledger.by_day)), str(max(month.ledger.by_day))]}
-    )
+    arguments = json.dumps({"url": url, "keys": str(keys), "days": [str(min(month.ledger.by_day)), str(NOW.date())]})
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         str(Path(__file__).with_name("reports_reader.py")),
@@ -193,8 +195,9 @@ async def measure(kind: str, url: str, visits: int, work: Path) -> tuple[list[di
     if process.returncode != 0:
         return figures, [*wrong, f"{kind}: the reader ended with {process.returncode}"]
     read: dict[str, Any] = json.loads(out.splitlines()[-1])
-    if read["rows"] != visits:
-        wrong.append(f"{kind}: {visits} rows expected, {read['rows']} downloaded")
+    expected = {"visits": visits, "call-quality": month.ledger.legs, "audit": month.ledger.launches}
+    if read["rows"] != expected:
+        wrong.append(f"{kind}: {expected} rows expected, {read['rows']} downloaded")
     figures += [_figure(kind, *figure) for figure in read["figures"]]
     return figures, wrong
 

@@ -15,7 +15,9 @@ from random import Random
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from ehr_connector.reports.ports import BroughtBy, VisitStatus
+from reports_parts import MadeCall, MadeMessage, made_call, made_message
+
+from ehr_connector.reports.ports import BroughtBy, MessageStatus, VisitStatus
 from ehr_connector.store.visits import VisitRow
 from ehr_connector.teams.roster import CallEvent, events_of
 from ehr_connector.visits.events import Channel, DeviceTestResult, Kind, VisitEvent
@@ -37,8 +39,8 @@ _OUTCOMES = {
     VisitStatus.CANCELLED_LATE: 20,
 }
 _CHANNELS = {BroughtBy.SMS: 60, BroughtBy.EMAIL: 20, BroughtBy.COPY: 5, BroughtBy.EHR: 15}
-_STATES = {"delivered": 90, "failed": 5, "accepted": 2, "not_sent": 3}
-_CODES = ("4002", "4004", "4005", "4006", "4007", "5001")
+_LOCATIONS = 20
+_LAUNCHED = frozenset({VisitStatus.COMPLETED, VisitStatus.NO_SHOW_PATIENT, VisitStatus.HALF_JOINED})
 
 Name = Callable[[str, str, str], str]
 """The keyed name of something: what it is, of which visit, and its text."""
@@ -46,11 +48,14 @@ Name = Callable[[str, str, str], str]
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A visit, what is told of it, and its message."""
+    """A visit, what is told of it, its message and its call."""
 
     row: VisitRow
     events: Sequence[VisitEvent]
-    send: dict[str, object] | None
+    message: MadeMessage | None
+    call: MadeCall | None
+    launched: bool
+    """Whether a clinician came to it from the EHR."""
 
 
 @dataclass
@@ -64,8 +69,11 @@ class Ledger:
     duration_s: int = 0
     attendees: int = 0
     waits_s: list[int] = field(default_factory=list[int])
-    messages: int = 0
-    messages_by_state: Counter[str] = field(default_factory=Counter[str])
+    messages_by_status: Counter[MessageStatus] = field(default_factory=Counter[MessageStatus])
+    calls: int = 0
+    poor_calls: int = 0
+    legs: int = 0
+    launches: int = 0
     events: int = 0
 
 
@@ -104,6 +112,7 @@ class Month:
             kind="patient",
             starts_at=start,
             ends_at=start + _LENGTH,
+            location=str(random.randrange(_LOCATIONS)),
         )
         play = _Play(visit, start, self._name, random)
         if channel is not BroughtBy.EHR:
@@ -117,7 +126,10 @@ class Month:
         ledger.attendees += play.attendees
         ledger.waits_s += [] if play.wait_s is None else [play.wait_s]
         ledger.events += len(play.events)
-        return Made(row, play.shuffled(), self._message(row, channel))
+        ledger.launches += status in _LAUNCHED
+        return Made(
+            row, play.shuffled(), self._message(row, channel), self._call(row, play, status), status in _LAUNCHED
+        )
 
     def _played(self, play: _Play, status: VisitStatus) -> bool:
         """Let it happen; return whether the patient used the link."""
@@ -168,30 +180,22 @@ class Month:
             VisitStatus.TECHNICAL_FAILURE,
         }
 
-    def _message(self, row: VisitRow, channel: BroughtBy) -> dict[str, object] | None:
+    def _message(self, row: VisitRow, channel: BroughtBy) -> MadeMessage | None:
         if channel not in {BroughtBy.SMS, BroughtBy.EMAIL}:
             return None
-        state = self._random.choices(list(_STATES), list(_STATES.values()))[0]
-        reason = {"delivered": "2000", "failed": self._random.choice(_CODES), "not_sent": "no_phone"}.get(state)
-        self.ledger.messages += 1
-        self.ledger.messages_by_state[state] += 1
-        digest = self._name("send", row.visit, "reminder")
-        return {
-            "digest": digest,
-            "visit": row.visit,
-            "namespace": row.namespace,
-            "name": row.name,
-            "endpoint": row.endpoint,
-            "occasion": "reminder",
-            "channel": channel.value,
-            "request_id": digest[:36],
-            "first_sent_at": row.starts_at - timedelta(hours=10),
-            "state": state,
-            "reason": reason,
-            "message_id": digest,
-            "holder": "",
-            "held_until": row.starts_at,
-        }
+        made = made_message(row, channel.value, self._name("send", row.visit, "reminder"), self._random)
+        self.ledger.messages_by_status[made.status] += 1
+        return made
+
+    def _call(self, row: VisitRow, play: _Play, status: VisitStatus) -> MadeCall | None:
+        if status is not VisitStatus.COMPLETED:
+            return None
+        end = row.starts_at + timedelta(seconds=play.duration_s)
+        made = made_call(row.visit, TENANT, row.starts_at, end, play.attendees, self._random)
+        self.ledger.calls += 1
+        self.ledger.poor_calls += made.is_poor
+        self.ledger.legs += play.attendees
+        return made
 
 
 class _Play:
