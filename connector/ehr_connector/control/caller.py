@@ -19,6 +19,8 @@ from ehr_clients.http import Http, ask, check, parse
 
 _Body = TypeVar("_Body", bound=BaseModel)
 _ALGORITHMS = ["RS256", "RS384", "RS512", "ES256", "ES384", "ES512"]
+_BAD_TOKEN = (JoseError, ValueError, KeyError, TypeError)
+"""joserfc lets a header of another shape raise any of them."""
 _LEEWAY_S = 60
 _REFRESH_S = 10.0
 """The issuer is asked for its keys at the most this often, however many unknown keys callers show."""
@@ -107,12 +109,12 @@ class Caller:
             keys = await self._read_keys()
         try:
             return jwt.decode(token, keys, algorithms=_ALGORITHMS).claims
-        except (JoseError, ValueError):
+        except _BAD_TOKEN:
             if self._monotonic() - self._read_at < _REFRESH_S:
                 raise UnauthenticatedError("the token's signature is not the issuer's") from None
         try:
             return jwt.decode(token, await self._read_keys(), algorithms=_ALGORITHMS).claims
-        except (JoseError, ValueError):
+        except _BAD_TOKEN:
             raise UnauthenticatedError("the token's signature is not the issuer's") from None
 
     async def _read_keys(self) -> KeySet:

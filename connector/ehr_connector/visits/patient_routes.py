@@ -326,5 +326,5 @@ async def _result(request: Request) -> DeviceTestResult | None:
     try:
         posted: object = json.loads(body)
         return DeviceTestResult(posted["result"]) if isinstance(posted, dict) else None  # pyright: ignore[reportUnknownArgumentType] (JSON)
-    except (ValueError, KeyError):
+    except (ValueError, KeyError, RecursionError):
         return None

@@ -15,6 +15,9 @@ _OLDEST_CHROMIUM = 154
 _OLDEST_SAFARI = 18
 """Safari went from 18 to 26 when Apple began to number by the year."""
 
+_DIGITS = 9
+"""Of a version that are read."""
+
 _CHROMIUM = re.compile(r"\b(?:Chrome|Chromium|HeadlessChrome)/(\d+)")
 _SAFARI = re.compile(r"\bVersion/(\d+)[\d.]* (?:Mobile/\w+ )?Safari/")
 _IOS = re.compile(r"\b(?:iPhone|iPad|iPod)\b.*?\bOS (\d+)_")
@@ -59,4 +62,4 @@ def judge(user_agent: str | None) -> Verdict:
 
 
 def _old_enough(version: str, oldest: int) -> Verdict:
-    return Verdict.SUPPORTED if int(version) >= oldest else Verdict.TOO_OLD
+    return Verdict.SUPPORTED if int(version[:_DIGITS]) >= oldest else Verdict.TOO_OLD

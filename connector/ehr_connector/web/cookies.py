@@ -6,6 +6,7 @@ is another one in every other site's frame. Source: RFC 6265bis (prefix `__Host-
 
 from __future__ import annotations
 
+import re
 import secrets
 
 from starlette.requests import Request
@@ -14,11 +15,14 @@ from starlette.responses import Response
 BROWSER = "__Host-ehr-browser"
 """A random value that binds what is begun in a browser to that browser; it says nothing."""
 _BYTES = 24
+_GIVEN = re.compile(r"[A-Za-z0-9_-]{32}", re.ASCII)
+"""What `new_browser` gives. It is sent back as it came, so nothing else is let into the headers of an answer."""
 
 
 def browser_of(request: Request) -> str | None:
     """Return the value that was given to this browser, in this site's frame."""
-    return request.cookies.get(BROWSER)
+    value = request.cookies.get(BROWSER, "")
+    return value if _GIVEN.fullmatch(value) else None
 
 
 def new_browser() -> str:

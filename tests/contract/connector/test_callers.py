@@ -67,6 +67,7 @@ async def test_the_scheme_is_read_in_any_case(small: Connector, scheme: str) -> 
         "eyJhbGciOiAxfQ.e30.AA",  # alg is a number
         "eyJhbGciOiJFUzI1NiIsImtpZCI6W119.e30.AA",  # kid is a list
         "eyJhbGciOiJFUzI1NiIsImNyaXQiOlsieCJdfQ.e30.AA",  # crit
+        "eyJhbGciOiJFUzI1NiIsImNyaXQiOjF9.e30.AA",  # crit is a number
         "eyJhbGciOiJFUzI1NiIsImI2NCI6ZmFsc2UsImNyaXQiOlsiYjY0Il19.e30.AA",  # unencoded payload
         "é.é.é",
         "x" * 60_000,

@@ -81,3 +81,8 @@ def test_a_browser_inside_an_app_is_told_to_open_the_link_outside() -> None:
 )
 def test_a_browser_passes_when_unsure(user_agent: str | None) -> None:
     assert judge(user_agent) is Verdict.SUPPORTED
+
+
+@pytest.mark.parametrize("user_agent", ["Chrome/%s", "iPhone; CPU iPhone OS %s_0", "Version/%s Safari/605"])
+def test_a_version_without_end_is_a_version(user_agent: str) -> None:
+    assert judge(user_agent % ("9" * 5000)) is Verdict.SUPPORTED
