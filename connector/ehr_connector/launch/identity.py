@@ -30,6 +30,10 @@ CLINICIANS = frozenset({"Practitioner", "PractitionerRole", _NOT_TOLD})
 PATIENTS = frozenset({"Patient", "RelatedPerson"})
 """Types of resource that a user who launches from a portal is: nobody else gets a patient's link so."""
 _ALGORITHMS = ["RS256", "RS384", "ES256", "ES384"]
+_BAD_TOKEN = (JoseError, ValueError, KeyError, TypeError)
+"""joserfc lets a header or a JWK of another shape raise any of them."""
+_KEYS_MAX = 100
+"""Keys of an issuer: reading one takes a while, in which nobody else is served."""
 _LEEWAY_S = 60
 _KEEP_S = 3600.0
 _REFRESH_S = 10.0
@@ -55,15 +59,15 @@ class _Discovery(BaseModel):
 
 
 class _Jwks(BaseModel):
-    keys: list[dict[str, Any]]
+    keys: list[dict[str, Any]] = Field(max_length=_KEYS_MAX)
 
 
 class Identity:
-    """Checks id tokens; the keys of an issuer are kept for an hour."""
+    """Checks id tokens; of each base URL the keys of the issuer that was seen last are kept, for an hour."""
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
-        self._keys: dict[str, tuple[float, KeySet]] = {}
+        self._keys: dict[str, tuple[str, float, KeySet]] = {}
 
     async def user(
         self,
@@ -85,7 +89,7 @@ class Identity:
         if id_token is None or len(id_token) > _LONGEST:
             raise IdentityError("no id token")
         issuer = _issuer(id_token, configuration)
-        claims = await self._verified(http, issuer, id_token)
+        claims = await self._verified(http, base_url, issuer, id_token)
         registry = jwt.JWTClaimsRegistry(
             leeway=_LEEWAY_S,
             iss={"essential": True, "value": issuer},
@@ -108,21 +112,22 @@ class Identity:
             raise IdentityError("the subject is no id")
         return EhrUser(user or subject)
 
-    async def _verified(self, http: Http, issuer: str, id_token: str) -> dict[str, Any]:
-        read_s, keys = self._keys.get(issuer, (float("-inf"), None))
+    async def _verified(self, http: Http, base_url: str, issuer: str, id_token: str) -> dict[str, Any]:
+        kept_issuer, read_s, keys = self._keys.get(base_url, ("", float("-inf"), None))
         age_s = self._monotonic() - read_s
-        if keys is not None and age_s < _KEEP_S:
+        if keys is not None and kept_issuer == issuer and age_s < _KEEP_S:
             try:
                 return jwt.decode(id_token, keys, algorithms=_ALGORITHMS).claims
-            except (JoseError, ValueError) as exc:
+            except _BAD_TOKEN as exc:
                 if age_s < _REFRESH_S:
                     raise IdentityError("the signature is not the issuer's") from exc
         try:
-            return jwt.decode(id_token, await self._read(http, issuer), algorithms=_ALGORITHMS).claims
-        except (JoseError, ValueError) as exc:
+            read = await self._read(http, base_url, issuer)
+            return jwt.decode(id_token, read, algorithms=_ALGORITHMS).claims
+        except _BAD_TOKEN as exc:
             raise IdentityError("the signature is not the issuer's") from exc
 
-    async def _read(self, http: Http, issuer: str) -> KeySet:
+    async def _read(self, http: Http, base_url: str, issuer: str) -> KeySet:
         operation = "read keys of the id token's issuer"
         address = f"{issuer.rstrip('/')}/.well-known/openid-configuration"
         found = parse(check(await ask(http, "GET", address, system=SYSTEM, operation=operation)), _Discovery)
@@ -131,9 +136,9 @@ class Identity:
         keys = parse(check(await ask(http, "GET", found.jwks_uri, system=SYSTEM, operation=operation)), _Jwks)
         try:
             imported = KeySet.import_key_set({"keys": keys.keys})  # pyright: ignore[reportArgumentType]  (JSON)
-        except (ValueError, KeyError, TypeError, JoseError) as exc:  # joserfc lets a bad JWK raise any of them
+        except _BAD_TOKEN as exc:
             raise ContractError(SYSTEM, operation, "they are no JWK Set") from exc
-        self._keys[issuer] = (self._monotonic(), imported)
+        self._keys[base_url] = (issuer, self._monotonic(), imported)
         return imported
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from base64 import urlsafe_b64encode
 from collections.abc import AsyncGenerator
 from typing import Any
 
@@ -284,3 +285,34 @@ async def test_what_is_no_id_is_not_taken_for_one(
 ) -> None:
     with pytest.raises(IdentityError):
         await user(identity, http, token(**changes))
+
+
+async def test_a_header_of_another_shape_proves_nobody(identity: Identity, http: httpx.AsyncClient) -> None:
+    header, rest = (
+        urlsafe_b64encode(b'{"alg":"RS256","kid":"1","crit":1}').rstrip(b"=").decode(),
+        token().partition(".")[2],
+    )
+    with pytest.raises(IdentityError):
+        await user(identity, http, f"{header}.{rest}")
+
+
+async def test_more_keys_than_any_issuer_has_are_not_read(
+    identity: Identity, http: httpx.AsyncClient, server: Server
+) -> None:
+    """Each takes time, in which nobody else is served."""
+    server.keys = [RSAKey.import_key(FIRST.as_dict(private=False) | {"kid": str(number)}) for number in range(101)]
+    with pytest.raises(RemoteError):
+        await user(identity, http, token())
+
+
+async def test_of_each_ehr_the_keys_of_one_issuer_are_kept(
+    identity: Identity, http: httpx.AsyncClient, server: Server
+) -> None:
+    """However many a server says that there are below its own."""
+    for number in range(3):
+        server.named = f"{EHR}/{number}/"
+        await user(identity, http, token(iss=server.named))
+    asked = len(server.asked)
+    server.named = f"{EHR}/0/"
+    await user(identity, http, token(iss=server.named))
+    assert len(server.asked) == asked + 2
