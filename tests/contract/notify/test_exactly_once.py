@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from datetime import timedelta
+from itertools import count
 from random import Random
 
 import pytest
@@ -24,6 +26,8 @@ from contract.notify.desk import (
     phone_of,
     site,
 )
+from contract.notify.outage import outage
+from sqlalchemy.exc import SQLAlchemyError
 
 from ehr_connector.notify.planner.worker import EndpointNotices
 from ehr_connector.store.deliveries import Deliveries, Report
@@ -121,6 +125,29 @@ async def test_a_database_that_comes_and_goes_doubles_nothing_and_loses_nothing(
     desk.trouble.at = lambda _step: None
     await desk.pass_(worker, 3 * MINUTE)
     assert await desk.by_phone() == dict.fromkeys(map(phone_of, visits), 1)
+
+
+@pytest.mark.parametrize("how", ["before", "after"])
+async def test_a_database_that_is_gone_for_a_minute_from_any_statement_on_doubles_nothing_and_loses_nothing(
+    desk: Desk, how: str
+) -> None:
+    visits: list[str] = []
+    worker = desk.worker()
+    with outage(desk.engines[0]) as database:
+        for statement in count():
+            visits.append(desk.book(NOON + 2 * DAY))
+            database.goes_away(at=statement, after_it=how == "after")
+            for _ in range(6):
+                with suppress(SQLAlchemyError):
+                    await desk.work(worker)
+                desk.clock.at += MINUTE / 6
+            was_away = database.comes_back()
+            await desk.pass_(worker, 2 * MINUTE)
+            if not was_away:
+                break
+    assert len(visits) > 8
+    assert await desk.by_phone() == dict.fromkeys(map(phone_of, visits), 1)
+    assert worker.held() == {}
 
 
 async def test_an_ehr_that_is_away_only_delays(desk: Desk) -> None:
