@@ -15,8 +15,9 @@ EVENTS = (
     "Microsoft.Communication.SMSDeliveryReportReceived",
     "Microsoft.Communication.EmailDeliveryReportReceived",
 )
-_LOGS = ("AuthOperational", "EmailSendMailOperational", "Usage")
-"""The logs that name no recipient; that of e-mail's delivery has addresses in it, that of texts may have phone numbers."""
+_LOGS = ("AuthOperational", "EmailSendMailOperational")
+"""The logs that name no recipient: who signed in, and counts of each e-mail. That of e-mail's delivery has addresses in it; those of
+texts and of usage have fields for who used what (UserIdA, UserIdB of ACSBillingUsage), and may so have phone numbers."""
 QUEUE = "acs-events"
 DEAD_LETTERS = "dead-letters"
 _DAY_S = 24 * 60 * 60

@@ -182,14 +182,14 @@ def the_cluster_trusts_entra_alone(resources: Resources) -> Iterator[str]:
             yield name
 
 
-_RECIPIENTS_LOGGED = {"EmailStatusUpdateOperational", "EmailUserEngagementOperational", "SMSOperational"}
+_NAMES_NO_RECIPIENT = {"AuthOperational", "EmailSendMailOperational"}
 
 
 def nobody_who_is_written_to_is_logged(resources: Resources) -> Iterator[str]:
     services = {resource_id(found.token, found.inputs) for found in resources.values() if "Communic" in found.token}
     for name, inputs in of(resources, "monitor:DiagnosticSetting"):
         if inputs["resourceUri"] in services and any(
-            log.get("categoryGroup") or log.get("category") in _RECIPIENTS_LOGGED for log in inputs["logs"]
+            log.get("category") not in _NAMES_NO_RECIPIENT for log in inputs["logs"]
         ):
             yield name
 

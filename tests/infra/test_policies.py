@@ -57,6 +57,12 @@ def _set(**values: Any) -> Callable[[dict[str, Any]], None]:
             "communication-diagnostics",
             _set(logs=[{"categoryGroup": "allLogs", "enabled": True}]),
         ),
+        pytest.param(
+            policies.nobody_who_is_written_to_is_logged,
+            "communication-diagnostics",
+            _set(logs=[{"category": "Usage", "enabled": True}]),
+            id="nobody_who_is_written_to_is_logged-usage",
+        ),
         (
             policies.what_could_not_be_delivered_is_not_kept_for_ever,
             "dead-letters-end",
