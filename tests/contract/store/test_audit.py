@@ -204,14 +204,37 @@ async def test_a_row_that_holds_an_id_of_the_user_after_all_is_told(engine: Asyn
     assert out.getvalue().splitlines()[-1] == "1 account links removed. Rows are left that hold an id of the user."
 
 
+@pytest.mark.parametrize(
+    ("actor", "left"),
+    [("4122600", 0), (USER, 1), (f"by {USER} today", 1), (f"x{USER}", 0), (f"{USER}9", 0), (f"{BASE_URL}/{USER}", 1)],
+)
+async def test_an_id_is_found_as_a_word_of_a_longer_text_and_not_as_a_part_of_one(
+    engine: AsyncEngine, clock: Clock, actor: str, left: int
+) -> None:
+    await Audit(engine, clock).record("lamna", "lamna", Action.SENT, actor, VISIT)
+    out = io.StringIO()
+    assert await forget_user(engine, BASE_URL, USER, out, clock) == left
+    assert re.search(rf"^audit_event +0 +{left}$", out.getvalue(), re.MULTILINE)
+
+
+async def test_an_id_without_its_type_is_no_proof_that_the_user_is_gone(engine: AsyncEngine, clock: Clock) -> None:
+    accounts = Accounts(engine, clock)
+    await accounts.put(BASE_URL, USER, TENANT, OBJECT)
+    out = io.StringIO()
+    assert await forget_user(engine, BASE_URL, "4122600", out, clock) == 1
+    assert re.search(r"^account_link +0 +1$", out.getvalue(), re.MULTILINE)
+    assert await accounts.get(BASE_URL, USER, TENANT) == OBJECT
+
+
+@pytest.mark.parametrize("written", ["{}", "Practitioner/{}"])
 async def test_a_configuration_that_names_the_user_is_told_and_left_to_its_repository(
-    engine: AsyncEngine, clock: Clock
+    engine: AsyncEngine, clock: Clock, written: str
 ) -> None:
     configuration = OrganizationConfiguration.model_validate(ORGANIZATION_CONFIGURATION)
     await Organizations(engine, clock).put(configuration, Precondition(None))
     (practitioner,) = configuration.endpoints[0].appointments.practitioners
     out = io.StringIO()
-    assert await forget_user(engine, BASE_URL, practitioner, out, clock) == 0
+    assert await forget_user(engine, BASE_URL, written.format(practitioner), out, clock) == 0
     assert "The configuration names the user" in out.getvalue()
 
 
