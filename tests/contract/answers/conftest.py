@@ -15,7 +15,10 @@ import pytest
 from contract.acs_stand_in.running import AcsStarter
 from contract.answers.answering import Desk, opened, utc_now
 from contract.answers.queues import Queue
+from contract.answers.texting_back import reading_clinic
 from contract.connector.postgresql import PostgreSql, running_postgresql
+from contract.notify.texting import ready
+from contract.visits.clinic import Clinic
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from ehr_connector.keys.make import new_keys
@@ -88,3 +91,11 @@ async def desk(engine: AsyncEngine, queue: Queue, ca: LocalCA, tmp_path: Path) -
     new_keys(tmp_path / "keys", utc_now() - timedelta(days=1))
     async with AsyncExitStack() as resources:
         yield await opened(resources, engine, ca, SecretKeys(tmp_path / "keys", utc_now), queue, tmp_path)
+
+
+@pytest.fixture
+async def clinic(tmp_path: Path, ca: LocalCA, queue: Queue) -> AsyncGenerator[Clinic]:
+    """A hospital that texts its patients, and reads what comes back."""
+    async with reading_clinic(tmp_path, ca, queue) as running:
+        await ready(running)
+        yield running

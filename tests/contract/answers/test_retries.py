@@ -2,29 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
-import pytest
-from contract.answers.queues import Queue
-from contract.notify.texting import BOOKED, HOUR, REMINDED, got, messages, read_again, ready
+from contract.notify.texting import BOOKED, HOUR, REMINDED, got, messages, read_again
 from contract.visits.acting import tables, until
-from contract.visits.clinic import Clinic, running_clinic
-
-from ehr_sandbox.local_ca import LocalCA
+from contract.visits.clinic import Clinic
 
 PAUSES = (timedelta(minutes=6), timedelta(minutes=31))
-
-
-@pytest.fixture
-async def clinic(tmp_path: Path, ca: LocalCA, queue: Queue) -> AsyncGenerator[Clinic]:
-    """A hospital that texts its patients, and reads what comes back."""
-    url = f"sqlite+aiosqlite:///{tmp_path / 'connector.sqlite3'}"
-    async with running_clinic(tmp_path, ca, url, queue_url=queue.url) as running:
-        await ready(running)
-        yield running
 
 
 async def fail(clinic: Clinic, phone: str, code: int, count: int = 1) -> None:

@@ -60,9 +60,16 @@ def of_email(status: str) -> Fate | None:
     return Fate(State.FAILED, word if word in _EMAIL_FAILURES else "failed")
 
 
-def pause_before_another(fate: Fate, attempts: int) -> timedelta | None:
-    """Return how long to wait before a text is sent again after so many attempts, or None when it is not."""
-    return _PAUSES[attempts - 1] if fate.code in _AGAIN and 1 <= attempts <= len(_PAUSES) else None
+def pause_before_another(fate: Fate, attempts: int, *, by_email: bool = False) -> timedelta | None:
+    """Return how long to wait before a text is sent again after so many attempts, or None when it is not.
+
+    With `by_email` who takes no texts is written an e-mail, and that at once.
+    """
+    if not 1 <= attempts <= len(_PAUSES):
+        return None
+    if fate.code == OPTED_OUT:
+        return timedelta() if by_email else None
+    return _PAUSES[attempts - 1] if fate.code in _AGAIN else None
 
 
 def _code(details: str) -> int | None:

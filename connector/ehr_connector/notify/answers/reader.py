@@ -11,7 +11,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -185,8 +185,16 @@ class Answers:
         if not await self._is_of(found.namespace, found.name, event.resource):
             return Outcome.FOREIGN
         await self._learn(event, fate, found)
-        again_after = pause_before_another(fate, found.attempts) if found.occasion in _TRIED_AGAIN else None
+        again_after = await self._again_after(fate, found)
         return _told(await self.deliveries.write(report, again_after), again=again_after is not None)
+
+    async def _again_after(self, fate: Fate, found: Reported) -> timedelta | None:
+        """Return after what time the message is open once more, or None when it is over."""
+        if found.occasion not in _TRIED_AGAIN:
+            return None
+        organization = await self.directory.organization(found.namespace, found.name)
+        emails = organization.email_notifications if organization else None
+        return pause_before_another(fate, found.attempts, by_email=emails is not None and emails.enabled)
 
     async def _learn(self, event: TextReported, fate: Fate, found: Reported) -> None:
         """Take from a report what it says of the phone and of the number, whatever it says of the message."""

@@ -51,6 +51,11 @@ def test_what_may_arrive_later_is_tried_twice_more(code: str) -> None:
     assert pauses == [timedelta(minutes=5), timedelta(minutes=30), None]
 
 
+def test_who_takes_no_texts_is_written_an_email_at_once_where_there_is_any() -> None:
+    blocked = Fate(State.FAILED, "4007")
+    assert [pause_before_another(blocked, attempts, by_email=True) for attempts in (1, 3)] == [timedelta(), None]
+
+
 @pytest.mark.parametrize("reason", ["2000", "4000", "4002", "4004", "4007", "4010", "5000", "bounced"])
 def test_nothing_else_is_tried_again(reason: str) -> None:
     assert pause_before_another(Fate(State.FAILED, reason), 1) is None
