@@ -66,10 +66,8 @@ async def test_events_come_late_out_of_order_and_more_than_once_on_request(start
     acs = await _brings(start_acs, queue, hold_events=True, reverse_events=True, event_copies=2)
     for tag in ("first", "second"):
         await _text(acs, tag)
-    held = await queue.size()
     await acs.control("PATCH", "settings", {"hold_events": False})
 
     events = await queue.events(4)
-    assert held == 0
     assert [event.data["Tag"] for event in events] == ["second", "second", "first", "first"]
     assert len({event.id for event in events}) == 2
