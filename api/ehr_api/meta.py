@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetJsonSchemaHandler, WithJsonSchema
 from pydantic_core import CoreSchema
 
 GROUP = "ehrconnector.io"
@@ -99,6 +99,7 @@ Guid = Annotated[
     Field(
         max_length=36,
     ),
+    AfterValidator(str.lower),
     rules(
         Cel(
             "self.matches('^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$')",
@@ -106,7 +107,7 @@ Guid = Annotated[
         )
     ),
 ]
-"""An identifier of Microsoft Entra ID."""
+"""An identifier of Microsoft Entra ID, read in lower case: Entra takes any and answers so, and answers are compared with it."""
 
 E164 = Annotated[
     str,

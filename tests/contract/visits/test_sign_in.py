@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import html
 import json
 import re
@@ -14,7 +15,7 @@ import pytest
 import pytest_asyncio
 from contract.visits.acting import CORRELATION, HEADING, Chart, clinician_of, listening, opened, tables
 from contract.visits.test_clinician import CSRF, MATCHING, SIGN_IN, choose, sign_in
-from contract.visits.world import CLINICIAN, ENTRA_TENANT, PRACTITIONER, Browser, World
+from contract.visits.world import CLINICIAN, ENTRA_TENANT, PRACTITIONER, SPREAD_S, Browser, World
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -90,6 +91,17 @@ async def test_one_sign_in_is_asked_for_and_a_second_launch_asks_nothing(world: 
     assert not [one for one in again.browser.visited if one.startswith(world.graph)]
     answer = await again.press(again.visits[0], "join")
     assert answer.headers["Location"].startswith(world.graph)
+
+
+async def test_a_tenant_that_is_written_in_capitals_is_the_same_tenant(world: World) -> None:
+    ours = world.document["microsoft365"]
+    await world.configure(microsoft365=ours | {name: ours[name].upper() for name in ("tenantID", "clientID")})
+    await asyncio.sleep(SPREAD_S)
+    patient = await world.patient()
+    visit = await world.book(patient)
+    chart = await opened(world, patient, visit["encounter"], **clinician_of(world))
+    assert (await sign_in(world, chart.page)).status_code == 200
+    assert await is_signed_in(chart)
 
 
 async def test_the_pair_of_ids_is_all_that_is_stored_of_a_sign_in(world: World) -> None:

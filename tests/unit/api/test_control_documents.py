@@ -85,3 +85,13 @@ def test_at_most_twenty_differences_are_named_in_order() -> None:
     observed = {**CONFIGURATION.to_api(), **{f"extra{number:02}": number for number in range(30)}}
 
     assert differing_fields(CONFIGURATION, observed) == [f"extra{number:02}" for number in range(20)]
+
+
+def test_identifiers_of_entra_are_compared_as_entra_writes_them() -> None:
+    written = copy.deepcopy(ORGANIZATION_CONFIGURATION)
+    written["microsoft365"] |= {"tenantID": "72F988BF-0000-4000-8000-0000000000FF"}
+
+    read = OrganizationConfiguration.model_validate(written)
+
+    assert read.microsoft365.tenant_id == "72f988bf-0000-4000-8000-0000000000ff"
+    assert OrganizationConfiguration.model_validate(read.to_api()).digest() == read.digest()
