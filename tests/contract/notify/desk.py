@@ -5,6 +5,7 @@ What may break breaks where a test says so. A worker that is killed leaves what 
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
@@ -270,11 +271,15 @@ class Desk:
         return Counter(text["to"] for text in await self.texts())
 
 
-async def drain(worker: EndpointNotices) -> None:
-    """Do all that is due now; what fails is left for later."""
-    for _ in range(10_000):
-        if not await worker.attend():
-            return
+async def drain(worker: EndpointNotices, *, at_once: int = 1) -> None:
+    """Do all that is due now, so much of it at once; what fails is left for later."""
+
+    async def attend() -> None:
+        for _ in range(10_000):
+            if not await worker.attend():
+                return
+
+    await asyncio.gather(*(attend() for _ in range(at_once)))
 
 
 def phone_of(visit: str) -> str:

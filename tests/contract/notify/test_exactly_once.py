@@ -174,17 +174,25 @@ async def test_what_fell_due_while_nobody_held_the_lease_is_sent_while_it_makes_
 
 async def test_changes_in_the_middle_of_a_thousand_due_sends_lose_none_and_double_none(desk: Desk) -> None:
     visits = [desk.book(NOON + 2 * DAY) for _ in range(1000)]
-    worker = desk.worker()
+    worker, calls = desk.worker(), count(1)
+    changes = {
+        300: site(sender=OTHER_SENDER),
+        600: site(sender=OTHER_SENDER, reminders=["47h"], defaultLocale="es"),
+    }
+
+    def changing(step: str) -> None:
+        if step == "after the call" and (changed := changes.get(next(calls))):
+            worker.reconfigured(changed)
+            desk.faults = ["lost answer"] * 5
+
+    desk.trouble.at = changing
     desk.faults = ["", "lost answer"] * 10
     desk.read(worker)
     await worker.settle()
-    for changed in (site(sender=OTHER_SENDER), site(sender=OTHER_SENDER, reminders=["47h"], defaultLocale="es")):
-        for _ in range(300):
-            await worker.attend()
-        worker.reconfigured(changed)
-        desk.faults = ["lost answer"] * 5
-    await drain(worker)
-    await desk.pass_(worker, 5 * MINUTE, every=MINUTE / 2)
+    for _ in range(30):
+        await drain(worker, at_once=4)
+        desk.clock.at += MINUTE / 6
+    await desk.work(worker)
 
     texts = await desk.texts()
     assert await desk.by_phone() == dict.fromkeys(map(phone_of, visits), 1)
