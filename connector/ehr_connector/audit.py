@@ -38,6 +38,8 @@ class Action(StrEnum):
 
     CONFIGURED = "configured"
     DECONFIGURED = "deconfigured"
+    ACKNOWLEDGED = "acknowledged"
+    """Somebody gave both consents to text messages; the row has their digest, the name stands in the configuration."""
     PROMOTION_FORCED = "promotion_forced"
     """An endpoint serves Production without evidence; the reason stands in the cluster."""
     LAUNCHED = "launched"

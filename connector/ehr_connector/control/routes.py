@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Annotated
@@ -16,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from ehr_api.control import OrganizationConfiguration
 from ehr_api.v1alpha1.ehr_connector_config import DataGeography
 from ehr_connector.audit import Action, Audit, AuditEvent, tell
+from ehr_connector.audit_configuration import notes_of
 from ehr_connector.control.caller import Caller, IssuerUnavailableError, UnauthenticatedError, WrongCallerError
 from ehr_connector.control.messages import MessagesReports
 from ehr_connector.control.probes import Probes
@@ -100,17 +100,12 @@ class ControlApi:
         configuration = _parsed(await _body(request))
         _check(configuration, namespace, name, self.geography)
         audited: list[AuditEvent] = []
-        target = f"configuration {configuration.digest()}"
-        forced = await self._newly_forced(configuration)
+        held = await self.organizations.current(namespace, name)
+        notes = notes_of(configuration, held.configuration if held else None)
 
         async def note(connection: AsyncConnection) -> None:
-            event = await self.audit.record_in(connection, namespace, name, Action.CONFIGURED, _OPERATOR, target)
-            audited.append(event)
-            for endpoint in forced:
-                event = await self.audit.record_in(
-                    connection, namespace, name, Action.PROMOTION_FORCED, _OPERATOR, f"endpoint {endpoint}"
-                )
-                audited.append(event)
+            for action, target in notes:
+                audited.append(await self.audit.record_in(connection, namespace, name, action, _OPERATOR, target))
 
         try:
             digest = await self.organizations.put(configuration, precondition, note)
@@ -172,21 +167,11 @@ class ControlApi:
             raise ProblemError(HTTPStatus.PRECONDITION_FAILED, detail)
         return JSONResponse((await self.probes.run(found)).to_api())
 
-    async def _newly_forced(self, configuration: OrganizationConfiguration) -> Sequence[str]:
-        """Return the endpoints that a configuration promotes by force, and the one before did not."""
-        forced = _forced(configuration)
-        held = await self.organizations.get(configuration.namespace, configuration.name) if forced else None
-        return sorted(forced - _forced(held.configuration)) if held else sorted(forced)
-
     async def _current(self, namespace: str, name: str) -> Held:
         held = await self.organizations.current(namespace, name)
         if held is None:
             raise _unknown(namespace, name)
         return held
-
-
-def _forced(configuration: OrganizationConfiguration) -> set[str]:
-    return {endpoint.name for endpoint in configuration.endpoints if endpoint.promotion_forced}
 
 
 def _unknown(namespace: str, name: str) -> ProblemError:

@@ -26,9 +26,9 @@ async def test_a_changed_and_a_removed_configuration_are_in_the_audit_log(world:
     for _ in range(2):
         assert (await world.http.delete(address, headers=bearer)).status_code == 204
     events = await audited(world)
-    assert [event.action for event in events] == ["configured", "configured", "deconfigured"]
+    assert [event.action for event in events] == ["configured", "acknowledged", "configured", "deconfigured"]
     assert {(event.namespace, event.name, event.actor) for event in events} == {("lamna", "lamna", "operator")}
-    assert events[0].object != events[1].object
+    assert events[0].object != events[2].object
 
 
 async def test_a_forced_promotion_is_in_the_audit_log_when_it_begins(world: World) -> None:

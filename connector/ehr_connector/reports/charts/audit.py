@@ -17,6 +17,7 @@ SHOWN = 200
 ACTIONS: Mapping[str, str] = {
     Action.CONFIGURED: N_("Configuration changed"),
     Action.DECONFIGURED: N_("Configuration removed"),
+    Action.ACKNOWLEDGED: N_("Consents to texts given"),
     Action.PROMOTION_FORCED: N_("Promotion forced"),
     Action.LAUNCHED: N_("Launched from the EHR"),
     Action.SIGNED_IN: N_("Microsoft account connected"),
