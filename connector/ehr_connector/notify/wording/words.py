@@ -22,6 +22,10 @@ from ehr_connector.notify.wording.segments import thrifty
 from ehr_connector.notify.wording.wordings import WORDINGS, Occasion
 
 _PLACEHOLDER = re.compile(r"\{(organization|department|time|timeZone|link|helpPhone|optOut|help)\}")
+_LINK = "\0"
+"""Stands for the link until all else is filled in."""
+_GLUED_LINK, _LINK_WITH_MORE = re.compile(rf"(?<=\w){_LINK}"), re.compile(rf"{_LINK}(?=[^\s.,;:!?)\]])")
+"""What phones would read as no link, or as a longer one: Chinese letters may be part of an address."""
 _Template = TypeVar("_Template", MessageTemplate, EmailTemplate)
 _SHORT_NAME = re.compile(r"[A-Z]{2,5}")
 
@@ -108,8 +112,17 @@ def _values(locale: Locale, particulars: Particulars) -> dict[str, str]:
         "department": particulars.department,
         "time": when(locale, particulars.start, particulars.zone),
         "timeZone": zone_name(locale, particulars.start, particulars.zone),
-        "link": particulars.link,
+        "link": _whole(particulars.link),
     }
+
+
+def _whole(link: str) -> str:
+    """Return a link whose last character belongs to it on every phone, too.
+
+    What makes addresses in a text into links leaves a hyphen before a space out of the address, and the visit is not found
+    without it. What follows `#` stays on the phone. Source: android.util.Patterns, which ends an address at a word boundary.
+    """
+    return f"{link}#v" if link.endswith("-") else link
 
 
 def _lasting_values(locale: Locale, organization: str, help_phone: str | None) -> dict[str, str]:
@@ -125,5 +138,6 @@ def _lasting_values(locale: Locale, organization: str, help_phone: str | None) -
 
 
 def _filled(template: str, values: Mapping[str, str]) -> str:
-    """Replace the placeholders once: braces in a value are text."""
-    return _PLACEHOLDER.sub(lambda found: values[found[1]], template)
+    """Replace the placeholders once: braces in a value are text. The link stands apart from letters around it."""
+    filled = _PLACEHOLDER.sub(lambda found: _LINK if found[1] == "link" else values[found[1]], template)
+    return _GLUED_LINK.sub(f" {_LINK}", _LINK_WITH_MORE.sub(f"{_LINK} ", filled)).replace(_LINK, values.get("link", ""))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -40,6 +41,35 @@ def test_a_language_that_gsm_7_can_write_is_kept_in_it(occasion: Occasion, local
 
 def test_the_link_that_a_clinician_sends_fits_into_one_segment() -> None:
     assert segments(text_of(Occasion.LINK, Locale.ENGLISH, WITH_HELP)).count == 1
+
+
+@pytest.mark.parametrize("locale", Locale)
+@pytest.mark.parametrize("last", ["U", "7", "_", "-"])
+def test_a_phone_that_ends_an_address_at_a_word_boundary_finds_the_whole_link(last: str, locale: Locale) -> None:
+    link = f"{LINK}{last}"
+    visit = replace(WITH_HELP, link=link)
+    for text in (text_of(Occasion.REMINDER, locale, visit), email_of(Occasion.REMINDER, locale, visit)[1]):
+        found = re.search(r"https://[\w.]+/[-\w/#]*(?:\b|$)", text, re.ASCII)
+        assert found is not None
+        assert found[0].partition("#")[0] == link
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("加入{link}{optOut}", "加入 LINK 回复STOP退订。"),
+        ("{optOut} {link}。", "回复STOP退订。 LINK 。"),
+        ("{optOut} ({link}).", "回复STOP退订。 (LINK)."),
+        ("{link}\n{optOut}", "LINK\n回复STOP退订。"),
+    ],
+)
+def test_the_link_in_own_words_stands_apart_from_letters_that_phones_take_for_a_part_of_it(
+    words: str, said: str
+) -> None:
+    kind, locale = MessageKind.LINK, Locale.CHINESE_SIMPLIFIED
+    template = MessageTemplate.model_construct(kind=kind, locale=locale, text=words)
+    text = text_of(Occasion.LINK, locale, VISIT, [template])
+    assert text.replace(LINK, "LINK") == said
 
 
 def test_a_help_phone_is_named_only_where_there_is_one() -> None:
