@@ -127,10 +127,10 @@ def _written_form(tag: str) -> tuple[str, str | None] | None:
     """Return language and script: zh-CN and zh-SG are written as zh-Hans is, zh-TW is not."""
     try:
         locale = Locale.parse(tag, sep="-")
-    except (ValueError, UnknownLocaleError):
+        if locale.script is None:
+            likely = get_global("likely_subtags")
+            full = likely.get(f"{locale.language}_{locale.territory}") or likely.get(locale.language)
+            locale = Locale.parse(full) if full else locale
+    except (ValueError, UnknownLocaleError):  # the second: babel knows `no`, and not what it is in full
         return None
-    if locale.script is None:
-        likely = get_global("likely_subtags")
-        full = likely.get(f"{locale.language}_{locale.territory}") or likely.get(locale.language)
-        locale = Locale.parse(full) if full else locale
     return locale.language, locale.script
