@@ -118,7 +118,7 @@ class Cluster(pulumi.ComponentResource):
             ),
             oidc_issuer_profile=containerservice.ManagedClusterOIDCIssuerProfileArgs(enabled=True),
             security_profile=self._security(args.observability),
-            api_server_access_profile=_access(place),
+            api_server_access_profile=_access(place, args.network),
             network_profile=containerservice.ContainerServiceNetworkProfileArgs(
                 network_plugin="azure",
                 network_plugin_mode="overlay",
@@ -269,14 +269,18 @@ class Cluster(pulumi.ComponentResource):
         )
 
 
-def _access(place: Place) -> containerservice.ManagedClusterAPIServerAccessProfileArgs:
+def _access(place: Place, network: Network) -> containerservice.ManagedClusterAPIServerAccessProfileArgs:
     settings = place.settings
     if settings.api_server_access == "Private":
         return containerservice.ManagedClusterAPIServerAccessProfileArgs(
             enable_private_cluster=True, enable_private_cluster_public_fqdn=False, private_dns_zone="system"
         )
     return containerservice.ManagedClusterAPIServerAccessProfileArgs(
-        authorized_ip_ranges=[str(network) for network in settings.authorized_ranges]
+        # The nodes come to a public API server by our own way out, which AKS does not know of.
+        authorized_ip_ranges=[
+            *(str(ranged) for ranged in settings.authorized_ranges),
+            network.outbound_address.apply(lambda address: f"{address}/32"),
+        ]
     )
 
 

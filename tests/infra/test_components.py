@@ -102,7 +102,9 @@ def test_the_api_server_is_private_or_reached_from_named_ranges_alone(
     production: dict[str, Recorded], dev: dict[str, Recorded]
 ) -> None:
     assert production["cluster"].inputs["apiServerAccessProfile"]["enablePrivateCluster"] is True
-    assert dev["cluster"].inputs["apiServerAccessProfile"]["authorizedIPRanges"] == ["198.51.100.0/24"]
+    address = dev["outbound-address"].computed["ipAddress"]
+    # With the address of the nodes, which could not join otherwise.
+    assert dev["cluster"].inputs["apiServerAccessProfile"]["authorizedIPRanges"] == ["198.51.100.0/24", f"{address}/32"]
 
 
 def test_nodes_and_the_database_of_production_are_spread_over_zones(production: dict[str, Recorded]) -> None:
