@@ -41,6 +41,7 @@ async def messages(reads: AsyncEngine, reader: Reader, filters: Filters) -> Asyn
         status = status_of_message(row.state, row.reason)
         yield MessageRow(
             first_sent_at=row.first_sent_at,
+            sent_from=row.sender,
             visit=row.visit,
             channel=row.channel,
             occasion=row.occasion,

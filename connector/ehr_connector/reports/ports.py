@@ -256,16 +256,24 @@ class MessageCount:
 
 @dataclass(frozen=True, slots=True)
 class MessageRow:
-    """One message."""
+    """One message. Every column of Microsoft's report is here that means something without their licences."""
 
     __pydantic_config__: ClassVar[ConfigDict] = API_NAMES
 
     first_sent_at: datetime
+    """In UTC."""
+    sent_from: str | None
+    """The organisation's number or address; None while it is not known, and for what was not sent."""
     visit: str
+    """As the report of visits has it."""
     channel: str
+    """sms or email."""
     occasion: str
+    """What it was for: booking, change, cancellation, reminder, link and others."""
     status: MessageStatus
+    """See below."""
     reason: str | None
+    """Why it did not arrive: the provider's code, or why it was not sent."""
     department: str
     endpoint: str
     environment: str

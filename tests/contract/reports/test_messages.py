@@ -22,6 +22,7 @@ from ehr_connector.store.send_state import State
 from ehr_connector.store.sends import Claim, Message, Sends
 
 NINE = set(MessageStatus) - {MessageStatus.UNCONFIRMED, MessageStatus.PENDING, MessageStatus.NOT_SENT}
+SENDER = "+18335550100"
 TEXTS = {
     "2000: No Error": MessageStatus.SENT,
     "4000: Fraud": MessageStatus.SPAM_DETECTED,
@@ -68,6 +69,7 @@ async def claimed(engine: AsyncEngine, clock: Clock, what: Message) -> Claim:
 
 async def accepted(engine: AsyncEngine, clock: Clock, what: Message) -> str:
     claim = await claimed(engine, clock, what)
+    await Sends(engine, clock).address(claim, "p" * 43, SENDER)
     message_id = f"Outgoing {what.digest}"
     await Sends(engine, clock).end(claim, State.ACCEPTED, message_id=message_id)
     return message_id
@@ -138,6 +140,14 @@ async def test_what_was_not_sent_is_counted_by_reason_and_what_is_on_its_way_apa
         (MessageStatus.PENDING, None, 1),
         (MessageStatus.UNCONFIRMED, None, 2),
     ]
+
+
+async def test_a_message_tells_from_where_it_was_sent(theatre: Theatre, clock: Clock) -> None:
+    await accepted(theatre.engine, clock, message("sent"))
+    not_sent = await claimed(theatre.engine, clock, message("not sent"))
+    await Sends(theatre.engine, clock).end(not_sent, State.NOT_SENT, reason=Reason.NO_PHONE.value)
+    rows = [row async for row in theatre.queries.messages(theatre.reader, theatre.always)]
+    assert {row.visit: row.sent_from for row in rows} == {"sent": SENDER, "not sent": None}
 
 
 async def test_a_visit_counts_the_messages_that_the_provider_took(theatre: Theatre, clock: Clock) -> None:
