@@ -27,6 +27,7 @@ Deliver = Callable[[str, Body], None]
 _ERROR_PAUSES_S = (1, 1, 2, 3, *(5,) * 120)
 """Kopf bears an API server that fails for ten minutes, and is back seconds after it is; then the process is started anew."""
 _STOP_LIMIT_S = 10.0
+_CLOSING_S = 0.5
 
 
 class Watch:
@@ -64,15 +65,7 @@ class Watch:
     def _run(self, loop: asyncio.AbstractEventLoop, ended: asyncio.Future[None]) -> None:
         error: Exception | None = None
         try:
-            asyncio.run(
-                kopf.operator(
-                    registry=self._registry(loop),
-                    settings=_settings(),
-                    clusterwide=True,
-                    standalone=True,
-                    stop_flag=self._stop,
-                )
-            )
+            asyncio.run(self._watch(loop))
         except Exception as exc:  # noqa: BLE001 (handed over to the loop that awaits it)
             error = exc
         if error is None and not self._stop.is_set():
@@ -84,6 +77,17 @@ class Watch:
 
         with suppress(RuntimeError):  # the loop is closed: nobody awaits us any more
             loop.call_soon_threadsafe(end)
+
+    async def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
+        await kopf.operator(
+            registry=self._registry(loop),
+            settings=_settings(),
+            clusterwide=True,
+            standalone=True,
+            stop_flag=self._stop,
+        )
+        # Kopf does not wait for the server's side of the end of TLS: without a moment more, sockets would be left open.
+        await asyncio.sleep(_CLOSING_S)
 
     def _registry(self, loop: asyncio.AbstractEventLoop) -> kopf.OperatorRegistry:
         registry = kopf.OperatorRegistry()

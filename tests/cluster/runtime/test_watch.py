@@ -8,7 +8,9 @@ import threading
 from collections.abc import AsyncGenerator, Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+import psutil
 import pytest
 import yaml
 from cluster.control_plane.kubectl import Kubectl
@@ -80,6 +82,7 @@ async def seen(
     await watch.stop()
     await eventually(lambda: not watch.alive)
     assert ended.exception() is None
+    assert connections_to(own_plane) == []
 
 
 def apply(kubectl: Kubectl, *documents: Body) -> None:
@@ -169,3 +172,10 @@ async def test_a_stop_ends_the_thread_in_time(
     await eventually(lambda: not watch.alive)
     await eventually(ended.done)
     assert ended.exception() is None
+    assert connections_to(own_plane) == []
+
+
+def connections_to(plane: ControlPlane) -> list[str]:
+    """Return the connections of this process to an API server; one that was only forgotten stands until it is collected."""
+    port = urlsplit(plane.server_url).port
+    return [str(one) for one in psutil.Process().net_connections("tcp") if one.raddr and one.raddr.port == port]
