@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import date, timedelta
 from http import HTTPStatus
 from typing import Any
 
@@ -24,6 +24,7 @@ from ehr_connector.reports.quality.extraction import Leg
 from ehr_connector.reports.quality.ports import Figures
 from ehr_connector.reports.quality.queries import QualityReports
 from ehr_connector.reports.web.api import PREFIX, ReportsApi
+from ehr_connector.reports.web.filters import chosen
 from ehr_connector.store.organizations import Organizations
 from ehr_connector.store.quality import Quality
 from ehr_connector.store.sends import Message, Sends
@@ -99,6 +100,14 @@ async def test_csv_json_and_summary_tell_the_same_visits(
     assert sum(summary["byStatus"].values()) == summary["total"]
     assert summary["durationS"] == sum(one["durationS"] for one in told)
     assert summary["noShowRate"] == pytest.approx(3 / 7)
+
+
+@pytest.mark.parametrize("name", ["department", "endpoint", "environment"])
+async def test_what_no_name_can_hold_never_comes_to_the_database(api: httpx.AsyncClient, name: str) -> None:
+    for path in ("visits/summary", "visits.csv"):
+        answer = await api.get(f"{HERE}/{path}", params={name: "north\0"})
+        assert (answer.status_code, answer.json()["field"]) == (HTTPStatus.UNPROCESSABLE_ENTITY, name)
+    assert chosen({name: "north\0"}, date(2026, 11, 24)) == chosen({}, date(2026, 11, 24))
 
 
 async def test_messages_are_told_with_their_status(api: httpx.AsyncClient, theatre: Theatre, clock: Clock) -> None:

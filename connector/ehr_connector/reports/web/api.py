@@ -69,7 +69,10 @@ def asked(
     """Return the query's parameters."""
     if zone and zone not in time_zone_names():
         raise _invalid("timeZone", f"'{zone}' is no zone of the IANA database")
-    some = [[value for value in values if value] for values in (department, endpoint, environment)]
+    some = [
+        _names(name, values)
+        for name, values in (("department", department), ("endpoint", endpoint), ("environment", environment))
+    ]
     return Asked(_day("from", first), _day("to", last), zone or None, *some)
 
 
@@ -176,6 +179,12 @@ class ReportsApi:
 def _rows(row_type: type[Any]) -> Mapping[str, Any]:
     """Return how a download of rows is described."""
     return {"response_model": None, "responses": {200: {"model": list[row_type], "content": {"text/csv": {}}}}}
+
+
+def _names(name: str, values: Sequence[str]) -> Sequence[str]:
+    if not all(value.isprintable() for value in values):
+        raise _invalid(name, "must be names without signs that cannot be printed")  # not every database takes them
+    return [value for value in values if value]
 
 
 def _day(name: str, text: str) -> date | None:

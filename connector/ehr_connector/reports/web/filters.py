@@ -71,9 +71,9 @@ def chosen(query: Mapping[str, str], today: date) -> Chosen:
     return Chosen(
         max(first, last - timedelta(days=DAYS_MAX - 1)),
         last,
-        query.get("department", "")[:_NAMES_MAX],
-        query.get("endpoint", "")[:_NAMES_MAX],
-        query.get("environment", "")[:_NAMES_MAX],
+        _name(query.get("department", "")),
+        _name(query.get("endpoint", "")),
+        _name(query.get("environment", "")),
         query.get("lang", "")[:_NAMES_MAX],
     )
 
@@ -150,6 +150,10 @@ def _day(text: str | None) -> date | None:
     except ValueError:
         return None
     return day if 2000 <= day.year <= 2200 else None  # noqa: PLR2004 (sums with days stay possible)
+
+
+def _name(text: str) -> str:
+    return text[:_NAMES_MAX] if text.isprintable() else ""
 
 
 def _some(value: str) -> Sequence[str]:
