@@ -2,7 +2,9 @@
 
 A FHIR server says itself where tokens for it are granted. One that names the authorization server of another hospital would
 have a token for that hospital's patients sent to itself, since the connector signs for all with one key: so a token endpoint
-belongs to the organisation that was first configured with a base URL that names it.
+belongs to the organisation that was first configured with a base URL that names it. An authorization server may have several
+addresses for the same thing, so one in the domain of another organisation's EHR is refused to servers of other domains, claimed
+or not.
 """
 
 from __future__ import annotations
@@ -46,14 +48,17 @@ class TokenEndpoints:
         """
         form = _claimed_as(token_endpoint)
         pair = (claimed_as(base_url), sha256(form.encode()).hexdigest())
+        # What a server grants itself, it may be sent.
+        is_same = _host(pair[0]) == _host(form)
         try:
-            is_own = await self._is_own(*pair)
+            # First of all: who may not have it claims nothing.
+            is_elsewhere = not is_same and await self._is_anothers_domain(pair[0], form)
+            is_own = not is_elsewhere and await self._is_own(*pair)
         except SQLAlchemyError as exc:
             if pair in self._own:
                 return
             raise TemporaryError(SYSTEM, _OPERATION, "whose its token endpoint is cannot be read now") from exc
-        # What a server grants itself, it may be sent.
-        if not is_own and _origin(pair[0]) != _origin(form):
+        if not is_own and not is_same:
             self._own.discard(pair)
             raise ForeignTokenEndpointError(SYSTEM, _OPERATION, "its token endpoint is another organisation's")
         self._own.add(pair)
@@ -65,6 +70,16 @@ class TokenEndpoints:
         if held is None and mine is not None:
             held = await self._claimed(base_url, digest)
         return held is not None and held == mine
+
+    async def _is_anothers_domain(self, base_url: str, token_endpoint: str) -> bool:
+        """Return whether another organisation has its EHR in the domain of the token endpoint, and this one has not."""
+        domain = _domain(token_endpoint)
+        if _domain(base_url) == domain:
+            return False
+        async with self._reads.connect() as connection:
+            mine = await _owner(connection, base_url)
+            rows = await connection.execute(select(base_url_claim))
+            return any(_domain(row.base_url) == domain and (row.namespace, row.name) != mine for row in rows)
 
     async def _claimed(self, base_url: str, digest: str) -> tuple[str, str] | None:
         """Claim it, and return who holds it then: another may have been faster."""
@@ -101,5 +116,11 @@ def _claimed_as(token_endpoint: str) -> str:
         raise ContractError(SYSTEM, _OPERATION, "token_endpoint is not a URL") from exc
 
 
-def _origin(form: str) -> str:
+def _host(form: str) -> str:
+    """Return the host with its port: with the scheme, which is https here, that is the origin."""
     return urlsplit(form).netloc
+
+
+def _domain(form: str) -> str:
+    """Return the last two labels of the host: what one company has, save under some countries' domains."""
+    return ".".join((urlsplit(form).hostname or "").split(".")[-2:])

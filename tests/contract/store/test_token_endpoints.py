@@ -16,9 +16,9 @@ from ehr_clients.errors import TemporaryError
 from ehr_connector.store.organizations import Organizations, Precondition
 from ehr_connector.store.token_endpoints import ForeignTokenEndpointError, TokenEndpoints
 
-MINE, THEIRS = "https://fhir.example/R4/mine", "https://attacker.example/r4"
+MINE, THEIRS = "https://fhir.ehr.example/R4/mine", "https://other.ehr.example/r4"
 pytestmark = pytest.mark.usefixtures("digest")
-TOKEN = "https://authorization.example/tenants/mine/token"
+TOKEN = "https://authorization.ehr.example/tenants/mine/token"
 
 
 async def _configured(engine: AsyncEngine, name: str, base_urls: Sequence[str], digest: str | None = None) -> str:
@@ -54,8 +54,26 @@ async def test_another_base_url_of_the_same_organization_may_name_it_too(engine:
 async def test_a_server_may_be_sent_what_it_grants_itself(engine: AsyncEngine) -> None:
     """Tenants of one server share its token endpoint: there is nobody to whom a token would leak."""
     endpoints = TokenEndpoints(engine)
-    await endpoints.check(MINE, "https://attacker.example/token")
-    await endpoints.check(THEIRS, "https://attacker.example/token")
+    await endpoints.check(MINE, "https://other.ehr.example/token")
+    await endpoints.check(THEIRS, "https://other.ehr.example/token")
+
+
+@pytest.mark.parametrize("address", [TOKEN, "https://authorization.ehr.example/another/way/to/mine", MINE])
+async def test_in_the_domain_of_anothers_ehr_nothing_is_granted_to_a_server_elsewhere(
+    engine: AsyncEngine, address: str
+) -> None:
+    """Before it was claimed, and whatever other addresses the authorization server has."""
+    await _configured(engine, "attacker", ["https://attacker.example/r4"])
+    with pytest.raises(ForeignTokenEndpointError):
+        await TokenEndpoints(engine).check("https://attacker.example/r4", address)
+    await TokenEndpoints(engine).check(MINE, address)
+
+
+async def test_a_hospital_s_own_sign_in_may_be_in_another_domain(engine: AsyncEngine) -> None:
+    endpoints = TokenEndpoints(engine)
+    await endpoints.check(MINE, "https://login.mine.example/token")
+    with pytest.raises(ForeignTokenEndpointError):
+        await endpoints.check(THEIRS, "https://login.mine.example/token")
 
 
 async def test_it_is_free_when_the_base_url_that_named_it_has_gone(engine: AsyncEngine, digest: str) -> None:
