@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from contract.connector.teams_running import settings_of, teams_document
+from contract.connector.teams_running import settings_of, teams_document, until
 from contract.graph_stand_in.running import CLINICIAN, ORGANIZER, GraphStandIn
 from fastapi import FastAPI
 from sqlalchemy import Row, Table, select
@@ -36,14 +36,9 @@ from ehr_sandbox.local_ca import LocalCA
 from ehr_sandbox.serving import serve
 
 PATIENT = "Zebediah Quillfeather"
+LIMIT_S = 30.0
+"""For what the simulator tells, on a machine that is busy."""
 GRAPH_PATH = "/v1.0/communications/callRecords/"
-
-
-async def until(condition: Callable[[], Awaitable[bool]], limit_s: float = 30.0) -> None:
-    """Wait until a condition holds."""
-    async with asyncio.timeout(limit_s):
-        while not await condition():  # noqa: ASYNC110 (what is waited for tells nobody)
-            await asyncio.sleep(0.02)
 
 
 @dataclass
@@ -118,7 +113,7 @@ class Hospital:
         async def are_there() -> bool:
             return len(await self.rows(call_record)) == count
 
-        await until(are_there)
+        await until(are_there, LIMIT_S)
         return await self.rows(call_record)
 
     async def fetch(self) -> None:

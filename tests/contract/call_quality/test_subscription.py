@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from contract.call_quality.running import Hospital, running_hospital, until
+from contract.call_quality.running import LIMIT_S, Hospital, running_hospital
+from contract.connector.teams_running import until
 from contract.graph_stand_in.running import CLIENT, TENANT, GraphStandIn
 
 from ehr_connector.store.schema import tenant_subscription
@@ -233,4 +234,4 @@ async def lifecycle(hospital: Hospital, subscription: str, **what: Any) -> None:
     async def is_due() -> bool:
         return (await hospital.subscription()).due_at <= hospital.now()
 
-    await until(is_due)
+    await until(is_due, LIMIT_S)
