@@ -13,16 +13,18 @@ from hashlib import sha256
 from typing import Any
 from urllib.parse import urlsplit
 
-from sqlalchemy import select
+from sqlalchemy import Row, select
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from ehr_clients.errors import ContractError, TemporaryError
 from ehr_clients.fhir import SYSTEM
 from ehr_connector.store.database import insert_for, reading
-from ehr_connector.store.organizations import claimed_as
+from ehr_connector.store.organizations import canonical, claimed_as
 from ehr_connector.store.schema import base_url_claim, token_endpoint_claim
 
+_Claim = Row[Any]
+"""A row of `base_url_claim`."""
 _OPERATION = "read SMART configuration"
 
 
@@ -47,12 +49,12 @@ class TokenEndpoints:
             TemporaryError: Nobody can say now.
         """
         form = _claimed_as(token_endpoint)
-        pair = (claimed_as(base_url), sha256(form.encode()).hexdigest())
+        pair = (base_url, sha256(form.encode()).hexdigest())
         # What a server grants itself, it may be sent.
-        is_same = _host(pair[0]) == _host(form)
+        is_same = _host(claimed_as(base_url)) == _host(form)
         try:
             # First of all: who may not have it claims nothing.
-            is_elsewhere = not is_same and await self._is_anothers_domain(pair[0], form)
+            is_elsewhere = not is_same and await self._is_anothers_domain(base_url, form)
             is_own = not is_elsewhere and await self._is_own(*pair)
         except SQLAlchemyError as exc:
             if pair in self._own:
@@ -68,20 +70,21 @@ class TokenEndpoints:
             held = await _holder(connection, digest)
             mine = await _owner(connection, base_url)
         if held is None and mine is not None:
-            held = await self._claimed(base_url, digest)
-        return held is not None and held == mine
+            held = await self._claimed(mine.base_url, digest)
+        return held is not None and mine is not None and (held.namespace, held.name) == (mine.namespace, mine.name)
 
     async def _is_anothers_domain(self, base_url: str, token_endpoint: str) -> bool:
         """Return whether another organisation has its EHR in the domain of the token endpoint, and this one has not."""
         domain = _domain(token_endpoint)
-        if _domain(base_url) == domain:
+        if _domain(claimed_as(base_url)) == domain:
             return False
         async with self._reads.connect() as connection:
             mine = await _owner(connection, base_url)
             rows = await connection.execute(select(base_url_claim))
-            return any(_domain(row.base_url) == domain and (row.namespace, row.name) != mine for row in rows)
+            ours = (mine.namespace, mine.name) if mine else None
+            return any(_domain(row.base_url) == domain and (row.namespace, row.name) != ours for row in rows)
 
-    async def _claimed(self, base_url: str, digest: str) -> tuple[str, str] | None:
+    async def _claimed(self, base_url: str, digest: str) -> _Claim | None:
         """Claim it, and return who holds it then: another may have been faster."""
         values = {"token_endpoint": digest, "base_url": base_url}
         try:
@@ -94,19 +97,17 @@ class TokenEndpoints:
             return None  # the base URL went in this moment
 
 
-async def _holder(connection: AsyncConnection, digest: str) -> tuple[str, str] | None:
-    joined = base_url_claim.join(token_endpoint_claim, base_url_claim.c.base_url == token_endpoint_claim.c.base_url)
-    return await _organization(connection, joined, token_endpoint_claim.c.token_endpoint == digest)
+async def _holder(connection: AsyncConnection, digest: str) -> _Claim | None:
+    query = select(base_url_claim).join(token_endpoint_claim)
+    return (await connection.execute(query.where(token_endpoint_claim.c.token_endpoint == digest))).one_or_none()
 
 
-async def _owner(connection: AsyncConnection, base_url: str) -> tuple[str, str] | None:
-    return await _organization(connection, base_url_claim, base_url_claim.c.base_url == base_url)
-
-
-async def _organization(connection: AsyncConnection, source: Any, where: Any) -> tuple[str, str] | None:
-    columns = select(base_url_claim.c.namespace, base_url_claim.c.name).select_from(source).where(where)
-    row = (await connection.execute(columns)).one_or_none()
-    return None if row is None else (row.namespace, row.name)
+async def _owner(connection: AsyncConnection, base_url: str) -> _Claim | None:
+    # A replica of an earlier version, while both run, claims it as it is written.
+    forms = (claimed_as(base_url), canonical(base_url))
+    found = await connection.execute(select(base_url_claim).where(base_url_claim.c.base_url.in_(forms)))
+    rows = {row.base_url: row for row in found}
+    return next((rows[form] for form in forms if form in rows), None)
 
 
 def _claimed_as(token_endpoint: str) -> str:

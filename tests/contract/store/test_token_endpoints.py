@@ -102,3 +102,13 @@ async def test_without_the_database_what_was_right_goes_on_and_nothing_else(engi
     await endpoints.check(MINE, TOKEN)
     with pytest.raises(TemporaryError):
         await endpoints.check(THEIRS, TOKEN)
+
+
+async def test_a_claim_in_the_form_of_an_earlier_version_is_one(engine: AsyncEngine) -> None:
+    """As a replica of that writes it while both run."""
+    async with engine.begin() as connection:
+        await connection.execute(text(f"UPDATE base_url_claim SET base_url = '{MINE}' WHERE name = 'mine'"))
+    endpoints = TokenEndpoints(engine)
+    await endpoints.check(MINE, TOKEN)
+    with pytest.raises(ForeignTokenEndpointError):
+        await endpoints.check(THEIRS, TOKEN)
