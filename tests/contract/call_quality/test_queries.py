@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
 from collections import Counter
 from collections.abc import Sequence
@@ -14,7 +13,6 @@ import pytest
 from contract.call_quality.running import Hospital
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from ehr_connector.directory import Directory
 from ehr_connector.reports.ports import Filters, Reader
 from ehr_connector.reports.quality.extraction import NETWORK_KINDS, PLATFORMS, Leg
 from ehr_connector.reports.quality.ports import OTHER, UNKNOWN, Figures, PoorBecause, QualityCounts, QualityRow
@@ -68,8 +66,7 @@ def leg(figures: Figures = GOOD, **changes: Any) -> Leg:
 @pytest.fixture
 async def book(hospital: Hospital) -> Book:
     await hospital.configure(reports={"thresholds": {}})
-    loop = asyncio.get_running_loop()
-    return Book(hospital, QualityReports(hospital.engine, Directory(hospital.organizations, loop.time)))
+    return Book(hospital, QualityReports(hospital.engine, hospital.directory))
 
 
 async def test_a_call_is_poor_when_one_of_its_legs_is(book: Book) -> None:
