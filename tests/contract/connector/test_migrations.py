@@ -20,7 +20,8 @@ from ehr_connector.store.database import open_database
 from ehr_connector.store.migrate import migrate, pending
 from ehr_connector.store.schema import metadata
 
-NEWEST = "0012"
+FOLDER = Path(migrate_module.__file__).parent / "migrations" / "versions"
+NEWEST = max(path.name.partition("_")[0] for path in FOLDER.glob("[0-9]*_*.py"))
 
 
 @pytest.fixture
