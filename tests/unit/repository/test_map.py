@@ -66,3 +66,17 @@ def test_every_link_at_the_root_leads_somewhere(page: Path) -> None:
     here = [one or other for one, other in targets if not (one or other).startswith(("http://", "https://"))]
 
     assert [target for target in here if not (page.parent / target).exists()] == []
+
+
+def test_every_path_that_a_page_names_is_there() -> None:
+    """But for the one that must not be: it would hide Python's own module."""
+    pages = [*AT_THE_ROOT, *(REPOSITORY / "docs").rglob("*.md")]
+    folders = "|".join(sorted(_of_the_repository() - {"docs"}))
+    named = {
+        path
+        for page in pages
+        for path in re.findall(rf"`((?:{folders}|requirements)/[\w./-]+)`", page.read_text(encoding="utf-8"))
+    }
+
+    assert len(named) > 50
+    assert {path for path in named if not (REPOSITORY / path).exists()} == {"operator/__init__.py"}
