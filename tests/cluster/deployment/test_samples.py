@@ -26,8 +26,8 @@ def test_the_api_server_takes_a_sample(cluster: Kubectl, assets_kubectl: str, sa
     [namespace] = of_kind(documents, "Namespace")
     cluster.ok("create", "namespace", namespace)
 
-    how = ("apply", "--dry-run=server", "--server-side", "--validate=strict", "--filename=-")
-    taken = cluster.ok(*how, stdin=yaml.safe_dump_all(documents)).splitlines()
+    how = ("--dry-run=server", "--server-side", "--validate=strict", "--filename=-")
+    taken = cluster.ok("apply", f"--namespace={namespace}", *how, stdin=yaml.safe_dump_all(documents)).splitlines()
 
     assert len(taken) == len(documents)
 
