@@ -7,11 +7,14 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
+import trustme
 from contract.images.containerfile import CONTAINERFILE, REPOSITORY, environment, inside, last, play, stages
+from contract.images.tls_database import tls_database
 from packaging.requirements import Requirement
 
 TARGETS = ("operator", "connector")
@@ -28,6 +31,14 @@ for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
     if not module.name.endswith("__main__") and ".migrations." not in module.name:
         importlib.import_module(module.name)
 """
+_CONNECT = """
+import sys, psycopg
+try:
+    psycopg.connect(f"host=localhost port={sys.argv[1]} user=connector sslmode=verify-full sslrootcert=system")
+except psycopg.OperationalError as error:
+    print(error)
+"""
+DEBIANS_ROOTS = "/etc/ssl/certs/ca-certificates.crt"
 _OURS = "import pkgutil; print(*(m.name for m in pkgutil.iter_modules() if m.name.startswith('ehr_')))"
 
 
@@ -49,9 +60,10 @@ class Image:
         self.target = target
         self._root = root
 
-    def run(self, *command: str) -> str:
-        """Run a command as in the container: with its variables alone, in its folder."""
-        variables = {key: inside(self._root, value) for key, value in environment(self.target).items()}
+    def run(self, *command: str, files: Mapping[str, Path] = MappingProxyType({})) -> str:
+        """Run a command as in the container: with its variables alone, in its folder; `files` stand in for the base's."""
+        found = environment(self.target).items()
+        variables = {key: str(files.get(value) or inside(self._root, value)) for key, value in found}
         variables["PATH"] = variables["PATH"].replace("$PATH", os.environ["PATH"])
         done = subprocess.run(
             command,
@@ -111,6 +123,23 @@ def test_an_image_holds_no_code_of_another_role(image: Callable[[str], Image], t
     code = set(image(target).run("python", "-c", _OURS).split())
 
     assert code == {"ehr_api", "ehr_clients", "ehr_program", f"ehr_{target}"}
+
+
+@pytest.mark.timeout(600)
+def test_a_database_is_verified_with_the_roots_of_the_images_base(
+    image: Callable[[str], Image], tmp_path: Path
+) -> None:
+    authority, stranger = trustme.CA(), trustme.CA()
+    base, other = tmp_path / "roots.pem", tmp_path / "other.pem"
+    authority.cert_pem.write_to_path(str(base))
+    stranger.cert_pem.write_to_path(str(other))
+
+    with tls_database(authority) as port:
+        known = image("connector").run("python", "-c", _CONNECT, str(port), files={DEBIANS_ROOTS: base})
+        unknown = image("connector").run("python", "-c", _CONNECT, str(port), files={DEBIANS_ROOTS: other})
+
+    assert "certificate verify failed" in unknown
+    assert "unexpected eof" in known, "the stub hangs up once TLS stands"
 
 
 @pytest.mark.parametrize("target", TARGETS)
