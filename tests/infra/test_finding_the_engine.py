@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from ehr_sandbox.control_plane.binaries import Platform
 from ehr_sandbox.control_plane.progress import PlainProgress
+from ehr_sandbox.pulumi_engine import engine
 from ehr_sandbox.pulumi_engine.engine import VERSION, find
 
 
@@ -52,3 +54,23 @@ def test_the_engine_that_is_built_has_the_version_that_it_is_cached_under() -> N
     module = Path(__file__).parents[2] / "sandbox" / "ehr_sandbox" / "pulumi_engine" / "gomod" / "go.mod"
 
     assert f"github.com/pulumi/pulumi/pkg/v3 v{VERSION}" in module.read_text()
+
+
+def test_an_engine_that_two_want_at_once_is_built_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unreachable() -> None:
+        raise OSError("no network")
+
+    go = tmp_path / "bin" / "go"
+    go.parent.mkdir()
+    built = f"#!/bin/sh\\necho v{VERSION}\\n"
+    go.write_text(f"#!/bin/sh\nsleep 0.3\necho once >> {tmp_path}/builds\nprintf '{built}' > pulumi\nchmod +x pulumi\n")
+    go.chmod(0o755)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("PATH", f"{go.parent}{os.pathsep}/usr/bin:/bin")
+    monkeypatch.setattr(engine.PulumiCommand, "install", unreachable)
+
+    with ThreadPoolExecutor(2) as both:
+        found = [one.result() for one in [both.submit(find, PlainProgress()) for _ in range(2)]]
+
+    assert [str(one.version) for one in found] == [VERSION, VERSION]
+    assert (tmp_path / "builds").read_text().split() == ["once"]

@@ -6,20 +6,19 @@ a folder in the user's cache, and no package runs a script of its own while it i
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from importlib import resources
 from importlib.util import find_spec
 from pathlib import Path
 
 from ehr_sandbox.control_plane.progress import Progress, piece_of_work
+from ehr_sandbox.user_cache import cache_folder, locked
 
 VERSION = "3.37.0"
 """What `npm/package.json` asks for."""
@@ -91,9 +90,8 @@ def find_or_get(
 
 def cache(environment: Mapping[str, str]) -> Path:
     """Return the folder of the packages: one for each lock file."""
-    base = Path(environment.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     digest = hashlib.sha256((_pinned() / "package-lock.json").read_bytes()).hexdigest()[:12]
-    return base / "teams-ehr-connector" / "azurite" / f"{VERSION}-{digest}"
+    return cache_folder("azurite", environment) / f"{VERSION}-{digest}"
 
 
 def _pinned() -> Path:
@@ -123,8 +121,7 @@ def _major(version: str) -> int:
 
 
 def _fetch(target: Path, npm: Sequence[str], progress: Progress, run: Run) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with _locked(target.parent, progress):
+    with locked(target.parent, "Azurite", progress):
         if (target / _MAIN).is_file():  # by another process, while this one waited
             return
         with (
@@ -141,18 +138,6 @@ def _fetch(target: Path, npm: Sequence[str], progress: Progress, run: Run) -> No
             # Whole or not at all: a rename within one file system.
             work.rename(target)
             progress.end("fetched, digests verified")
-
-
-@contextmanager
-def _locked(folder: Path, progress: Progress) -> Generator[None]:
-    """Keep other processes out; the lock ends with the process, however it ends."""
-    with (folder / ".lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            progress.note("Another process fetches Azurite; waiting for it.")
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def _quiet(_seconds: int) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import tempfile
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from ehr_sandbox.control_plane.binaries import ETCD_VERSION, KUBERNETES_VERSION, Binary, Platform
 from ehr_sandbox.control_plane.progress import Progress
+from ehr_sandbox.user_cache import cache_folder, locked
 
 _PARTIAL = "partial-"
 
@@ -30,9 +30,8 @@ class Cache:
     @classmethod
     def of_user(cls, platform: Platform) -> Cache:
         """The cache below `$XDG_CACHE_HOME`, or `~/.cache`."""
-        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
         version = f"{KUBERNETES_VERSION}-etcd-{ETCD_VERSION}-{platform}"
-        return cls(base / "teams-ehr-connector" / "control-plane" / version)
+        return cls(cache_folder("control-plane") / version)
 
     def get(self, binary: Binary) -> Path | None:
         """The cached program, or None."""
@@ -42,13 +41,7 @@ class Cache:
     @contextmanager
     def locked(self, progress: Progress) -> Generator[None]:
         """Keep other processes out while programs are fetched; the lock ends with the process, however it ends."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / ".lock").open("w") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                progress.note("Another process fetches the control plane's programs; waiting for it.")
-                fcntl.flock(file, fcntl.LOCK_EX)
+        with locked(self.folder, "the control plane's programs", progress):
             yield
 
     @contextmanager

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from importlib import resources
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from pulumi.automation import PulumiCommand
 
 from ehr_sandbox.control_plane.binaries import Platform
 from ehr_sandbox.control_plane.progress import Progress, piece_of_work
+from ehr_sandbox.user_cache import cache_folder, locked
 
 VERSION = "3.259.0"
 """The version of the Go module; `gomod/go.mod` requires the same."""
@@ -37,12 +38,25 @@ def find(progress: Progress) -> PulumiCommand:
     """
     cached = _cache() / "bin" / "pulumi"
     reasons: list[str] = []
-    for name, get in (
-        ("PATH", _on_path),
-        ("cache", lambda: cached if cached.is_file() else None),
-        ("the SDK's installer", lambda: _install(progress)),
-        (f"Go build of {_PACKAGE}@v{VERSION}", lambda: _build(cached, progress)),
-    ):
+    found = _first((("PATH", _on_path), ("cache", lambda: _file(cached))), reasons)
+    if found is None:
+        with locked(_cache(), "Pulumi's engine", progress):
+            found = _first(
+                (
+                    ("cache", lambda: _file(cached)),  # by another process, while this one waited
+                    ("the SDK's installer", lambda: _install(progress)),
+                    (f"Go build of {_PACKAGE}@v{VERSION}", lambda: _build(cached, progress)),
+                ),
+                reasons,
+            )
+    if found is None:
+        raise EngineError("Pulumi's engine cannot be had. " + "; ".join(dict.fromkeys(reasons)))
+    return found
+
+
+def _first(places: Iterable[tuple[str, Callable[[], Path | None]]], reasons: list[str]) -> PulumiCommand | None:
+    """Return the engine of the first place that has one; of the others, add why not to the reasons."""
+    for name, get in places:
         try:
             program = get()
             if program is not None:
@@ -51,12 +65,15 @@ def find(progress: Progress) -> PulumiCommand:
             reasons.append(f"{name}: not there")
         except Exception as error:  # noqa: BLE001 (the SDK raises bare ones; whatever it was, the next place is tried)
             reasons.append(f"{name}: {error}")
-    raise EngineError("Pulumi's engine cannot be had. " + "; ".join(reasons))
+    return None
 
 
 def _cache() -> Path:
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return base / "teams-ehr-connector" / "pulumi" / f"{VERSION}-{Platform.here()}"
+    return cache_folder("pulumi") / f"{VERSION}-{Platform.here()}"
+
+
+def _file(path: Path) -> Path | None:
+    return path if path.is_file() else None
 
 
 def _on_path() -> Path | None:

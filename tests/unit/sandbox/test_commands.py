@@ -31,7 +31,8 @@ def test_a_command_imports_no_other_command_and_no_product_package() -> None:
     packages = {".".join(name.split(".")[:2]) for name in done.stderr.split()}
     assert done.returncode == 0
     assert all(command in done.stdout for command in ("up", "env", "down", "fetch"))
-    assert packages - {"ehr_sandbox", "ehr_sandbox.__main__"} == {"ehr_sandbox.control_plane"}
+    shared = {"ehr_sandbox", "ehr_sandbox.__main__", "ehr_sandbox.user_cache"}
+    assert packages - shared == {"ehr_sandbox.control_plane"}
 
 
 def test_an_unknown_command_is_refused_by_its_name() -> None:
