@@ -179,6 +179,8 @@ class Cluster(pulumi.ComponentResource):
             resource_group_name=place.resource_group_name,
             mode="User",
             type="VirtualMachineScaleSets",
+            # Without it the nodes would stay at the minor version that they were made with.
+            orchestrator_version=place.settings.kubernetes_version,
             vm_size=pool.size,
             os_type="Linux",
             os_sku="AzureLinux",
@@ -290,6 +292,7 @@ def _system_pool(place: Place, network: Network) -> containerservice.ManagedClus
         name="system",
         mode="System",
         type="VirtualMachineScaleSets",
+        orchestrator_version=place.settings.kubernetes_version,
         vm_size=pool.size,
         os_type="Linux",
         os_sku="AzureLinux",

@@ -24,10 +24,14 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 from pydantic_core import ErrorDetails
 
+from ehr_infra.addresses import taken
 from ehr_infra.geography import TERRITORIES, Geography
 
 PROJECT = "teams-ehr-connector"
 """The name in Pulumi.yaml, before the colon of every key."""
+
+OLDEST_KUBERNETES_MINOR = 34
+"""Containers that stop after a `sleep`, and pods that spread within a revision, need it."""
 
 STACK_NAME = re.compile(r"[a-z][a-z0-9]{1,11}")
 """A stack's name is a part of names as short as 24 characters."""
@@ -42,6 +46,9 @@ def _is_private(network: IPv4Network) -> IPv4Network:
         raise ValueError("must be a private network, for example '10.64.0.0/16'")
     if not 16 <= network.prefixlen <= 20:  # noqa: PLR2004 (said in the message)
         raise ValueError("must have a prefix of 16 to 20 bits, which leaves room for the subnets")
+    other = taken(network)
+    if other is not None:
+        raise ValueError(f"must not overlap '{other}', which AKS or the cluster's pods and services have")
     return network
 
 
@@ -54,6 +61,14 @@ def _is_pinned(reference: str) -> str:
             "must end in a tag other than 'latest' or, better, a digest ('@sha256:...'), so that it is known what runs"
         )
     return reference
+
+
+def _is_new_enough(version: str) -> str:
+    if int(version.partition(".")[2]) < OLDEST_KUBERNETES_MINOR:
+        raise ValueError(
+            f"must be '1.{OLDEST_KUBERNETES_MINOR}' or later: the API server of an older one refuses our manifests"
+        )
+    return version
 
 
 Guid = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
@@ -69,6 +84,7 @@ Image = Annotated[
 ]
 Tag = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 Email = Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")]
+KubernetesVersion = Annotated[str, StringConstraints(pattern=r"^1\.[0-9]{2}$"), AfterValidator(_is_new_enough)]
 AddressSpace = Annotated[IPv4Network, AfterValidator(_is_private)]
 KeyFile = Annotated[
     str,
@@ -172,8 +188,10 @@ class Settings(_Section):
         default=(),
         description="Public ranges that may reach the Kubernetes API with `apiServerAccess: AuthorizedRanges`.",
     )
-    kubernetes_version: Annotated[str, StringConstraints(pattern=r"^1\.[0-9]{2}$")] | None = Field(
-        default=None, description="Minor version of Kubernetes; without it AKS's default, once, and then its upgrades."
+    kubernetes_version: KubernetesVersion | None = Field(
+        default=None,
+        description="Minor version of Kubernetes, 1.34 or later, of the cluster and its nodes; without it AKS's default, once."
+        " AKS takes patches by itself; a new minor version is set here.",
     )
     zones: tuple[Literal["1", "2", "3"], ...] = Field(default=("1", "2", "3"), description="Availability zones to use.")
     system_nodes: NodePool = Field(
@@ -183,6 +201,10 @@ class Settings(_Section):
         default=NodePool(size="Standard_D2ds_v5", min_count=2, max_count=6), description="For operator and connector."
     )
     database: Database = Field(default=Database(), description="Size, redundancy and backups of PostgreSQL.")
+    database_host: HostName | None = Field(
+        default=None,
+        description="Host name of the PostgreSQL server that the connector uses; only after a restore into another server.",
+    )
     registry_ranges: tuple[IPv4Network, ...] = Field(
         default=(), description="Public ranges that may push images to the registry; without any it is private."
     )

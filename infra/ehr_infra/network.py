@@ -1,49 +1,18 @@
-"""The virtual network: an address plan, subnets with their rules, one way out, and names of private endpoints."""
+"""The virtual network: subnets with their rules, one way out, and names of private endpoints."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from ipaddress import IPv4Network
-from typing import Self
 
 import pulumi
 from pulumi_azure_native import network, privatedns
 
+from ehr_infra.addresses import AddressPlan
 from ehr_infra.place import Place
 
 VAULT_ZONE = "privatelink.vaultcore.azure.net"
 REGISTRY_ZONE = "privatelink.azurecr.io"
 QUEUE_ZONE = "privatelink.queue.core.windows.net"
-
-
-@dataclass(frozen=True, slots=True)
-class AddressPlan:
-    """Which part of the address space is for what; it computes itself.
-
-    Pods have an overlay of their own (they are translated to their node's address), and so have services: neither is
-    visible outside the cluster.
-    """
-
-    nodes: IPv4Network
-    database: IPv4Network
-    endpoints: IPv4Network
-    pods: IPv4Network
-    services: IPv4Network
-
-    @classmethod
-    def of(cls, space: IPv4Network) -> Self:
-        """The plan of an address space of 16 to 20 bits: half to the nodes, the rest in 24 bits each."""
-        nodes, rest = space.subnets(prefixlen_diff=1)
-        database, endpoints, *_ = rest.subnets(new_prefix=24)
-        return cls(
-            nodes, database, endpoints, pods=IPv4Network("192.168.0.0/16"), services=IPv4Network("172.30.0.0/16")
-        )
-
-    @property
-    def dns_service_ip(self) -> str:
-        """The address of the cluster's DNS, the tenth as usual."""
-        return str(self.services[10])
 
 
 class Network(pulumi.ComponentResource):
@@ -59,6 +28,7 @@ class Network(pulumi.ComponentResource):
     database_zone_id: pulumi.Output[str]
     outbound_address: pulumi.Output[str]
     diagnosable: Mapping[str, pulumi.Output[str]]
+    rule_ids: Mapping[str, pulumi.Output[str]]
 
     def __init__(self, place: Place, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("ehr:infra:Network", "network", None, opts)
@@ -112,12 +82,8 @@ class Network(pulumi.ComponentResource):
         database_zone = f"{place.names.prefix}-{place.names.stack}.private.postgres.database.azure.com"
         self._zone_ids = {zone: self._zone(zone) for zone in (database_zone, VAULT_ZONE, REGISTRY_ZONE, QUEUE_ZONE)}
         self.database_zone_id = self._zone_ids[database_zone]
-        self.diagnosable = {
-            "vnet": self._network.id,
-            "rules-nodes": node_rules.id,
-            "rules-private": inner_rules.id,
-            "outbound-address": address.id,
-        }
+        self.diagnosable = {"vnet": self._network.id, "outbound-address": address.id}
+        self.rule_ids = {"rules-nodes": node_rules.id, "rules-private": inner_rules.id}
         self.register_outputs({"outboundAddress": self.outbound_address})
 
     def private_endpoint(

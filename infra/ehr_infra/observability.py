@@ -61,8 +61,13 @@ class Observability(pulumi.ComponentResource):
         resource_ids: Mapping[str, pulumi.Input[str]],
         parent: pulumi.Resource,
         categories: Sequence[str] | None = None,
+        *,
+        metrics: bool = True,
     ) -> None:
-        """Send the metrics and logs of resources to the workspace: all logs, unless `categories` names some."""
+        """Send the metrics and logs of resources to the workspace: all logs, unless `categories` names some.
+
+        `metrics` is false for resources that have none.
+        """
         named = [monitor.DiagnosticsLogSettingsArgs(category=name, enabled=True) for name in categories or ()]
         for name, resource_id in resource_ids.items():
             monitor.DiagnosticSetting(
@@ -71,6 +76,8 @@ class Observability(pulumi.ComponentResource):
                 resource_uri=resource_id,
                 workspace_id=self.workspace_id,
                 logs=named or [monitor.DiagnosticsLogSettingsArgs(category_group="allLogs", enabled=True)],
-                metrics=[monitor.DiagnosticsMetricSettingsArgs(category="AllMetrics", enabled=True)],
+                metrics=[monitor.DiagnosticsMetricSettingsArgs(category="AllMetrics", enabled=True)]
+                if metrics
+                else None,
                 opts=pulumi.ResourceOptions(parent=parent),
             )

@@ -32,6 +32,8 @@ def build(settings: Settings, stack: str) -> Mapping[str, pulumi.Input[str]]:
     observability = Observability(place)
     network = Network(place)
     observability.diagnose(network.diagnosable, network)
+    # Azure refuses a setting that asks a network security group for metrics: it has none.
+    observability.diagnose(network.rule_ids, network, metrics=False)
     registry = Registry(place, network, observability)
     database = Database(place, network, observability)
     vault = Vault(place, network, observability)
@@ -51,7 +53,7 @@ def build(settings: Settings, stack: str) -> Mapping[str, pulumi.Input[str]]:
         "EHR_WEB_CLIENT_ID": workloads.client_ids[WEB],
         "EHR_WORKER_CLIENT_ID": workloads.client_ids[WORKER],
         "EHR_CLUSTER_ISSUER": cluster.oidc_issuer,
-        "EHR_DATABASE_HOST": database.host,
+        "EHR_DATABASE_HOST": settings.database_host or database.host,
         "EHR_DATABASE": DATABASE,
         "EHR_VAULT": vault.name,
         "EHR_ACS_ENDPOINT": communication.endpoint,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
+from ipaddress import ip_network
+from itertools import combinations
 from typing import Any
 
 from ehr_infra.geography import Geography, data_outside, outside
@@ -143,7 +145,43 @@ def everything_is_watched(resources: Resources) -> Iterator[str]:
         key = resource_id(found.token, found.inputs)
         if found.token.removeprefix("azure-native:") in _WATCHED and key not in watched:
             yield name
-        if found.token == "azure-native:storage:StorageAccount" and f"{key}/queueServices/default" not in watched:
+        if found.token == "azure-native:storage:StorageAccount":
+            yield from (name for kind in ("queue", "blob") if f"{key}/{kind}Services/default" not in watched)
+
+
+_HAVE_NO_METRICS = {"azure-native:network:NetworkSecurityGroup"}
+"""A setting that asks these for metrics is refused by Azure: "Metric export is not enabled"."""
+
+
+def metrics_are_asked_of_what_has_them(resources: Resources) -> Iterator[str]:
+    without = {
+        resource_id(found.token, found.inputs) for found in resources.values() if found.token in _HAVE_NO_METRICS
+    }
+    for name, inputs in of(resources, "monitor:DiagnosticSetting"):
+        if inputs["resourceUri"] in without and inputs.get("metrics"):
+            yield name
+
+
+_AKS_OWN = tuple(map(ip_network, ("169.254.0.0/16", "172.30.0.0/16", "172.31.0.0/16", "192.0.2.0/24")))
+
+
+def no_range_is_one_that_aks_keeps_or_another_has(resources: Resources) -> Iterator[str]:
+    for name, inputs in of(resources, "containerservice:ManagedCluster"):
+        profile = inputs["networkProfile"]
+        spaces = [
+            space
+            for _, network in of(resources, "network:VirtualNetwork")
+            for space in network["addressSpace"]["addressPrefixes"]
+        ]
+        ranges = [ip_network(text) for text in (profile["podCidr"], profile["serviceCidr"], *spaces)]
+        if any(one.overlaps(other) for one, other in combinations((*ranges, *_AKS_OWN), 2)):
+            yield name
+
+
+def nodes_have_the_version_of_their_cluster(resources: Resources) -> Iterator[str]:
+    for name, inputs in of(resources, "containerservice:ManagedCluster"):
+        pools = [*inputs["agentPoolProfiles"], *(pool for _, pool in of(resources, "containerservice:AgentPool"))]
+        if any(pool.get("orchestratorVersion") != inputs.get("kubernetesVersion") for pool in pools):
             yield name
 
 
@@ -223,6 +261,9 @@ def a_stand_by_is_reached_by_its_database(resources: Resources) -> Iterator[str]
 
 
 ALL: tuple[Policy, ...] = (
+    metrics_are_asked_of_what_has_them,
+    no_range_is_one_that_aks_keeps_or_another_has,
+    nodes_have_the_version_of_their_cluster,
     nobody_who_is_written_to_is_logged,
     what_could_not_be_delivered_is_not_kept_for_ever,
     a_stand_by_is_reached_by_its_database,

@@ -182,3 +182,21 @@ def test_pods_start_anew_when_a_value_of_the_stack_changes(declare: Declare, pro
 
     assert digest(declare()) == digest(production)
     assert digest(declare(purchasing="enabled")) != digest(production)
+
+
+def test_a_new_version_of_kubernetes_reaches_the_nodes_too(declare: Declare) -> None:
+    resources = declare(kubernetesVersion="1.36")
+
+    assert resources["cluster"].inputs["agentPoolProfiles"][0]["orchestratorVersion"] == "1.36"
+    assert resources["work-nodes"].inputs["orchestratorVersion"] == "1.36"
+    assert list(policies.nodes_have_the_version_of_their_cluster(resources)) == []
+
+
+def test_the_connector_is_led_to_a_restored_database(declare: Declare) -> None:
+    host = "restored.postgres.database.azure.com"
+
+    substitute = declare(databaseHost=host)["connector"].inputs["kustomizations"]["connector"]["postBuild"][
+        "substitute"
+    ]
+
+    assert substitute["EHR_DATABASE_HOST"] == host

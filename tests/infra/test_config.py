@@ -61,6 +61,10 @@ def test_a_key_without_a_default_must_be_set(key: str) -> None:
         ({"git": {"url": "https://git.lamna.example/x.git"}}, f"`{PROJECT}:git`: either `tag`"),
         ({"addressSpace": "8.8.0.0/16"}, f"`{PROJECT}:addressSpace`: must be a private network"),
         ({"addressSpace": "10.0.0.0/24"}, "must have a prefix of 16 to 20 bits"),
+        ({"addressSpace": "172.30.0.0/16"}, f"`{PROJECT}:addressSpace`: must not overlap '172.30.0.0/16', which AKS"),
+        ({"addressSpace": "192.168.16.0/20"}, "must not overlap '192.168.0.0/16'"),
+        ({"kubernetesVersion": "1.30"}, f"`{PROJECT}:kubernetesVersion`: must be '1.34' or later"),
+        ({"databaseHost": "restored"}, f"`{PROJECT}:databaseHost`"),
         ({"workNodes": {"size": "Standard_D2ds_v5", "minCount": 5, "maxCount": 2}}, f"`{PROJECT}:workNodes`"),
         ({"database": {"tier": "Burstable"}}, f"`{PROJECT}:database`: `zoneRedundant` must be false"),
         ({"zones": ["1"]}, "needs at least two `zones`"),
@@ -111,7 +115,7 @@ def test_keys_of_the_provider_are_left_alone() -> None:
 
 def test_lists_and_objects_come_as_json_and_text_stays_text() -> None:
     settings = settings_of(
-        "production", zones='["1", "3"]', kubernetesVersion="1.30", git='{"url": "https://x.example/y", "tag": "v1"}'
+        "production", zones='["1", "3"]', kubernetesVersion="1.40", git='{"url": "https://x.example/y", "tag": "v1"}'
     )
 
-    assert (settings.zones, settings.kubernetes_version, settings.git.tag) == (("1", "3"), "1.30", "v1")
+    assert (settings.zones, settings.kubernetes_version, settings.git.tag) == (("1", "3"), "1.40", "v1")

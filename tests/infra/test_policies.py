@@ -52,6 +52,26 @@ def _set(**values: Any) -> Callable[[dict[str, Any]], None]:
         ),
         (policies.no_secret_is_a_plain_input, "database-server", _set(administratorLoginPassword="hunter2")),
         (policies.everything_is_watched, "vault-diagnostics", _set(logs=[])),
+        pytest.param(
+            policies.everything_is_watched, "events-blobs-diagnostics", _set(logs=[]), id="everything_is_watched-blobs"
+        ),
+        (
+            policies.metrics_are_asked_of_what_has_them,
+            "rules-nodes-diagnostics",
+            _set(metrics=[{"category": "AllMetrics", "enabled": True}]),
+        ),
+        (
+            policies.no_range_is_one_that_aks_keeps_or_another_has,
+            "cluster",
+            lambda inputs: inputs["networkProfile"].update(serviceCidr="172.30.0.0/16"),
+        ),
+        pytest.param(
+            policies.no_range_is_one_that_aks_keeps_or_another_has,
+            "vnet",
+            _set(addressSpace={"addressPrefixes": ["192.168.0.0/20"]}),
+            id="no_range_is_one_that_aks_keeps_or_another_has-pods",
+        ),
+        (policies.nodes_have_the_version_of_their_cluster, "work-nodes", _set(orchestratorVersion="1.33")),
         (
             policies.nobody_who_is_written_to_is_logged,
             "communication-diagnostics",
