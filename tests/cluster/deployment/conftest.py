@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from functools import cache
+from pathlib import Path
 
 import pytest
 from cluster.control_plane.kubectl import Kubectl
@@ -15,6 +17,7 @@ from ehr_sandbox.control_plane.assets import Assets
 from ehr_sandbox.control_plane.cluster import ControlPlane, running_control_plane
 from ehr_sandbox.control_plane.progress import PlainProgress
 
+_HERE = Path(__file__).parent
 SYSTEM = "ehr-system"
 Rendered = Callable[[str], list[Document]]
 
@@ -34,15 +37,26 @@ def a_cluster(assets: Assets) -> AbstractContextManager[ControlPlane]:
 STACK_VALUES = _StackValues()
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Get the CRDs of others before the first test: to make one takes minutes, longer than any test may."""
+    if session.config.getoption("collectonly") or not any(_HERE in item.path.parents for item in session.items):
+        return
+    # What cannot be had is said by the tests that need it, and keeps no other from running.
+    with suppress(AssertionError):
+        for module in MODULES:
+            crds(module)
+        helm_release_crd(PlainProgress(sys.__stderr__))
+
+
 @pytest.fixture(scope="package")
-def cluster(assets: Assets, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kubectl]:
+def cluster(assets: Assets) -> Iterator[Kubectl]:
     """A cluster with cert-manager's, Gateway API's, the Prometheus operator's and Flux's CRDs, and ours."""
     with a_cluster(assets) as running:
         kubectl = Kubectl(running, SYSTEM)
         for module in MODULES:
             files = [f"--filename={file}" for file in crds(module)]
             kubectl.ok("apply", "--server-side", *files)
-        kubectl.ok("apply", "--server-side", f"--filename={helm_release_crd(tmp_path_factory.mktemp('helm'))}")
+        kubectl.ok("apply", "--server-side", f"--filename={helm_release_crd(PlainProgress())}")
         kubectl.ok("apply", "--server-side", "--kustomize", str(REPOSITORY / "crds"))
         kubectl.ok("wait", "customresourcedefinition", "--all", "--for=condition=Established", "--timeout=60s")
         yield kubectl

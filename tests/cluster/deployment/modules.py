@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from ehr_sandbox.control_plane.progress import Progress, piece_of_work
+from ehr_sandbox.user_cache import cache_folder, locked
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +37,14 @@ MODULES = (
     ),
     Module(
         "sigs.k8s.io/gateway-api",
-        "v1.5.1",
-        "h1:RqVRIlkhLhUO8wOHKTLnTJA6o/1un4po4/6M1nRzdd0=",
+        "v1.4.1",  # the oldest that docs/how-to/deploy.md names, and what the gateway's chart brings
+        "h1:NPxFutNkKNa8UfLd2CMlEuhIPMQgDQ6DXNKG9sHbJU8=",
         ("config/crd/standard/gateway.networking.k8s.io_[!v]*.yaml",),
     ),
     Module(
         "github.com/envoyproxy/gateway",
-        "v1.6.0",
-        "h1:AWKXQpvnNs6vqSeDgSwOyqMKlPircGXvw97mkfcDh/w=",
+        "v1.7.0",
+        "h1:noVz4fADhljSKpQFaspb25+C3kC8bBBisQZle9W0ei4=",
         ("charts/gateway-helm/crds/generated/gateway.envoyproxy.io_envoyproxies.yaml",),
     ),
     Module(
@@ -72,6 +77,8 @@ MODULES = (
 )
 
 
+_LIMIT_S = 1200
+
 _HELM_RELEASE = Path(__file__).with_name("helm_release")
 """The module of helm-controller is not to be had with its CRDs everywhere, that of its types is: the CRD is made of those, as
 helm-controller's own build does."""
@@ -91,16 +98,39 @@ def crds(module: Module) -> Sequence[Path]:
     return files
 
 
-def helm_release_crd(folder: Path) -> Path:
-    """Write the CRD of HelmRelease into a folder; Go's cache makes a second time quick.
+def required_by(module: Module, path: str) -> str:
+    """Return the version of another module that a module is built with.
+
+    Raises:
+        AssertionError: There is no Go toolchain, or the module cannot be had.
+    """
+    done = _go("mod", "download", "-json", f"{module.path}@{module.version}", folder=Path("/"))
+    answer = json.loads(done.stdout or "{}")
+    assert "GoMod" in answer, answer.get("Error") or done.stderr
+    required = [line.split() for line in Path(answer["GoMod"]).read_text(encoding="utf-8").splitlines()]
+    return next(words[1] for words in required if words[:1] == [path])
+
+
+def helm_release_crd(progress: Progress) -> Path:
+    """Return the CRD of HelmRelease, made the first time, which takes minutes, and kept in the user's cache.
 
     Raises:
         AssertionError: There is no Go toolchain, or a module cannot be had.
     """
+    digest = hashlib.sha256((_HELM_RELEASE / "go.sum").read_bytes()).hexdigest()[:12]
+    folder = cache_folder("helm-release-crd") / digest
     made = folder / "helm.toolkit.fluxcd.io_helmreleases.yaml"
-    paths = "paths=github.com/fluxcd/helm-controller/api/v2"
-    done = _go("tool", "controller-gen", "crd", paths, f"output:crd:dir={folder}", folder=_HELM_RELEASE)
-    assert made.is_file(), done.stderr
+    with locked(folder, "the CRD of HelmRelease", progress):
+        if not made.is_file():
+            with (
+                tempfile.TemporaryDirectory(prefix="partial-", dir=folder) as partial,
+                piece_of_work(progress, "Making the CRD of HelmRelease with Go (minutes, the first time)"),
+            ):
+                paths = "paths=github.com/fluxcd/helm-controller/api/v2"
+                done = _go("tool", "controller-gen", "crd", paths, f"output:crd:dir={partial}", folder=_HELM_RELEASE)
+                assert (Path(partial) / made.name).is_file(), done.stderr
+                (Path(partial) / made.name).rename(made)
+                progress.end("made")
     return made
 
 
@@ -114,5 +144,5 @@ def _go(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=280,
+        timeout=_LIMIT_S,
     )
