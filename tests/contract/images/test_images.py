@@ -155,7 +155,7 @@ def test_what_an_image_installs_is_what_was_tested(role: str) -> None:
     assert locked(role).items() <= locked("dev").items()
 
 
-def test_every_base_can_be_given_with_its_digest() -> None:
+def test_one_argument_gives_every_base_with_its_digest() -> None:
     foreign = {stage.base for stage in stages().values() if stage.base not in stages()}
 
     assert foreign == {"${PYTHON_IMAGE}"}
