@@ -86,21 +86,23 @@ def test_nothing_is_left_to_change_after_an_installation(installed: Kubectl) -> 
 
 
 @pytest.fixture
-def on_azure(installed: Kubectl, rendered: Rendered) -> Iterator[str]:
-    """The overlay of Azure in the place of the example, and then the example again."""
-    documents = yaml.safe_dump_all(rendered("azure"))
+def in_its_place(installed: Kubectl, rendered: Rendered, request: pytest.FixtureRequest) -> Iterator[str]:
+    """Another overlay in the place of the example, and then the example again."""
+    objects = rendered(request.param)
+    documents = yaml.safe_dump_all(objects)
     installed.ok("apply", "--server-side", "--filename=-", stdin=documents)
     try:
         yield documents
     finally:
         named = of_kind(rendered("example"), "Namespace").keys()
-        others = [one for one in rendered("azure") if one["metadata"]["name"] not in named]
+        others = [one for one in objects if one["metadata"]["name"] not in named]
         installed.ok("delete", "--ignore-not-found", "--wait=false", "--filename=-", stdin=yaml.safe_dump_all(others))
         installed.ok("apply", *EXAMPLE)
 
 
-def test_nothing_is_left_to_change_after_an_installation_on_azure(installed: Kubectl, on_azure: str) -> None:
-    diff = installed("diff", "--server-side", "--filename=-", stdin=on_azure)
+@pytest.mark.parametrize("in_its_place", sorted({*OVERLAYS} - {"example"}), indirect=True)
+def test_nothing_is_left_to_change_after_another_overlay_was_installed(installed: Kubectl, in_its_place: str) -> None:
+    diff = installed("diff", "--server-side", "--filename=-", stdin=in_its_place)
 
     assert (diff.returncode, diff.stdout) == (0, "")
 
