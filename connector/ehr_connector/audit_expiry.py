@@ -1,7 +1,8 @@
 """Removes the oldest rows of the audit log. What is left still holds as a chain, and says itself where it was cut.
 
 The chain is one for all organisations, so a row goes when all that are older may go too. The cut is recorded in the chain
-before it is made: `verify` believes no other beginning than the first row or such a record.
+before it is made: `verify` believes no other beginning than the first row or such a record. Only the newest record is needed
+for that, so the older ones keep nothing from going.
 """
 
 from __future__ import annotations
@@ -46,10 +47,12 @@ class AuditExpiry:
         self, connection: AsyncConnection, kept: Callable[[str, str], timedelta]
     ) -> tuple[int, str] | None:
         """Return number and digest of the newest row that may go with all before it."""
-        organizations = select(audit_event.c.namespace, audit_event.c.name).distinct()
+        is_no_cut = audit_event.c.action != Action.EXPIRED.value
+        organizations = select(audit_event.c.namespace, audit_event.c.name).where(is_no_cut).distinct()
         first_kept: list[int] = []
         for namespace, name in (await connection.execute(organizations)).all():
             first = select(func.min(audit_event.c.number)).where(
+                is_no_cut,
                 audit_event.c.namespace == namespace,
                 audit_event.c.name == name,
                 audit_event.c.happened_at >= self._now() - kept(namespace, name),
@@ -57,7 +60,9 @@ class AuditExpiry:
             found = (await connection.execute(first)).scalar_one()
             if found is not None:
                 first_kept.append(found)
-        last = select(audit_event.c.number, audit_event.c.digest).order_by(audit_event.c.number.desc()).limit(1)
+        # A record of a cut goes with what comes after it: alone it would be followed by the next one for ever.
+        rows = select(audit_event.c.number, audit_event.c.digest).where(is_no_cut)
+        last = rows.order_by(audit_event.c.number.desc()).limit(1)
         if first_kept:
             last = last.where(audit_event.c.number < min(first_kept))
         row = (await connection.execute(last)).one_or_none()

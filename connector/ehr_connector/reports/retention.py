@@ -20,6 +20,8 @@ AUDIT = timedelta(hours=52560)
 """What holds where an organisation says nothing, or is configured no more."""
 _LEAST = timedelta(days=2)
 """Visits that go on, or whose last events are awaited, are kept whatever the configuration says."""
+_NOBODY = ("", "")
+"""Whose rows of the audit log are of no organisation: they are kept for as long as the one that keeps its own longest."""
 _EVERY_S = 6 * 3600.0
 _BREATH_S = 0.05
 """Between two transactions, for others to write."""
@@ -90,6 +92,7 @@ class Retention:
                     await asyncio.sleep(_BREATH_S)
                 await self._visits.remove_sends(namespace, name, before)
             known = {(one.namespace, one.name): audit_kept(one) for one in await self._organizations.organizations()}
+            known[_NOBODY] = max(known.values(), default=AUDIT)
             removed += await self._audit.expire(lambda namespace, name: known.get((namespace, name), AUDIT))
         except (SQLAlchemyError, OSError) as exc:
             _log.warning("reports are kept for longer, the database does not answer: %s", type(exc).__name__)

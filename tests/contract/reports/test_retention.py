@@ -192,3 +192,37 @@ async def test_a_row_stays_while_an_older_one_of_another_organisation_is_kept(
         left = await connection.execute(select(func.count()).select_from(audit_event))
         assert left.scalar_one() == 1
     assert (await Audit(engine, clock).verify()).broken_at is None
+
+
+async def test_the_audit_log_is_cut_again_and_again(engine: AsyncEngine, clock: Clock) -> None:
+    configured = Configured(lamna={"audit": "2h"})
+    for _ in range(12):
+        await acted(engine, clock, "lamna")
+        clock.pass_(3600)
+        await retention(engine, clock, configured).tidy()
+        assert (await Audit(engine, clock).verify()).broken_at is None
+    async with engine.connect() as connection:
+        oldest = (await connection.execute(select(func.min(audit_event.c.happened_at)))).scalar_one()
+    assert clock() - oldest <= timedelta(hours=3)
+    clock.pass_(24 * 3600)
+    assert await retention(engine, clock, configured).tidy() > 0
+    assert {event.action async for event in Audit(engine, clock).events()} == {Action.EXPIRED}
+    assert (await Audit(engine, clock).verify()).broken_at is None
+    assert await retention(engine, clock, configured).tidy() == 0
+
+
+async def test_a_row_of_no_organisation_is_kept_as_long_as_the_longest(engine: AsyncEngine, clock: Clock) -> None:
+    await acted(engine, clock, "lamna")
+    await Audit(engine, clock).record("", "", Action.ERASED, "administrator", "account_link: 1 removed")
+    configured = Configured(lamna={"audit": "2h"}, fabrikam={"audit": "4h"})
+    clock.pass_(3 * 3600)
+    await acted(engine, clock, "lamna")
+    assert await retention(engine, clock, configured).tidy() == 1
+    clock.pass_(3600 + 1)
+    await acted(engine, clock, "lamna")
+    assert await retention(engine, clock, configured).tidy() == 1
+    async with engine.connect() as connection:
+        left = (await connection.execute(select(audit_event.c.action).order_by(audit_event.c.number))).scalars().all()
+    assert left[0] == Action.LAUNCHED
+    assert Action.ERASED not in left
+    assert (await Audit(engine, clock).verify()).broken_at is None
