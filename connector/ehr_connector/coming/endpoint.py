@@ -276,7 +276,7 @@ class EndpointWork:
             self._recorded[visit] = wanted
 
     def _to_record(self, found: Booking) -> tuple[VisitRow, bool]:
-        return self._tools.service.row(found), found.appointment.status == "cancelled"
+        return self._tools.service.row(found), found.is_cancelled
 
     async def _status(self, visit: str, found: Booking) -> Status:
         if not self._may_arrive(found):

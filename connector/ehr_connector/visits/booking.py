@@ -16,6 +16,8 @@ _CLOSES_AFTER = timedelta(hours=4)
 _USUAL_LENGTH = timedelta(minutes=30)
 _ALIVE = frozenset({"booked", "arrived", "checked-in"})
 _NOT_YET = frozenset({"proposed", "pending", "waitlist"})
+_CANCELLED = frozenset({"cancelled", "entered-in-error"})
+"""It does not take place, and nobody is to be expected."""
 
 
 class VisitKind(StrEnum):
@@ -64,6 +66,11 @@ class Booking:
         configured = {*(self.site.endpoint.appointments.locations or ())}
         configured.update(one for department in self.site.endpoint.departments for one in department.locations)
         return next((one for one in self.appointment.ids_of("Location") if one in configured), None)
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether the visit does not take place."""
+        return self.appointment.status in _CANCELLED
 
     @property
     def appointment_id(self) -> str:

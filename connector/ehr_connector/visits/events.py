@@ -20,7 +20,7 @@ class Kind(StrEnum):
     MOVED = "moved"
     """The EHR gave the appointment another time."""
     CANCELLED = "cancelled"
-    """The EHR shows the appointment as cancelled; `code` is `CANCELLED_BEFORE` when it did so already when first seen."""
+    """The EHR shows the appointment as cancelled, or as entered in error; `code` is `CANCELLED_BEFORE` when it did so already when first seen."""
     OPENED = "opened"
     """The patient used the page: touched it or pressed a key, so that no scanner of links counts."""
     DEVICE_TEST = "device_test"

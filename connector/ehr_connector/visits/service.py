@@ -191,7 +191,7 @@ class VisitService:
             # Replicas may notice it together; the same move on another day is another one.
             key = f"moved {standing.starts_at.isoformat()} {row.starts_at.isoformat()} {_minute(now)}"
             await self._events.record(row.visit, [VisitEvent(key, Kind.MOVED, now)])
-        if found.appointment.status == "cancelled" and kind is VisitKind.PATIENT:
+        if found.is_cancelled and kind is VisitKind.PATIENT:
             key = f"cancelled {row.starts_at.isoformat()}"
             code = CANCELLED_BEFORE if standing is None else None
             await self._events.record(row.visit, [VisitEvent(key, Kind.CANCELLED, self._now(), code)])

@@ -207,14 +207,15 @@ async def test_a_cancelled_visit_keeps_links_whose_time_is_over() -> None:
     assert work.ehr.requests.count(("PATCH", 200)) == 2
 
 
-async def test_a_cancellation_is_written_down_once_although_the_time_stays() -> None:
+@pytest.mark.parametrize("status", ["cancelled", "entered-in-error"])
+async def test_a_cancellation_is_written_down_once_although_the_time_stays(status: str) -> None:
     work = Work.begun(asking_site(writeBackLinks=False))
     await work.settle()
     assert work.book.recorded == ["booked"]
-    work.ehr.change(status="cancelled")
+    work.ehr.change(status=status)
     await work.settle()
     await work.settle()
-    assert work.book.recorded == ["booked", "cancelled"]
+    assert work.book.recorded == ["booked", status]
 
 
 async def test_nothing_is_written_unless_the_lease_outlives_the_longest_answer() -> None:

@@ -106,13 +106,14 @@ async def test_a_visit_that_goes_forth_and_back_and_forth_was_moved_three_times(
     assert [event.kind for event in book.told.values()] == [Kind.MOVED] * 3
 
 
-async def test_a_cancellation_is_noted_once() -> None:
+@pytest.mark.parametrize("status", ["cancelled", "entered-in-error"])
+async def test_a_cancellation_is_noted_once(status: str) -> None:
     book = Book()
     service = book.service()
     await service.record(booked())
     for _ in range(2):
         book.now += timedelta(hours=1)
-        await service.record(booked(status="cancelled"))
+        await service.record(booked(status=status))
     (event,) = book.told.values()
     assert (event.kind, event.happened_at, event.code) == (Kind.CANCELLED, START - timedelta(days=3, hours=-1), None)
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from ehr_connector.keys.secret import SecretKeys
-from ehr_connector.notify.planner.plan import Heard, Past, is_cancelled
+from ehr_connector.notify.planner.plan import Heard, Past
 from ehr_connector.notify.wording.wordings import Occasion
 from ehr_connector.store.notices import Known, Notice, Notices
 from ehr_connector.visits.booking import Booking
@@ -113,13 +113,13 @@ class Knowledge:
         if known.about is None:
             return Heard.NOTHING
         if known.about == self._about(visit, found):
-            return Heard.CANCELLATION if is_cancelled(found) else Heard.THIS_TIME
+            return Heard.CANCELLATION if found.is_cancelled else Heard.THIS_TIME
         was_cancelled = known.about == self._secret.name("about", visit, _CANCELLED)
         return Heard.CANCELLATION if was_cancelled else Heard.ANOTHER_TIME
 
     def _about(self, visit: str, found: Booking) -> str:
         """Return the digest of what the EHR says of the visit."""
-        says = _CANCELLED if is_cancelled(found) else found.start.isoformat()
+        says = _CANCELLED if found.is_cancelled else found.start.isoformat()
         standing = self._abouts.get(visit)
         if standing is None or standing[0] != says:
             standing = self._abouts[visit] = (says, self._secret.name("about", visit, says))

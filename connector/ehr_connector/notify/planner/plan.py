@@ -25,7 +25,6 @@ FORGIVEN = timedelta(hours=24)
 """What was booked while nobody looked for longer than this is not confirmed any more: the clinic has told the patient."""
 _MARGIN = timedelta(minutes=15)
 """A message that goes out before the quiet hours begins this much earlier, so that a queue of them ends in time."""
-_CANCELLED = frozenset({"cancelled", "entered-in-error"})
 _NOT_HELD = frozenset({"noshow", "fulfilled"})
 
 
@@ -124,18 +123,13 @@ def is_new(found: Booking, before: Reading | None, now: datetime) -> bool:
     return before is not None and now - before.read_at <= FORGIVEN and found.start < before.covered_until
 
 
-def is_cancelled(found: Booking) -> bool:
-    """Return whether the visit does not take place."""
-    return found.appointment.status in _CANCELLED
-
-
 def is_missed(due: Due, found: Booking, past: Past, now: datetime) -> bool:
     """Return whether a message waited until it made no sense any more, and so its patient was not told."""
     if now < found.start:
         return False
     if due.offset is not None:
         return past.heard is Heard.THIS_TIME and due.offset not in past.reminded
-    return past.heard is not (Heard.CANCELLATION if is_cancelled(found) else Heard.THIS_TIME)
+    return past.heard is not (Heard.CANCELLATION if found.is_cancelled else Heard.THIS_TIME)
 
 
 def plan(found: Booking, past: Past, wishes: Wishes, now: datetime, *, new: bool = False) -> Plan:
@@ -143,7 +137,7 @@ def plan(found: Booking, past: Past, wishes: Wishes, now: datetime, *, new: bool
     status = found.appointment.status
     if wishes.channel is None or now >= _over_at(found) or status in _NOT_HELD:
         return Plan()
-    if is_cancelled(found):
+    if found.is_cancelled:
         return _of_cancelled(found, past, wishes, now)
     if status != "booked":
         # Who has arrived needs no message. What is only proposed has no time, and is new once it is booked.
@@ -203,10 +197,10 @@ def _reminder_at(found: Booking, wishes: Wishes, offset: timedelta) -> datetime:
 
 def _allowed(found: Booking, wishes: Wishes, now: datetime) -> datetime:
     """Return from when on a message may go out: once the quiet hours end, or the visit can be joined, or is over."""
-    if not _is_quiet(wishes, now) or (now >= found.opens_at and not is_cancelled(found)):
+    if not _is_quiet(wishes, now) or (now >= found.opens_at and not found.is_cancelled):
         return now
     end = _end_of_quiet(wishes, now)
-    at = end if is_cancelled(found) else min(end, found.opens_at)
+    at = end if found.is_cancelled else min(end, found.opens_at)
     return min(at, _over_at(found))
 
 
