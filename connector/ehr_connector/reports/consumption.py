@@ -156,8 +156,11 @@ def _status(booked: Booked, current: list[VisitEvent], meeting: _Meeting, now: d
     if meeting.started_at is not None:
         return VisitStatus.COMPLETED if meeting.ended_at(now) else VisitStatus.IN_PROGRESS
     cancelled = last_of(current, Kind.CANCELLED)
-    if cancelled is not None:
-        late = cancelled.code is None and cancelled.happened_at > booked.starts_at - LATE
+    if cancelled is not None and cancelled.code is not None:
+        return VisitStatus.CANCELLED
+    # Once it should have begun, somebody did not come: to cancel it then tidies the calendar up.
+    if cancelled is not None and cancelled.happened_at < booked.starts_at:
+        late = cancelled.happened_at > booked.starts_at - LATE
         return VisitStatus.CANCELLED_LATE if late else VisitStatus.CANCELLED
     if now < booked.ends_at:
         return VisitStatus.SCHEDULED

@@ -96,9 +96,10 @@ class VisitStatus(StrEnum):
     TECHNICAL_FAILURE = "technical_failure"
     """Somebody tried to join, or the device test failed, and that side never came in."""
     CANCELLED = "cancelled"
-    """In time, or nobody can say when."""
+    """In time, or nobody can say when; an appointment that was entered in error likewise."""
     CANCELLED_LATE = "cancelled_late"
-    """Cancelled less than a day before it would have begun."""
+    """Cancelled less than a day before it would have begun. One that is cancelled after that stays what it was by then, a no-show
+    for example: the EHR was tidied up."""
 
 
 class BroughtBy(StrEnum):

@@ -76,6 +76,11 @@ def test_a_whole_visit_has_every_figure() -> None:
         ([event(Kind.CANCELLED, -60, CANCELLED_BEFORE)], VisitStatus.CANCELLED),
         ([*WHOLE, event(Kind.CANCELLED, 60)], VisitStatus.COMPLETED),
         ([CANCELLED, event(Kind.MOVED, -100)], VisitStatus.NO_SHOW_BOTH),
+        ([SENT, event(Kind.CANCELLED, -0.01)], VisitStatus.CANCELLED_LATE),
+        ([SENT, event(Kind.CANCELLED, 0)], VisitStatus.NO_SHOW_BOTH),
+        ([SENT, GOING, DOCTOR, event(Kind.CANCELLED, 15), DOCTOR_LEFT], VisitStatus.NO_SHOW_PATIENT),
+        ([SENT, OPENED, JOINING, LOBBY, event(Kind.CANCELLED, 45)], VisitStatus.NO_SHOW_PROVIDER),
+        ([event(Kind.CANCELLED, 600, CANCELLED_BEFORE)], VisitStatus.CANCELLED),
     ],
 )
 def test_a_visit_that_is_over_has_one_status(events: Sequence[VisitEvent], status: VisitStatus) -> None:
