@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from copy import deepcopy
 from datetime import date, timedelta
 from itertools import pairwise
 from xml.etree import ElementTree as ET
@@ -10,16 +11,19 @@ from xml.etree import ElementTree as ET
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from unit.api.full_documents import ORGANIZATION_CONFIGURATION
 
+from ehr_api.control import OrganizationConfiguration
+from ehr_api.v1alpha1.ehr_connector_config import QualityDimension
 from ehr_connector.audit import Action, Outcome
 from ehr_connector.notify.wording.wordings import Occasion
 from ehr_connector.reports.charts import messages, quality, visits
 from ehr_connector.reports.charts.audit import ACTIONS, OUTCOMES
 from ehr_connector.reports.charts.blocks import Drawing, Group
 from ehr_connector.reports.charts.drawing import Series, Shape, Tone, chart, ticks_to
-from ehr_connector.reports.ports import BroughtBy, MessageStatus, VisitStatus
-from ehr_connector.reports.quality.ports import PoorBecause
-from ehr_connector.reports.web.filters import Chosen, chosen
+from ehr_connector.reports.ports import BroughtBy, MessageStatus, VisitStatus, VisitSummary
+from ehr_connector.reports.quality.ports import PoorBecause, QualityCounts, QualitySummary
+from ehr_connector.reports.web.filters import Chosen, chosen, department_names
 from ehr_connector.reports.web.views import Block
 from ehr_connector.web.locales import Language, Locales
 
@@ -136,6 +140,57 @@ def test_the_default_is_the_last_thirty_days_and_an_address_gives_what_it_says()
     assert (usual.first, usual.last) == (date(2026, 10, 26), TODAY)
     assert (asked.first, asked.last) == (date(2026, 11, 1), date(2026, 11, 30))
     assert chosen(dict([part.split("=") for part in asked.query().split("&")]), TODAY) == asked
+
+
+def test_departments_of_one_name_keep_their_numbers_apart(english: Language) -> None:
+    names = {"north-skin": "Dermatology", "south-skin": "Dermatology", "eyes": "Eyes"}
+    drawing = Drawing(Chosen(TODAY, TODAY), english)
+    seen = VisitSummary(6, by_department={name: {VisitStatus.COMPLETED: 2} for name in names})
+    heard = QualitySummary(by_department={name: QualityCounts(good=2) for name in names})
+
+    for blocks in (visits.blocks(seen, names, drawing), quality.blocks(heard, names, [], drawing)):
+        (departments,) = [one for one in blocks if one.id == "by-department"]
+        assert [row[0] for row in departments.table.rows] == [
+            "Dermatology (north-skin)",
+            "Dermatology (south-skin)",
+            "Eyes",
+        ]
+        assert numbers_of(departments, len(departments.table.headers) - 1) == 6
+
+
+def test_a_filter_tells_departments_of_one_name_apart() -> None:
+    document = deepcopy(ORGANIZATION_CONFIGURATION)
+    (first, *_) = document["endpoints"]
+    first["departments"] = [first["departments"][0] | {"name": one, "displayName": "Skin"} for one in ("north", "south")]
+
+    names = department_names(OrganizationConfiguration.model_validate(document | {"endpoints": [first]}))
+
+    assert names == {"north": "Skin (north)", "south": "Skin (south)"}
+
+
+def test_values_of_a_dimension_are_called_what_their_source_calls_them(english: Language) -> None:
+    dimensions = [
+        QualityDimension(name="ward", source="Department"),
+        QualityDimension(name="sort", source="VisitType"),
+        QualityDimension(name="way", source="NetworkKind"),
+    ]
+    one = QualityCounts(good=1)
+    summary = QualitySummary(
+        dimensions={
+            "ward": {"patient": one, "skin": one, "other": one},
+            "sort": {"patient": one, "consult": one},
+            "way": {"wifi": one, "unknown": one},
+        }
+    )
+
+    blocks = quality.blocks(summary, {"skin": "Dermatology"}, dimensions, Drawing(Chosen(TODAY, TODAY), english))
+
+    labels = {block.title: [row[0] for row in block.table.rows] for block in blocks if block.id.startswith("dimension")}
+    assert labels == {
+        "ward": ["patient", "Dermatology", "Other"],
+        "sort": ["With a patient", "Among clinicians"],
+        "way": ["Wi-Fi", "Unknown"],
+    }
 
 
 def test_every_code_has_words() -> None:

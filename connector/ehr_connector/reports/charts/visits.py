@@ -8,7 +8,7 @@ from datetime import date
 from ehr_connector.reports.charts.blocks import Drawing, Group
 from ehr_connector.reports.charts.drawing import Tone
 from ehr_connector.reports.ports import BroughtBy, VisitStatus, VisitSummary, Waits
-from ehr_connector.reports.web.views import Block, Figure
+from ehr_connector.reports.web.views import Block, Figure, labels_of
 from ehr_connector.web.locales import N_
 
 STATUSES: Mapping[VisitStatus, str] = {
@@ -79,7 +79,8 @@ def blocks(summary: VisitSummary, names: Mapping[str, str], drawing: Drawing) ->
     text = drawing.text
     statuses = {text(words): summary.by_status.get(status, 0) for status, words in STATUSES.items()}
     channels = {text(words): summary.by_channel.get(channel, {}) for channel, words in CHANNELS.items()}
-    departments = {names.get(name, name): counts for name, counts in summary.by_department.items()}
+    labels = labels_of(summary.by_department, lambda name: names.get(name, name))
+    departments = {labels[name]: counts for name, counts in summary.by_department.items()}
     return [
         drawing.over_time("by-day", N_("Visits over time"), summary.by_day, _GROUPS),
         drawing.plain("by-status", N_("How visits went"), N_("Status"), statuses, Tone.ACCENT, N_("Visits")),

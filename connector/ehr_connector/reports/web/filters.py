@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 from ehr_api.control import OrganizationConfiguration
 from ehr_connector.reports.ports import Choices, Filters
-from ehr_connector.reports.web.views import Choice, FilterView, Link, Written
+from ehr_connector.reports.web.views import Choice, FilterView, Link, Written, labels_of
 from ehr_connector.web.locales import N_, Language
 
 DAYS = 30
@@ -119,8 +119,9 @@ def filter_view(
 
 
 def department_names(organization: OrganizationConfiguration) -> Mapping[str, str]:
-    """Return what an organisation calls its departments."""
-    return {one.name: one.display_name for endpoint in organization.endpoints for one in endpoint.departments}
+    """Return what an organisation calls its departments, each by a name of its own."""
+    called = {one.name: one.display_name for endpoint in organization.endpoints for one in endpoint.departments}
+    return labels_of(called, called.__getitem__)
 
 
 def zone_of(organization: OrganizationConfiguration) -> str:

@@ -181,7 +181,9 @@ class ReportPages:
     async def _quality(self, admitted: Admitted, drawing: Drawing, zone: str) -> Content:
         summary = await self.quality.quality_summary(admitted.reader, drawing.chosen.filters(zone))
         names = department_names(admitted.organization)
-        blocks = await asyncio.to_thread(quality.blocks, summary, names, drawing)
+        reports = admitted.organization.reports
+        dimensions = reports.dimensions if reports else ()
+        blocks = await asyncio.to_thread(quality.blocks, summary, names, dimensions, drawing)
         return Content(quality.figures(summary, drawing), blocks, summary.calls.total, quality.EMPTY)
 
     async def _messages(self, admitted: Admitted, drawing: Drawing, zone: str) -> Content:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
@@ -117,6 +118,13 @@ class SignedOutView:
     TEMPLATE = "report_signed_out.html"
 
     home_url: str
+
+
+def labels_of(values: Iterable[str], words: Callable[[str], str]) -> Mapping[str, str]:
+    """Return what each value is called; where two are called the same, the value stands behind it, so that each keeps its own."""
+    called = {value: words(value) for value in values}
+    often = Counter(called.values())
+    return {value: f"{label} ({value})" if often[label] > 1 else label for value, label in called.items()}
 
 
 @dataclass(frozen=True, slots=True)
