@@ -121,6 +121,11 @@ async def test_the_organisations_own_dimensions_are_counted_up_to_their_cap(book
         OTHER: QualityCounts(good=3),
     }
     assert found.dimensions["sort"] == {"patient": QualityCounts(good=7), "consult": QualityCounts(good=1)}
+    rows = await book.rows()
+    assert await book.queries.dimensions(READER) == ["where", "sort"]
+    for name, counts in found.dimensions.items():
+        assert Counter(row.dimensions[name] for row in rows) == {value: one.total for value, one in counts.items()}
+    assert {row.location for row in rows} == {"a", "b", "c", "d", "unknown"}
 
 
 async def test_filters_choose_by_time_department_endpoint_and_environment_and_organisations_are_apart(

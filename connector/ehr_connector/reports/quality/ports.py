@@ -91,6 +91,9 @@ class QualityRow:
     figures: Figures
     poor_because: Sequence[PoorBecause] | None
     """Empty: a good leg; None: Microsoft gave no figure to judge by."""
+    dimensions: Mapping[str, str] = field(default_factory=dict[str, str])
+    """The organisation's own dimensions by name; a value beyond the cap is `other`, as in the summary of the same filters. In
+    CSV each is a column of its own at the end, called by its name (`dimension.` before it where another column is called so)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +149,10 @@ class QualitySummary:
 
 class QualityQueries(Protocol):
     """What the database tells (`ehr_connector.reports.quality.queries.QualityReports`)."""
+
+    async def dimensions(self, reader: Reader) -> Sequence[str]:
+        """Return the names of the organisation's own dimensions."""
+        ...
 
     def quality_rows(self, reader: Reader, filters: Filters) -> AsyncIterator[QualityRow]:
         """Give the legs in the order of their visits' booked time; a slow reader holds nothing, and memory stays flat."""

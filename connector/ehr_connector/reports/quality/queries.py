@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import fields
 from datetime import date
 from functools import reduce
@@ -14,7 +14,7 @@ from sqlalchemy import Column, Executable, Row, RowMapping, case, func, or_, sel
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.sql.elements import ColumnElement
 
-from ehr_api.v1alpha1.ehr_connector_config import Reports
+from ehr_api.v1alpha1.ehr_connector_config import QualityDimension, Reports
 from ehr_connector.directory import Directory
 from ehr_connector.reports.choosing import chosen, chosen_by_day
 from ehr_connector.reports.paging import rows_of
@@ -27,7 +27,15 @@ from ehr_connector.reports.quality.judgement import (
     poor_because,
     together,
 )
-from ehr_connector.reports.quality.ports import UNKNOWN, Figures, PoorBecause, QualityCounts, QualityRow, QualitySummary
+from ehr_connector.reports.quality.ports import (
+    OTHER,
+    UNKNOWN,
+    Figures,
+    PoorBecause,
+    QualityCounts,
+    QualityRow,
+    QualitySummary,
+)
 from ehr_connector.store.database import reading
 from ehr_connector.store.schema import call_quality
 from ehr_connector.visits.events import Side
@@ -69,13 +77,22 @@ class QualityReports:
         self._reads = reading(engine)
         self._directory = directory
 
+    async def dimensions(self, reader: Reader) -> Sequence[str]:
+        """Return the names of the organisation's own dimensions."""
+        return [one.name for one in (await self._configured(reader)).dimensions]
+
     async def quality_rows(self, reader: Reader, filters: Filters) -> AsyncIterator[QualityRow]:
         """Give the legs in the order of their visits' booked time."""
-        limits = Limits.of((await self._configured(reader)).thresholds)
-        table = call_quality
+        reports = await self._configured(reader)
+        limits, table = Limits.of(reports.thresholds), call_quality
+        values = await self._values(reports.dimensions, chosen_by_day(table, reader, filters))
         where = chosen(table, reader, filters)
         async for row in rows_of(self._reads, select(table), where, (table.c.starts_at, table.c.call, table.c.leg)):
-            yield _row(row, limits)
+            own = {
+                one.name: value if (value := getattr(row, _SOURCES[one.source].name)) in values[one.name] else OTHER
+                for one in reports.dimensions
+            }
+            yield _row(row, limits, own)
 
     async def quality_summary(self, reader: Reader, filters: Filters) -> QualitySummary:
         """Return the numbers."""
@@ -101,6 +118,19 @@ class QualityReports:
                 for one in reports.dimensions
             },
         )
+
+    async def _values(
+        self, dimensions: Sequence[QualityDimension], where: Sequence[ColumnElement[bool]]
+    ) -> Mapping[str, Collection[str]]:
+        """Return which values of each dimension are below its cap, as the summary has them."""
+        found: dict[str, Collection[str]] = {}
+        async with self._reads.connect() as connection:
+            for one in dimensions:
+                column = _SOURCES[one.source]
+                query = select(column, func.count()).where(*where).group_by(column)
+                rows = (await connection.execute(query)).all()
+                found[one.name] = capped(one, {value: QualityCounts(unclassified=count) for value, count in rows}).keys()
+        return found
 
     async def _cells(self, query: Executable) -> Sequence[_Cell]:
         async with self._reads.connect() as connection:
@@ -167,7 +197,7 @@ def _because(cells: Iterable[_Cell]) -> Mapping[PoorBecause, int]:
     return dict(found)
 
 
-def _row(row: Row[Any], limits: Limits) -> QualityRow:
+def _row(row: Row[Any], limits: Limits, own: Mapping[str, str]) -> QualityRow:
     figures = Figures(**{name: getattr(row, name) for name in _FIGURES})
     return QualityRow(
         visit=row.visit,
@@ -187,4 +217,5 @@ def _row(row: Row[Any], limits: Limits) -> QualityRow:
         platform=row.platform,
         figures=figures,
         poor_because=poor_because(figures, limits),
+        dimensions=own,
     )

@@ -144,7 +144,8 @@ class ReportsApi:
         """Send a row for each participant's part of a call."""
         reader = await self._viewer(request)
         rows = self.quality.quality_rows(reader, await self._filters(reader, query))
-        return download(rows, QualityRow, form, "call-quality")
+        own = {"dimensions": await self.quality.dimensions(reader)}
+        return download(rows, QualityRow, form, "call-quality", own)
 
     async def audit(self, request: Request, namespace: str, name: str, form: Form, query: _Asked) -> Response:
         """Send the audit log, the oldest row first. Needs the role auditor."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import partial
 from typing import Any, TypeVar, get_type_hints
 
 from fastapi.responses import StreamingResponse
@@ -22,6 +23,11 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 """What a spreadsheet takes for the beginning of a formula. Source: OWASP, "CSV Injection"."""
 
 
+Own = Mapping[str, Sequence[str]]
+"""Which keys a field has that is a mapping: in CSV each is a column."""
+_NOTHING: Own = {}
+
+
 class Form(StrEnum):
     """As what rows are told; the end of the path."""
 
@@ -32,16 +38,18 @@ class Form(StrEnum):
 _MEDIA_TYPES = {Form.CSV: "text/csv; charset=utf-8; header=present", Form.JSON: "application/json"}
 
 
-def download(rows: AsyncIterator[_Row], row_type: type[_Row], form: Form, file_name: str) -> StreamingResponse:
+def download(
+    rows: AsyncIterator[_Row], row_type: type[_Row], form: Form, file_name: str, own: Own = _NOTHING
+) -> StreamingResponse:
     """Return an answer that sends rows while they are read; one that breaks off is not complete as HTTP has it."""
-    pieces = csv_of(rows, row_type) if form is Form.CSV else json_of(rows, row_type)
+    pieces = csv_of(rows, row_type, own) if form is Form.CSV else json_of(rows, row_type)
     headers = {"Content-Disposition": f'attachment; filename="{file_name}.{form.value}"'}
     return StreamingResponse(pieces, media_type=_MEDIA_TYPES[form], headers=headers)
 
 
-async def csv_of(rows: AsyncIterator[_Row], row_type: type[_Row]) -> AsyncIterator[bytes]:
+async def csv_of(rows: AsyncIterator[_Row], row_type: type[_Row], own: Own = _NOTHING) -> AsyncIterator[bytes]:
     """Give a header and a line for each row (RFC 4180); columns are named as the fields in JSON are."""
-    names, cells_of = _columns(row_type)
+    names, cells_of = _columns(row_type, own)
     buffer = io.StringIO(newline="")
     writer = csv.writer(buffer)
     writer.writerow(names)
@@ -70,14 +78,18 @@ async def json_of(rows: AsyncIterator[_Row], row_type: type[_Row]) -> AsyncItera
     yield bytes(buffer) + b"\n]\n"
 
 
-def _columns(row_type: type[Any]) -> tuple[Sequence[str], Callable[[Any], Sequence[object]]]:
+def _columns(row_type: type[Any], own_of: Own) -> tuple[Sequence[str], Callable[[Any], Sequence[object]]]:
     """Return the names of the columns and what gives their values; fields of a field stand beside the others."""
     hints = get_type_hints(row_type)
     names: list[str] = []
     nested: dict[str, Callable[[Any], Sequence[object]]] = {}
     for one in fields(row_type):
-        if is_dataclass(kind := hints[one.name]) and isinstance(kind, type):
-            inner, nested[one.name] = _columns(kind)
+        if one.name in own_of:
+            keys = own_of[one.name]
+            nested[one.name] = partial(_values_of, keys)
+            names.extend(f"dimension.{key}" if key in names else key for key in keys)
+        elif is_dataclass(kind := hints[one.name]) and isinstance(kind, type):
+            inner, nested[one.name] = _columns(kind, own_of)
             names.extend(inner)
         else:
             names.append(api_name(one.name))
@@ -93,6 +105,10 @@ def _columns(row_type: type[Any]) -> tuple[Sequence[str], Callable[[Any], Sequen
         return cells
 
     return names, cells_of
+
+
+def _values_of(keys: Sequence[str], told: Mapping[str, str]) -> Sequence[object]:
+    return [told.get(key, "") for key in keys]
 
 
 def _cell(value: object) -> object:

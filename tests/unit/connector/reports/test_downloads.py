@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from enum import StrEnum
@@ -55,6 +55,26 @@ class Source:
 async def lines(*rows: Row) -> list[list[str]]:
     text = b"".join([piece async for piece in csv_of(Source(rows).__aiter__(), Row)]).decode()
     return list(csv.reader(io.StringIO(text, newline="")))
+
+
+@dataclass(frozen=True)
+class Grouped:
+    text: str
+    own: Mapping[str, str]
+
+
+async def test_keys_of_a_mapping_are_columns_and_none_is_called_like_another() -> None:
+    async def rows() -> AsyncIterator[Grouped]:
+        yield Grouped("x", {"clinic": "north", "text": "other"})
+        yield Grouped("y", {"clinic": "=1+1"})
+
+    told = b"".join([piece async for piece in csv_of(rows(), Grouped, {"own": ["clinic", "text"]})]).decode()
+
+    assert list(csv.reader(io.StringIO(told, newline=""))) == [
+        ["text", "clinic", "dimension.text"],
+        ["x", "north", "other"],
+        ["y", "'=1+1", ""],
+    ]
 
 
 async def test_columns_are_named_as_fields_in_json_and_nested_ones_stand_beside_them() -> None:
