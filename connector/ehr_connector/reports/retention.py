@@ -31,7 +31,7 @@ class Visits(Protocol):
     """What is removed (`ehr_connector.store.expiry`)."""
 
     async def organizations(self) -> Sequence[tuple[str, str]]:
-        """Return the organisations that have visits."""
+        """Return the organisations that have visits or messages."""
         ...
 
     async def remove_some(self, namespace: str, name: str, before: datetime, /) -> int:

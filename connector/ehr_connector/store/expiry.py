@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, or_, select, union
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from ehr_connector.store.database import reading
@@ -33,8 +33,8 @@ class Expiry:
         self._reads = reading(engine)
 
     async def organizations(self) -> Sequence[tuple[str, str]]:
-        """Return the namespaces and names of the organisations that have visits."""
-        query = select(report_visit.c.namespace, report_visit.c.name).distinct()
+        """Return the namespaces and names of the organisations that have visits or messages."""
+        query = union(*(select(table.c.namespace, table.c.name) for table in (report_visit, send)))
         async with self._reads.connect() as connection:
             return [(row.namespace, row.name) for row in await connection.execute(query)]
 
@@ -61,7 +61,8 @@ class Expiry:
             return len(names)
 
     async def remove_sends(self, namespace: str, name: str, before: datetime) -> None:
-        """Remove messages whose visits were never written down."""
+        """Remove messages whose visits were never written down; those of a visit that is kept go with it."""
         mine = (send.c.namespace == namespace) & (send.c.name == name) & (send.c.first_sent_at < before)
+        kept = [select(table.c.visit).where(table.c.visit == send.c.visit).exists() for table in (visit, report_visit)]
         async with self._engine.begin() as connection:
-            await connection.execute(delete(send).where(mine))
+            await connection.execute(delete(send).where(mine, ~or_(*kept)))

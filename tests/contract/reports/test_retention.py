@@ -127,6 +127,25 @@ async def test_a_message_whose_visit_was_never_written_down_goes_by_its_own_time
     assert (await rows_of_visits(theatre.engine))["send"] == 0
 
 
+async def test_a_message_stays_as_long_as_its_visit(theatre: Theatre, clock: Clock) -> None:
+    row = await theatre.book(start=clock() + timedelta(days=90))
+    await Sends(theatre.engine, clock).claim(Message("d" * 43, row.visit, row.namespace, row.name, "n", "booking", "sms"))
+    await theatre.refresher.refresh()
+    clock.pass_(VISITS.total_seconds() + 3600)
+    await retention(theatre.engine, clock, Configured()).tidy()
+    assert (await rows_of_visits(theatre.engine))["send"] == 1
+    clock.pass_(timedelta(days=90).total_seconds())
+    await retention(theatre.engine, clock, Configured()).tidy()
+    assert (await rows_of_visits(theatre.engine))["send"] == 0
+
+
+async def test_messages_of_an_organisation_without_visits_go_too(theatre: Theatre, clock: Clock) -> None:
+    await Sends(theatre.engine, clock).claim(Message("d" * 43, "v", "lamna", "organization", "n", "link", "sms"))
+    clock.pass_(VISITS.total_seconds() + 1)
+    await retention(theatre.engine, clock, Configured()).tidy()
+    assert (await rows_of_visits(theatre.engine))["send"] == 0
+
+
 async def test_an_old_visit_that_was_moved_a_moment_ago_stays(theatre: Theatre, clock: Clock) -> None:
     row = await theatre.play("nobody", clock() - timedelta(days=500))
     await theatre.refresher.refresh()
