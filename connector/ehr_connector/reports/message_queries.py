@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
-from datetime import date
+from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import Date, cast, func, select
+from sqlalchemy import Date, Interval, case, cast, func, literal, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.sql.elements import ColumnElement
 
 from ehr_connector.reports.message_statuses import status_of_message
 from ehr_connector.reports.paging import rows_of
 from ehr_connector.reports.ports import Filters, MessageCount, MessageRow, MessageStatus, MessageSummary, Reader
+from ehr_connector.reports.zones import offsets_of
 from ehr_connector.store.schema import send, visit
 
 
@@ -56,7 +57,7 @@ async def messages(reads: AsyncEngine, reader: Reader, filters: Filters) -> Asyn
 async def message_summary(reads: AsyncEngine, reader: Reader, filters: Filters) -> MessageSummary:
     """Return the numbers of the messages."""
     async with reads.connect() as connection:
-        groups = (send.c.channel, send.c.occasion, send.c.state, send.c.reason, _day(connection))
+        groups = (send.c.channel, send.c.occasion, send.c.state, send.c.reason, _day(connection, filters))
         query = select(*groups, func.count())
         if filters.departments or filters.environments:
             query = query.select_from(_OF_A_VISIT)
@@ -79,11 +80,26 @@ async def message_summary(reads: AsyncEngine, reader: Reader, filters: Filters) 
     )
 
 
-def _day(connection: AsyncConnection) -> ColumnElement[Any]:
-    """Return the day in UTC; SQLite keeps times in UTC, as text."""
+def _day(connection: AsyncConnection, filters: Filters) -> ColumnElement[Any]:
+    """Return the day in the zone of the filters; SQLite keeps times in UTC, as text, and knows no zones."""
+    at = send.c.first_sent_at
+    offsets = offsets_of(filters.zone, filters.start, filters.end)
     if connection.dialect.name == "postgresql":
-        return cast(func.timezone("UTC", send.c.first_sent_at), Date)
-    return func.date(send.c.first_sent_at)
+        day = cast(func.timezone("UTC", at) + _by_time([literal(one, Interval) for _, one in offsets], offsets), Date)
+    else:
+        day = func.date(at, _by_time([literal(f"{one.total_seconds():+.0f} seconds") for _, one in offsets], offsets))
+    return day.label("day")
+
+
+def _by_time(
+    values: Sequence[ColumnElement[Any]], offsets: Sequence[tuple[datetime, timedelta]]
+) -> ColumnElement[Any]:
+    """Return the value of the time from which on it holds."""
+    if len(values) == 1:
+        return values[0]
+    until = [begins_at for begins_at, _ in offsets[1:]]
+    earlier = zip(until, values, strict=False)
+    return case(*((send.c.first_sent_at < end, value) for end, value in earlier), else_=values[-1])
 
 
 def _chosen(reader: Reader, filters: Filters) -> Sequence[ColumnElement[bool]]:

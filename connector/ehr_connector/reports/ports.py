@@ -1,7 +1,7 @@
 """What pages and the API ask of the reports: filters, rows and summaries, and who may see them. No I/O.
 
 Visits belong to the time that they are booked for, so that one that nobody came to has a place too; messages to the time
-at which they were first sent. `day` is always a day at the endpoint's clinic.
+at which they were first sent. `day` is always a day at the endpoint's clinic; messages are counted by the days of the filters.
 """
 
 from __future__ import annotations
@@ -57,6 +57,8 @@ class Filters:
     """Short names of departments."""
     endpoints: Sequence[str] = ()
     environments: Sequence[str] = ()
+    zone: str = "UTC"
+    """Whose days what has no clinic is counted by."""
 
     @classmethod
     def of_days(
@@ -73,7 +75,7 @@ class Filters:
         here = ZoneInfo(zone)
         start = datetime.combine(first, time(), here)
         end = datetime.combine(last + timedelta(days=1), time(), here)
-        return cls(start, end, departments, endpoints, environments)
+        return cls(start, end, departments, endpoints, environments, zone)
 
 
 class VisitStatus(StrEnum):
@@ -289,7 +291,7 @@ class MessageSummary:
     total: int = 0
     counts: Sequence[MessageCount] = ()
     by_day: Mapping[date, Mapping[MessageStatus, int]] = field(default_factory=dict[date, Mapping[MessageStatus, int]])
-    """Days in UTC."""
+    """Days of the zone of the days that are asked for, by default that of the first endpoint."""
 
 
 @dataclass(frozen=True, slots=True)

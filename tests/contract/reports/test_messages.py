@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from contract.reports.plans import explained, plans
@@ -22,6 +23,7 @@ from ehr_connector.store.send_state import State
 from ehr_connector.store.sends import Claim, Message, Sends
 
 NINE = set(MessageStatus) - {MessageStatus.UNCONFIRMED, MessageStatus.PENDING, MessageStatus.NOT_SENT}
+_A_DAY = timedelta(days=1)
 SENDER = "+18335550100"
 TEXTS = {
     "2000: No Error": MessageStatus.SENT,
@@ -118,6 +120,27 @@ async def test_a_delivery_report_is_found_by_indexes_and_not_by_reading_every_me
     for plan in await plans(engine, statements):
         assert "ix_send_request_id" in plan
         assert not re.search(r"SCAN send|Seq Scan", plan)
+
+
+@pytest.mark.parametrize("zone", ["America/Chicago", "Pacific/Auckland", "Asia/Kathmandu", "Africa/Casablanca", "UTC"])
+async def test_messages_are_counted_by_the_days_that_are_asked_for(theatre: Theatre, zone: str) -> None:
+    """Around each change of the clocks, and at the edges of the days."""
+    here = ZoneInfo(zone)
+    first, last = date(2026, 2, 1), date(2026, 11, 30)
+    midnights = [datetime.combine(first + timedelta(days=number), time(), here) for number in range(304)]
+    near = [one for one in midnights if (one - _A_DAY).utcoffset() != (one + _A_DAY).utcoffset()]
+    expected: Counter[date] = Counter()
+    for midnight in (midnights[0], *near, midnights[-1]):
+        for minutes in (-1, 0, 150):
+            at = midnight.astimezone(UTC) + timedelta(minutes=minutes)
+            clock = Clock()
+            clock.pass_((at - clock()).total_seconds())
+            await claimed(theatre.engine, clock, message(at.isoformat()))
+            if first <= (day := at.astimezone(here).date()) <= last:
+                expected[day] += 1
+    summary = await theatre.queries.message_summary(theatre.reader, Filters.of_days(first, last, zone))
+    assert {day: sum(counts.values()) for day, counts in summary.by_day.items()} == expected
+    assert summary.total == expected.total()
 
 
 def _delivery_status(details: str) -> str:

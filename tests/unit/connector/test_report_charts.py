@@ -104,6 +104,19 @@ def test_days_without_anything_are_there(english: Language) -> None:
     assert [row[1:] for row in block.table.rows] == [["0", "0", "0"]] * 7
 
 
+@pytest.mark.parametrize("days", [7, 90, 365])
+def test_what_is_of_another_day_at_its_clinic_is_not_lost(english: Language, days: int) -> None:
+    first = TODAY - timedelta(days=days - 1)
+    by_day = {day: {"good": 1} for day in (first - timedelta(days=1), first, TODAY, TODAY + timedelta(days=1))}
+    drawing = Drawing(Chosen(first, TODAY), english)
+
+    columns = drawing.over_time("x", "Title", by_day, GROUPS)
+    lines = drawing.lines("x", "Title", [("Line", Tone.GOOD, dict.fromkeys(by_day, 60))], lambda value: f"{value:g}")
+
+    assert numbers_of(columns, 3) == 4
+    assert len(lines.table.rows) == 4
+
+
 def test_the_picture_has_the_dozen_largest_and_the_table_all(english: Language) -> None:
     counts = {f"department {number}": {"good": number} for number in range(40)}
 

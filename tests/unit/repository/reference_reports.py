@@ -32,7 +32,7 @@ _INTRODUCTION = f"""# Columns of reports
 
 What the pages, the downloads and the JSON API of the reports tell; [how to read them](../how-to/reports.md). Rows hold no identities:
 a visit is named by the keyed digest that the audit log has for it too. Visits belong to the time that they are booked for, messages
-to the time at which they were first sent; a day is a day at the clinic.
+to the time at which they were first sent. A day is a day at the clinic; messages are counted by the days of `timeZone`.
 
 This page is generated from the code. After a change, run
 

@@ -50,14 +50,17 @@ class Drawing:
         return self.language.text(msgid).unescape()
 
     def over_time(self, name: str, title: str, by_day: Mapping[date, Counted], groups: Sequence[Group]) -> Block:
-        """Return columns for each day, week or month; those without anything are there too."""
+        """Return columns for each day, week or month; those without anything are there too.
+
+        Where clinics are in several zones, a visit may be on the day before the first or after the last at its own: it is counted
+        with that, so that the columns add up to the figures above them.
+        """
         steps = _steps(self.chosen)
         sums = {start: [0] * len(groups) for start in steps.starts}
         for day, counts in by_day.items():
-            row = sums.get(steps.start_of(day))
-            if row is not None:
-                for number, group in enumerate(groups):
-                    row[number] += group.of(counts)
+            row = sums[steps.start_of(min(max(day, self.chosen.first), self.chosen.last))]
+            for number, group in enumerate(groups):
+                row[number] += group.of(counts)
         labels = [self._label(steps, start) for start in sums]
         return self._block(name, title, Shape.COLUMNS, self.text(steps.name), labels, list(sums.values()), groups)
 
@@ -85,7 +88,9 @@ class Drawing:
         axis: Callable[[float], float] = float,
     ) -> Block:
         """Return a line of each kind, a point a day; `axis` is what the picture shows of a value."""
-        days = [self.chosen.first + timedelta(days=number) for number in range(self.chosen.days)]
+        usual = {self.chosen.first + timedelta(days=number) for number in range(self.chosen.days)}
+        # Lines cannot be added up: a day before or after those that are chosen, at a clinic in another zone, has its own place.
+        days = sorted(usual.union(*(values for _, _, values in lines)))
         series = [
             Series(self.text(words), tone, [None if (v := values.get(day)) is None else axis(v) for day in days])
             for words, tone, values in lines
