@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from ehr_connector.audit import Action, Audit, Outcome
 from ehr_connector.audit_fhir import audit_event_resource
 from ehr_connector.store.database import reading
-from ehr_connector.store.erasure import erase_user
+from ehr_connector.store.erasure import Erased, erase_user
 from ehr_connector.store.organizations import canonical, claimed_as
 from ehr_connector.store.schema import base_url_claim
 
@@ -55,7 +55,9 @@ async def forget_user(
 ) -> int:
     """Remove the Microsoft accounts of a user of the EHR, and prove it: rows by table, before and after.
 
-    The audit log says that it was done. Return 1 when a row still names the user, 2 when `base_url` is no URL.
+    The audit log says that it was done. Return 1 when a row still names the user, or when nothing was removed and a user of the same
+    id is at another base URL; 2 when `base_url` is no URL, or one of which nothing is known: no organisation claims it, and
+    no user of it is known from a time when one did.
     """
     try:
         form = canonical(base_url)
@@ -69,6 +71,10 @@ async def forget_user(
         ).one_or_none()
     namespace, name = (claim.namespace, claim.name) if claim else ("", "")
     removed = sum(erased.removed.values())
+    if claim is None and not erased.is_known:
+        print("Nothing was removed: no organisation has --base-url, and no user of it is known.", file=out)
+        _tell_elsewhere(erased, out)
+        return 2
     outcome = Outcome.SUCCESS if removed else Outcome.NOTHING
     target = f"account_link: {removed} removed"
     await Audit(engine, now).record(namespace, name, Action.ERASED, _ADMINISTRATOR, target, outcome)
@@ -80,5 +86,14 @@ async def forget_user(
     if any(erased.left.values()):
         print(f"{removed} account links removed. Rows are left that hold an id of the user.", file=out)
         return 1
+    if not removed and erased.elsewhere:
+        print("Nothing was removed.", file=out)
+        _tell_elsewhere(erased, out)
+        return 1
     print(f"{removed} account links removed. No row of any table names the user.", file=out)
     return 0
+
+
+def _tell_elsewhere(erased: Erased, out: TextIO) -> None:
+    for one in erased.elsewhere:
+        print(f"There is a user of this id at {one}: was that one meant?", file=out)

@@ -22,6 +22,10 @@ class Erased:
     """Rows that hold one of the user's ids still; every table is here."""
     is_configured: bool
     """Whether a configuration names one of the ids: that comes from the organisation's own repository."""
+    is_known: bool
+    """Whether anybody had or has a pair at this base URL: one that is claimed no more has users still."""
+    elsewhere: Sequence[str]
+    """Other base URLs at which there is a user of the same id."""
 
 
 async def erase_user(engine: AsyncEngine, base_url: str, ehr_user: str) -> Erased:
@@ -37,6 +41,8 @@ async def erase_user(engine: AsyncEngine, base_url: str, ehr_user: str) -> Erase
     ids = {ehr_user, *accounts}
     left: dict[str, int] = {}
     configured = 0
+    places = select(account_link.c.base_url).distinct()
+    others = places.where(account_link.c.base_url != base_url, account_link.c.ehr_user == ehr_user)
     async with reading(engine).connect() as connection:
         if connection.dialect.name == "postgresql":  # every row of every table is read, however many there are
             await connection.execute(text("SET LOCAL statement_timeout = 0"))
@@ -51,11 +57,14 @@ async def erase_user(engine: AsyncEngine, base_url: str, ehr_user: str) -> Erase
                 )
             )
         ).scalar_one()
+        neighbour = (await connection.execute(places.where(account_link.c.base_url == base_url))).first()
+        elsewhere = sorted((await connection.execute(others)).scalars())
         # There a practitioner stands without the type.
         for one in {*ids, ehr_user.removeprefix("Practitioner/")}:
             documents = metadata.tables["organization"].c.document.contains(f'"{one}"', autoescape=True)
             configured += (await connection.execute(select(func.count()).where(documents))).scalar_one()
-    return Erased({account_link.name: len(accounts)}, left, configured > 0)
+    removed = {account_link.name: len(accounts)}
+    return Erased(removed, left, configured > 0, bool(accounts) or neighbour is not None, elsewhere)
 
 
 def _naming(table: Table, ids: Collection[str]) -> Select[int]:

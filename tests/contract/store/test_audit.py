@@ -211,6 +211,7 @@ async def test_a_row_that_holds_an_id_of_the_user_after_all_is_told(engine: Asyn
 async def test_an_id_is_found_as_a_word_of_a_longer_text_and_not_as_a_part_of_one(
     engine: AsyncEngine, clock: Clock, actor: str, left: int
 ) -> None:
+    await Accounts(engine, clock).put(BASE_URL, "Practitioner/1", TENANT, OBJECT)
     await Audit(engine, clock).record("lamna", "lamna", Action.SENT, actor, VISIT)
     out = io.StringIO()
     assert await forget_user(engine, BASE_URL, USER, out, clock) == left
@@ -234,8 +235,46 @@ async def test_a_configuration_that_names_the_user_is_told_and_left_to_its_repos
     await Organizations(engine, clock).put(configuration, Precondition(None))
     (practitioner,) = configuration.endpoints[0].appointments.practitioners
     out = io.StringIO()
-    assert await forget_user(engine, BASE_URL, written.format(practitioner), out, clock) == 0
+    assert await forget_user(engine, configuration.endpoints[0].base_url, written.format(practitioner), out, clock) == 0
     assert "The configuration names the user" in out.getvalue()
+
+
+async def test_a_base_url_of_which_nothing_is_known_is_an_error_and_leaves_no_row(
+    engine: AsyncEngine, clock: Clock
+) -> None:
+    await Accounts(engine, clock).put(BASE_URL, USER, TENANT, OBJECT)
+    out = io.StringIO()
+    assert await forget_user(engine, f"{BASE_URL}x", USER, out, clock) == 2
+    assert out.getvalue().splitlines() == [
+        "Nothing was removed: no organisation has --base-url, and no user of it is known.",
+        f"There is a user of this id at {BASE_URL}: was that one meant?",
+    ]
+    assert [event async for event in Audit(engine, clock).events()] == []
+    assert await Accounts(engine, clock).get(BASE_URL, USER, TENANT) == OBJECT
+
+
+async def test_a_user_who_is_at_another_base_url_is_not_said_to_be_gone(engine: AsyncEngine, clock: Clock) -> None:
+    configuration = OrganizationConfiguration.model_validate(ORGANIZATION_CONFIGURATION)
+    await Organizations(engine, clock).put(configuration, Precondition(None))
+    await Accounts(engine, clock).put(BASE_URL, USER, TENANT, OBJECT)
+    out = io.StringIO()
+    assert await forget_user(engine, configuration.endpoints[0].base_url, USER, out, clock) == 1
+    assert out.getvalue().splitlines()[-2:] == [
+        "Nothing was removed.",
+        f"There is a user of this id at {BASE_URL}: was that one meant?",
+    ]
+    assert await Accounts(engine, clock).get(BASE_URL, USER, TENANT) == OBJECT
+
+
+async def test_who_was_at_a_base_url_that_nobody_has_any_more_can_be_forgotten(
+    engine: AsyncEngine, clock: Clock
+) -> None:
+    for user in (USER, "Practitioner/1"):
+        await Accounts(engine, clock).put(BASE_URL, user, TENANT, OBJECT)
+    assert await forget_user(engine, BASE_URL, USER, io.StringIO(), clock) == 0
+    assert await forget_user(engine, BASE_URL, USER, io.StringIO(), clock) == 0
+    assert await forget_user(engine, BASE_URL, "Practitioner/1", io.StringIO(), clock) == 0
+    assert await forget_user(engine, BASE_URL, USER, io.StringIO(), clock) == 2
 
 
 async def test_the_command_ends_with_1_and_names_the_first_row_that_does_not_fit(
