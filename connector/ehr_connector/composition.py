@@ -187,6 +187,7 @@ class VisitParts:
             single_use=self._single_use,
             secret=secret,
             pages=self.pages,
+            metrics=metrics,
             now=now,
         )
         records = DeviceTestRecords(directory, evidence, now)

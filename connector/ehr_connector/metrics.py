@@ -95,6 +95,11 @@ class Metrics:
             "For how long the oldest message is due that could go out.",
             registry=self.registry,
         )
+        self.oldest_due_report = Gauge(
+            "ehr_connector_oldest_due_report_seconds",
+            "For how long the oldest visit waits whose row in the reports is to be made anew.",
+            registry=self.registry,
+        )
         self.appointment_writes = Counter(
             "ehr_connector_appointment_writes",
             "Changes of appointments in the EHR, by what was written and how it ended.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 
 from fastapi import APIRouter
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -11,9 +12,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from ehr_clients.entra.sign_in import PersonSignIn
 from ehr_connector.audit import Audit
 from ehr_connector.audit_expiry import AuditExpiry
-from ehr_connector.background import Work
+from ehr_connector.background import Work, every
 from ehr_connector.directory import Directory
 from ehr_connector.keys.secret import SecretKeys
+from ehr_connector.metrics import Metrics
 from ehr_connector.reports.quality.queries import QualityReports
 from ehr_connector.reports.queries import Queries
 from ehr_connector.reports.refresh import Refresher
@@ -26,6 +28,9 @@ from ehr_connector.store.expiry import Expiry
 from ehr_connector.store.report_rows import ReportRows
 from ehr_connector.store.single_use import SingleUse
 from ehr_connector.web.pages import Pages
+
+
+_TELL_S = 15.0
 
 
 class Reports:
@@ -41,10 +46,13 @@ class Reports:
         single_use: SingleUse,
         secret: SecretKeys,
         pages: Pages,
+        metrics: Metrics,
         now: Callable[[], datetime],
     ) -> None:
         self.access = ReportsAccess(directory, secret, single_use, now)
-        self._refresher = Refresher(ReportRows(engine, now), directory)
+        self._rows = ReportRows(engine, now)
+        self._refresher = Refresher(self._rows, directory)
+        self._metrics = metrics
         self._retention = Retention(Expiry(engine), AuditExpiry(engine, audit, now), directory, now)
         self._sign_in = ReportsSignIn.create(
             directory=directory,
@@ -74,4 +82,12 @@ class Reports:
 
     def worker_works(self) -> Mapping[str, Work]:
         """Return the work of which some process must do each piece."""
-        return {"reports": self._refresher.run, "retention": self._retention.run}
+        return {
+            "reports": self._refresher.run,
+            "age of reports": partial(every, _TELL_S, self._tell_age),
+            "retention": self._retention.run,
+        }
+
+    async def _tell_age(self) -> None:
+        """Show in the metrics how old the reports are: beside the work, so that it shows when that stands still."""
+        self._metrics.oldest_due_report.set(await self._rows.oldest_due_s())

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from ehr_connector.store.database import insert_for, reading
@@ -55,6 +55,14 @@ class ReportRows:
         self._engine = engine
         self._reads = reading(engine)
         self._now = now
+
+    async def oldest_due_s(self) -> float:
+        """Return for how long the oldest row is due to be made anew; 0 when none is."""
+        now = self._now()
+        query = select(func.min(report_due.c.due_at)).where(report_due.c.due_at <= now)
+        async with self._reads.connect() as connection:
+            oldest = (await connection.execute(query)).scalar_one()
+        return (now - oldest).total_seconds() if oldest else 0.0
 
     async def renew(self, most: int, make: Make) -> int:
         """Make at most `most` rows anew that are due, and return how many; others may do so at the same time."""

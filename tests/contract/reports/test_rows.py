@@ -112,6 +112,19 @@ async def test_time_alone_makes_a_no_show_of_a_visit(theatre: Theatre, clock: Cl
     assert await theatre.refresher.refresh() == 0
 
 
+async def test_it_shows_for_how_long_rows_are_due(theatre: Theatre, clock: Clock) -> None:
+    rows = ReportRows(theatre.engine, clock)
+    assert await rows.oldest_due_s() == 0
+    await theatre.book()
+    clock.pass_(90)
+    await theatre.book()
+    assert await rows.oldest_due_s() == 90
+    await theatre.refresher.refresh()
+    assert await rows.oldest_due_s() == 0
+    clock.pass_(LENGTH.total_seconds())
+    assert await rows.oldest_due_s() == 90
+
+
 async def test_a_moved_visit_is_reported_at_its_new_time(theatre: Theatre, clock: Clock) -> None:
     row = await theatre.play("no clinician")
     later = row.starts_at + timedelta(days=7)
