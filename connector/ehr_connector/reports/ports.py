@@ -144,9 +144,9 @@ class ConsumptionRow:
     status: VisitStatus
     """See below."""
     attendees: int
-    """How many entered the meeting."""
+    """How many entered the meeting; who reloads the page, or comes back on another device, is counted again."""
     peak_attendees: int
-    """How many were in the meeting at once, at most."""
+    """How many were in the meeting at once, at most: nobody counts twice, unless Microsoft tells late that somebody left."""
     department: str
     """Its short name in the configuration."""
     endpoint: str

@@ -45,7 +45,8 @@ OUTCOMES: Mapping[str, str] = {
 EMPTY = (
     N_("Nothing was recorded in this time."),
     N_(
-        "Every change of the configuration, launch, join and message is recorded the moment it happens. Choose more days."
+        "Changes of the configuration, launches, joins and links that a clinician sends are recorded the moment they happen; messages"
+        " that go out by themselves stand in the report of messages. Choose more days."
     ),
 )
 
