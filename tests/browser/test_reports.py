@@ -85,6 +85,20 @@ def test_without_a_script_filters_and_tables_work(context: OpenContext, app: Fas
     expect(page.locator("select[name=department]")).to_have_value("oncology")
 
 
+def test_production_is_shown_until_somebody_asks_for_more(page: Page, app: FastAPI, address: str) -> None:
+    page.goto(f"{address}{BELOW}/consumption")
+    environment = page.locator("select[name=environment]")
+    expect(environment).to_have_value("Production")
+    assert app.state.numbers.asked[-1].environments == ("Production",)
+
+    environment.select_option("")
+    page.get_by_role("button", name="Show").click()
+    page.get_by_role("link", name="Messages").click()
+
+    expect(environment).to_have_value("")
+    assert app.state.numbers.asked[-1].environments == ()
+
+
 def test_what_is_chosen_goes_along_to_the_other_pages(page: Page, address: str) -> None:
     page.goto(f"{address}{BELOW}/consumption?from=2026-11-01&to=2026-11-07&department=oncology")
 

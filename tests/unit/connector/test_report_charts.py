@@ -6,6 +6,7 @@ import sys
 from copy import deepcopy
 from datetime import date, timedelta
 from itertools import pairwise
+from urllib.parse import parse_qsl
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -23,7 +24,7 @@ from ehr_connector.reports.charts.blocks import Drawing, Group
 from ehr_connector.reports.charts.drawing import Series, Shape, Tone, chart, ticks_to
 from ehr_connector.reports.ports import BroughtBy, MessageStatus, VisitStatus, VisitSummary
 from ehr_connector.reports.quality.ports import PoorBecause, QualityCounts, QualitySummary
-from ehr_connector.reports.web.filters import Chosen, chosen, department_names
+from ehr_connector.reports.web.filters import Chosen, chosen, department_names, usual_environment
 from ehr_connector.reports.web.views import Block
 from ehr_connector.web.locales import Language, Locales
 
@@ -153,6 +154,26 @@ def test_the_default_is_the_last_thirty_days_and_an_address_gives_what_it_says()
     assert (usual.first, usual.last) == (date(2026, 10, 26), TODAY)
     assert (asked.first, asked.last) == (date(2026, 11, 1), date(2026, 11, 30))
     assert chosen(dict([part.split("=") for part in asked.query().split("&")]), TODAY) == asked
+
+
+def test_tests_are_not_mixed_into_what_production_shows_unless_they_are_asked_for() -> None:
+    usual = usual_environment(OrganizationConfiguration.model_validate(ORGANIZATION_CONFIGURATION))
+    asked = chosen({}, TODAY, usual)
+
+    assert (usual, asked.environment) == ("Production", "Production")
+    assert "environment=Production" in asked.query()
+    for environment in ("", "Test"):
+        other = chosen({"environment": environment}, TODAY, usual)
+        assert other.environment == environment
+        assert chosen(dict(parse_qsl(other.query(), keep_blank_values=True)), TODAY, usual) == other
+
+
+def test_before_production_holds_visits_everything_is_shown() -> None:
+    document = deepcopy(ORGANIZATION_CONFIGURATION)
+    for endpoint in document["endpoints"]:
+        endpoint["active"] = endpoint["environment"] == "Test"
+
+    assert usual_environment(OrganizationConfiguration.model_validate(document)) == ""
 
 
 def test_departments_of_one_name_keep_their_numbers_apart(english: Language) -> None:

@@ -11,6 +11,7 @@ from datetime import date, timedelta
 from urllib.parse import urlencode
 
 from ehr_api.control import OrganizationConfiguration
+from ehr_api.v1alpha1.fhir_endpoint import Environment
 from ehr_connector.reports.ports import Choices, Filters
 from ehr_connector.reports.web.views import Choice, FilterView, Link, Written, labels_of
 from ehr_connector.web.locales import N_, Language
@@ -33,6 +34,8 @@ class Chosen:
     environment: str = ""
     lang: str = ""
     """Tag of the language that the address asks for: it goes on to the next page."""
+    usual: str = ""
+    """Environment of an address that names none; so one that means all says so."""
 
     @property
     def days(self) -> int:
@@ -60,11 +63,11 @@ class Chosen:
             "environment": self.environment,
             "lang": self.lang,
         } | changes
-        return urlencode({name: value for name, value in fields.items() if value})
+        return urlencode({name: value for name, value in fields.items() if value or (name == "environment" and self.usual)})
 
 
-def chosen(query: Mapping[str, str], today: date) -> Chosen:
-    """Return what an address asks for; by default the last thirty days."""
+def chosen(query: Mapping[str, str], today: date, usual: str = "") -> Chosen:
+    """Return what an address asks for; by default the last thirty days, of the environment that is `usual`."""
     last = _day(query.get("to")) or today
     first = _day(query.get("from")) or last - timedelta(days=DAYS - 1)
     first, last = min(first, last), max(first, last)
@@ -73,8 +76,9 @@ def chosen(query: Mapping[str, str], today: date) -> Chosen:
         last,
         _name(query.get("department", "")),
         _name(query.get("endpoint", "")),
-        _name(query.get("environment", "")),
+        _name(query.get("environment", usual)),
         query.get("lang", "")[:_NAMES_MAX],
+        usual,
     )
 
 
@@ -113,7 +117,7 @@ def filter_view(
         last=has.last.isoformat(),
         ranges=[_range(has, days, today, language) for days in _RANGES],
         choices=places,
-        reset_url=f"?{urlencode({'lang': has.lang})}" if has.lang else "?",
+        reset_url=f"?{urlencode({'environment': ''} | ({'lang': has.lang} if has.lang else {}))}",
         told=" \N{MIDDLE DOT} ".join(told),
     )
 
@@ -122,6 +126,12 @@ def department_names(organization: OrganizationConfiguration) -> Mapping[str, st
     """Return what an organisation calls its departments, each by a name of its own."""
     called = {one.name: one.display_name for endpoint in organization.endpoints for one in endpoint.departments}
     return labels_of(called, called.__getitem__)
+
+
+def usual_environment(organization: OrganizationConfiguration) -> str:
+    """Return the environment that is shown until another is chosen: Production once it holds visits, so that tests add nothing."""
+    has_production = any(one.active and one.environment is Environment.PRODUCTION for one in organization.endpoints)
+    return Environment.PRODUCTION.value if has_production else ""
 
 
 def zone_of(organization: OrganizationConfiguration) -> str:

@@ -21,7 +21,7 @@ from ehr_connector.reports.quality.ports import QualityQueries
 from ehr_connector.reports.web.access import ORGANIZATION, PREFIX, AccessError, Admitted, Refusal, ReportsAccess
 from ehr_connector.reports.web.api import ORGANIZATION as API_ORGANIZATION
 from ehr_connector.reports.web.downloads import Form
-from ehr_connector.reports.web.filters import Chosen, chosen, department_names, filter_view, zone_of
+from ehr_connector.reports.web.filters import Chosen, chosen, department_names, filter_view, usual_environment, zone_of
 from ehr_connector.reports.web.sign_in import HOME, no_role_page, organization_path, sign_in_path
 from ehr_connector.reports.web.views import (
     Block,
@@ -145,9 +145,9 @@ class ReportPages:
         zone = zone_of(organization)
         now = self.now().astimezone(ZoneInfo(zone))
         language = self.pages.language(request)
-        has = chosen(request.query_params, now.date())
+        has = chosen(request.query_params, now.date(), usual_environment(organization))
         if not page.with_places:
-            has = replace(has, department="", endpoint="", environment="")
+            has = replace(has, department="", endpoint="", environment="", usual="")
         choices = await self.queries.choices(admitted.reader)
         names = department_names(organization)
         told = await content(admitted, Drawing(has, language), zone)
@@ -201,7 +201,7 @@ class ReportPages:
     def _navigation(
         self, page: _Page, admitted: Admitted, has: Chosen, today: date, language: Language
     ) -> Sequence[Link]:
-        kept = "" if has == Chosen(chosen({}, today).first, today) else f"?{has.query()}"
+        kept = "" if has == chosen({}, today, has.usual) else f"?{has.query()}"
         return [
             Link(organization_path(admitted.organization, one.path) + kept, language.text(one.title), one is page)
             for one in _PAGES
