@@ -70,6 +70,7 @@ class Ledger:
     attendees: int = 0
     waits_s: list[int] = field(default_factory=list[int])
     messages_by_status: Counter[MessageStatus] = field(default_factory=Counter[MessageStatus])
+    messages_by_day: Counter[date] = field(default_factory=Counter[date])
     calls: int = 0
     poor_calls: int = 0
     legs: int = 0
@@ -185,6 +186,7 @@ class Month:
             return None
         made = made_message(row, channel.value, self._name("send", row.visit, "reminder"), self._random)
         self.ledger.messages_by_status[made.status] += 1
+        self.ledger.messages_by_day[made.sent_at.astimezone(ZoneInfo(ZONE)).date()] += 1
         return made
 
     def _call(self, row: VisitRow, play: _Play, status: VisitStatus) -> MadeCall | None:
