@@ -104,6 +104,21 @@ PLAYS: Mapping[str, Play] = {
     ),
     "cancelled": Play((_SMS, (-3000.0, Kind.CANCELLED, None, None)), VisitStatus.CANCELLED),
     "cancelled late": Play((_SMS, (-60.0, Kind.CANCELLED, None, None)), VisitStatus.CANCELLED_LATE),
+    "nobody, tidied up": Play((_SMS, (90.0, Kind.CANCELLED, None, None)), VisitStatus.NO_SHOW_BOTH),
+    "whole, tidied up": Play(
+        (
+            *_PATIENT_COMES,
+            *_DOCTOR_COMES,
+            (1.5, Kind.IN_VISIT, Side.PATIENT.value, "p"),
+            (6.5, Kind.CALL_ENDED, None, None),
+            (90.0, Kind.CANCELLED, None, None),
+        ),
+        VisitStatus.COMPLETED,
+        duration_s=5 * 60,
+        lobby_wait_s=330,
+        attendees=2,
+        brought_by=BroughtBy.EHR,
+    ),
 }
 
 
@@ -115,6 +130,8 @@ class Theatre:
     clock: Clock
     namespace: str = "lamna"
     zone: str = "UTC"
+    zones: dict[str, str] = field(default_factory=dict[str, str])
+    """Of endpoints in another one."""
     played: dict[str, tuple[VisitRow, Play]] = field(default_factory=dict[str, tuple[VisitRow, Play]])
     _numbers: Iterator[int] = field(default_factory=count)
 
@@ -145,8 +162,8 @@ class Theatre:
 
     async def by_name(self, namespace: str, endpoint: str) -> Site | None:
         """Return where an endpoint is."""
-        where = {"locations": ["1"], "virtualVisitTypes": ["Video Visit"], "timeZone": self.zone}
-        return site(appointments=where) if (namespace, endpoint) == (self.namespace, "north") else None
+        where = {"locations": ["1"], "virtualVisitTypes": ["Video Visit"], "timeZone": self.zones.get(endpoint, self.zone)}
+        return site(appointments=where) if namespace == self.namespace and endpoint in {"north", *self.zones} else None
 
     async def book(self, play: str = "nobody", start: datetime | None = None, **fields: str) -> VisitRow:
         """Write down a visit to which this is going to happen."""
@@ -183,6 +200,13 @@ class Theatre:
         row = await self.book(play, start, **fields)
         await self.events.record(row.visit, PLAYS[play].events(row.starts_at))
         return row
+
+    async def move(self, row: VisitRow, start: datetime) -> VisitRow:
+        """Give a visit another time: it is played there."""
+        moved = replace(row, starts_at=start, ends_at=start + LENGTH)
+        await Visits(self.engine, self.clock).put(moved)
+        self.played[row.visit] = (moved, self.played[row.visit][1])
+        return moved
 
     async def rows(self, filters: Filters | None = None) -> list[ConsumptionRow]:
         """Return the rows that are there."""
