@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from random import Random
+from typing import Any
 
 from fastapi import FastAPI, Request
 from starlette.responses import Response
 from unit.api.full_documents import ORGANIZATION_CONFIGURATION
 
 from ehr_api.control import OrganizationConfiguration
-from ehr_connector.audit import Action
+from ehr_connector.audit import Action, Outcome
 from ehr_connector.keys.make import new_keys
 from ehr_connector.keys.secret import SecretKeys
 from ehr_connector.metrics import Metrics
@@ -33,6 +35,7 @@ from ehr_connector.reports.ports import (
     VisitSummary,
     Waits,
 )
+from ehr_connector.reports.quality.judgement import together
 from ehr_connector.reports.quality.ports import PoorBecause, QualityCounts, QualitySummary
 from ehr_connector.reports.web.access import AccessError, Admitted, Refusal, ReportsSession
 from ehr_connector.reports.web.routes import ReportPages
@@ -46,17 +49,57 @@ from ehr_connector.web.problems import answer_problems
 from ehr_connector.web.views import vars_of
 
 NOW = datetime(2026, 11, 24, 16, 0, tzinfo=UTC)
+_DEPARTMENTS = ["cardiology", "oncology", "dermatology", "physiotherapy", "paediatrics"]
+_ENDPOINTS = [
+    endpoint
+    | {"departments": [endpoint["departments"][0] | {"name": one, "displayName": one.title()} for one in _DEPARTMENTS]}
+    for endpoint in ORGANIZATION_CONFIGURATION["endpoints"]
+]
 ORGANIZATION = OrganizationConfiguration.model_validate(
     ORGANIZATION_CONFIGURATION
-    | {"displayName": "Lamna Healthcare", "publicURL": "https://visits.lamna.example", "name": "lamna"}
+    | {
+        "displayName": "Lamna Healthcare",
+        "publicURL": "https://visits.lamna.example",
+        "name": "lamna",
+        "endpoints": _ENDPOINTS,
+    }
 )
 BELOW = f"/reports/organizations/{ORGANIZATION.namespace}/{ORGANIZATION.name}"
 PAGES = ["consumption", "call-quality", "messages", "audit"]
-_DEPARTMENTS = ["cardiology", "oncology", "dermatology", "physiotherapy", "paediatrics"]
+_SHARES = (0.38, 0.27, 0.18, 0.12, 0.05)
+_DONE = (
+    (Action.LAUNCHED, Outcome.PROVIDER),
+    (Action.JOINED, Outcome.SUCCESS),
+    (Action.LAUNCHED, Outcome.PATIENT),
+    (Action.PATIENT_JOINED, Outcome.SUCCESS),
+    (Action.SENT, Outcome.SMS),
+    (Action.REPORTS_SIGNED_IN, Outcome.SUCCESS),
+)
+_MESSAGES: Mapping[tuple[str, str, MessageStatus, str | None], int] = {
+    ("sms", "booking", MessageStatus.SENT, None): 36,
+    ("sms", "reminder", MessageStatus.SENT, None): 28,
+    ("email", "booking", MessageStatus.SENT, None): 22,
+    ("sms", "reminder", MessageStatus.OPTED_OUT, "4007"): 2,
+    ("sms", "booking", MessageStatus.INVALID_NUMBER, "4002"): 1,
+    ("sms", "reminder", MessageStatus.UNREACHABLE_NUMBER, "4006"): 2,
+    ("sms", "link", MessageStatus.UNCONFIRMED, None): 1,
+    ("sms", "reminder", MessageStatus.NOT_SENT, Reason.OPTED_OUT.value): 3,
+    ("sms", "reminder", MessageStatus.NOT_SENT, Reason.NO_PHONE.value): 2,
+}
+"""Messages that are alike, and how many there are at most on a day."""
+_CAME = frozenset(
+    {
+        VisitStatus.COMPLETED,
+        VisitStatus.NO_SHOW_PROVIDER,
+        VisitStatus.HALF_JOINED,
+        VisitStatus.TECHNICAL_FAILURE,
+    }
+)
+"""Visits to which the patient's link was used."""
 
 
 class NumbersDouble:
-    """Implements `ReportQueries` and `QualityQueries`: the same numbers for the same days."""
+    """Implements `ReportQueries` and `QualityQueries`: the same numbers for the same days, each the sum of its parts."""
 
     def __init__(self) -> None:
         self.empty = False
@@ -74,63 +117,57 @@ class NumbersDouble:
         by_status = _sum(list(by_day.values()))
         total = sum(by_status.values())
         waits = {day: Waits(30, random.randint(60, 240), random.randint(300, 700), 900, 1500) for day in days}
-        shares = dict(zip(_DEPARTMENTS, (0.38, 0.27, 0.18, 0.12, 0.05), strict=True))
-        channels = dict(zip(BroughtBy, (0.52, 0.16, 0.08, 0.14, 0.10), strict=True))
+        came = {status: count for status, count in by_status.items() if status in _CAME}
+        by_channel = _parts(came, ["sms", "email", "copy", "ehr"], (0.58, 0.18, 0.08, 0.16))
+        stayed_away = {status: count for status, count in by_status.items() if status not in _CAME}
+        endpoints = ["lamna-production"] if "Production" in filters.environments else ["lamna-production", "lamna-test"]
         return VisitSummary(
             total=total,
             by_status=by_status,
             by_day=by_day,
-            by_department={name: _part(by_status, share) for name, share in shares.items()},
-            by_endpoint={"lamna-production": _part(by_status, 0.94), "lamna-test": _part(by_status, 0.06)},
-            by_channel={channel: _part(by_status, share) for channel, share in channels.items()},
-            waits=Waits(total, 128, 431, 655, 2890),
+            by_department=_parts(by_status, _DEPARTMENTS, _SHARES),
+            by_endpoint=_parts(by_status, endpoints, (0.94, 0.06)),
+            by_channel={BroughtBy(one): counts for one, counts in by_channel.items()} | {BroughtBy.NONE: stayed_away},
+            waits=Waits(sum(came.values()), 128, 431, 655, 900),
             waits_by_day=waits,
             duration_s=by_status[VisitStatus.COMPLETED] * 1130,
-            attendees=total * 2,
+            attendees=by_status[VisitStatus.COMPLETED] * 2,
         )
 
     async def message_summary(self, reader: Reader, filters: Filters) -> MessageSummary:
         self.asked.append(filters)
         if self.empty:
             return MessageSummary()
-        random, days = Random(7), days_of(filters)
-        delivered = {day: random.randint(40, 90) for day in days}
-        sent, size = MessageStatus.SENT, sum(delivered.values())
-        counts = [
-            MessageCount("sms", "booking", sent, None, size // 2),
-            MessageCount("sms", "reminder", sent, None, size // 3),
-            MessageCount("email", "booking", sent, None, size // 6),
-            MessageCount("sms", "reminder", MessageStatus.OPTED_OUT, "4007", 14),
-            MessageCount("sms", "booking", MessageStatus.INVALID_NUMBER, "4001", 9),
-            MessageCount("sms", "reminder", MessageStatus.UNREACHABLE_NUMBER, "4006", 17),
-            MessageCount("sms", "link", MessageStatus.UNCONFIRMED, None, 5),
-            MessageCount("sms", "reminder", MessageStatus.NOT_SENT, Reason.OPTED_OUT.value, 31),
-            MessageCount("sms", "reminder", MessageStatus.NOT_SENT, Reason.NO_PHONE.value, 22),
-        ]
-        by_day = {
-            day: {sent: count, MessageStatus.OPTED_OUT: count // 20, MessageStatus.NOT_SENT: count // 12}
-            for day, count in delivered.items()
-        }
-        return MessageSummary(sum(one.count for one in counts), counts, by_day)
+        random = Random(7)
+        by_day: dict[date, dict[MessageStatus, int]] = {}
+        counts: Counter[tuple[str, str, MessageStatus, str | None]] = Counter()
+        for day in days_of(filters):
+            of_the_day: Counter[MessageStatus] = Counter()
+            for alike, most in _MESSAGES.items():
+                number = random.randint(0, most) if most < 20 else random.randint(most // 2, most)
+                counts[alike] += number
+                of_the_day[alike[2]] += number
+            by_day[day] = dict(of_the_day)
+        return MessageSummary(counts.total(), [MessageCount(*alike, one) for alike, one in counts.items()], by_day)
 
     async def audit_summary(self, reader: Reader, start: datetime, end: datetime, newest: int) -> AuditSummary:
         if self.empty:
             return AuditSummary()
-        actions = [Action.LAUNCHED, Action.JOINED, Action.SENT, Action.PATIENT_JOINED, Action.CONFIGURED]
         rows = [
             AuditRow(
                 number=number + 1,
                 happened_at=NOW - timedelta(minutes=7 * (60 - number)),
-                action=actions[number % len(actions)].value,
-                outcome="failure" if number % 19 == 3 else "success",
+                action=_DONE[number % len(_DONE)][0].value,
+                outcome=(Outcome.REFUSED if number % 20 == 5 else _DONE[number % len(_DONE)][1]).value,
                 actor=f"q{number % 4}Vt0mC7yZ1XH8d5n2kPpWb3LsR9uJf6GaEoT4iN0xY",
                 object=f"b{number % 9}Zr4Kq8Lw1MvT6xC3hN0yPdS7uEjFa2GiRo5XkB9tHc",
                 digest="sha256:" + "0" * 64,
             )
             for number in reversed(range(60))
         ]
-        counts = dict(zip((one.value for one in actions), (431, 402, 388, 371, 6), strict=True))
-        return AuditSummary(counts, 12, rows[:newest])
+        by_action = Counter(row.action for row in rows)
+        refused = sum(row.outcome == Outcome.REFUSED for row in rows)
+        return AuditSummary(dict(by_action.most_common()), refused, rows[:newest])
 
     async def quality_summary(self, reader: Reader, filters: Filters) -> QualitySummary:
         self.asked.append(filters)
@@ -138,26 +175,30 @@ class NumbersDouble:
             return QualitySummary()
         random = Random(8)
         by_day = {day: QualityCounts(random.randint(30, 60), random.randint(0, 6), 2) for day in days_of(filters)}
-        good, poor = (sum(getattr(one, name) for one in by_day.values()) for name in ("good", "poor"))
+        calls = together(by_day.values())
+        patients = {"good": calls.good + 14, "poor": calls.poor - 14, "unclassified": calls.unclassified}
+        clinicians = {"good": calls.good + calls.poor - 22, "poor": 22, "unclassified": calls.unclassified}
+        legs = {name: patients[name] + clinicians[name] for name in patients}
+
+        def parted(names: Sequence[str], shares: Sequence[float]) -> Mapping[str, QualityCounts]:
+            return {name: QualityCounts(**counts) for name, counts in _parts(legs, names, shares).items()}
+
+        whole = {"good": calls.good, "poor": calls.poor, "unclassified": calls.unclassified}
+        poor = legs["poor"]
         return QualitySummary(
-            calls=QualityCounts(good, poor, 2 * len(by_day)),
+            calls=calls,
             by_day=by_day,
-            by_department={name: QualityCounts(good // 5, poor // (3 + i), 4) for i, name in enumerate(_DEPARTMENTS)},
-            legs=QualityCounts(2 * good, poor + 20, 40),
-            by_side={Side.PATIENT: QualityCounts(good, poor, 30), Side.PROVIDER: QualityCounts(good, 20, 10)},
-            by_network_kind={
-                "wifi": QualityCounts(good, poor // 2, 20),
-                "mobile": QualityCounts(good // 2, poor // 2, 12),
-                "wired": QualityCounts(good // 2, 9, 8),
+            by_department={name: QualityCounts(**one) for name, one in _parts(whole, _DEPARTMENTS, _SHARES).items()},
+            legs=QualityCounts(**legs),
+            by_side={Side.PATIENT: QualityCounts(**patients), Side.PROVIDER: QualityCounts(**clinicians)},
+            by_network_kind=parted(["wifi", "mobile", "wired"], (0.5, 0.3, 0.2)),
+            by_platform=parted(["web", "windows", "iOS", "android"], (0.4, 0.3, 0.2, 0.1)),
+            because={
+                PoorBecause.JITTER: poor // 2,
+                PoorBecause.PACKET_LOSS: poor // 3,
+                PoorBecause.FRAME_RATE: poor - poor // 2 - poor // 3,
             },
-            by_platform={
-                "web": QualityCounts(good, poor // 2, 20),
-                "windows": QualityCounts(good // 2, 11, 9),
-                "iOS": QualityCounts(good // 3, poor // 3, 8),
-                "android": QualityCounts(good // 4, poor // 3, 8),
-            },
-            because={PoorBecause.JITTER: poor // 2, PoorBecause.PACKET_LOSS: poor // 3, PoorBecause.FRAME_RATE: 12},
-            dimensions={"clinic": {"north": QualityCounts(good, poor // 2, 1), "south": QualityCounts(good, poor, 2)}},
+            dimensions={"clinic": parted(["north", "south"], (0.6, 0.4))},
         )
 
 
@@ -251,5 +292,11 @@ def _sum(counts: Sequence[Counts]) -> Counts:
     return {status: sum(one.get(status, 0) for one in counts) for status in VisitStatus}
 
 
-def _part(counts: Counts, share: float) -> Counts:
-    return {status: round(count * share) for status, count in counts.items()}
+def _parts(counts: Mapping[Any, int], names: Sequence[str], shares: Sequence[float]) -> dict[str, dict[Any, int]]:
+    """Return the counts by name, in about these shares; the first has what is left, so that nothing is lost."""
+    found = {
+        name: {kind: round(count * share) for kind, count in counts.items()}
+        for name, share in zip(names[1:], shares[1:], strict=False)
+    }
+    first = {kind: count - sum(one[kind] for one in found.values()) for kind, count in counts.items()}
+    return {names[0]: first} | found

@@ -137,7 +137,7 @@ def test_a_picture_tells_its_numbers_to_who_points_at_it(page: Page, address: st
 
     told = page.locator("#by-department .bar title").first.text_content() or ""
 
-    assert told.startswith("paediatrics: Completed: ")
+    assert told.startswith("Paediatrics: Completed: ")
 
 
 def test_text_at_200_percent_still_fits(context: OpenContext, address: str) -> None:
@@ -147,7 +147,39 @@ def test_text_at_200_percent_still_fits(context: OpenContext, address: str) -> N
     page.add_style_tag(content="html { font-size: 200% }")
 
     assert overflow(page) <= 0
+    page.get_by_text("Choose what is shown").click()
     expect(page.get_by_role("button", name="Show")).to_be_visible()
+
+
+def test_on_a_phone_figures_come_before_the_form_which_opens_without_a_script(
+    context: OpenContext, address: str
+) -> None:
+    page = context(locale="en-US", viewport={"width": 390, "height": 844}, java_script_enabled=False).new_page()
+    page.goto(f"{address}{BELOW}/consumption")
+
+    expect(page.get_by_role("button", name="Show")).not_to_be_visible()
+    expect(page.get_by_text("No-show rate")).to_be_in_viewport()
+    page.get_by_text("Choose what is shown").click()
+
+    expect(page.get_by_role("button", name="Show")).to_be_visible()
+
+
+def test_a_wide_window_shows_the_form_at_once(page: Page, address: str) -> None:
+    page.goto(f"{address}{BELOW}/consumption")
+
+    expect(page.get_by_text("Choose what is shown")).not_to_be_visible()
+    expect(page.locator("select[name=department]")).to_be_visible()
+
+
+@pytest.mark.parametrize(("page_name", "block"), [("consumption", "by-status"), ("messages", "by-status")])
+def test_each_bar_that_lies_has_its_number_beside_it(page: Page, address: str, page_name: str, block: str) -> None:
+    page.goto(f"{address}{BELOW}/{page_name}")
+
+    written = page.locator(f"#{block} text.value").all_text_contents()
+    cells = page.locator(f"#{block} tbody td").all_text_contents()
+
+    assert [one.strip() for one in written] == [one.strip() for one in cells][: len(written)]
+    assert len(written) > 5
 
 
 def test_targets_are_large_enough_for_a_finger(context: OpenContext, address: str) -> None:

@@ -133,7 +133,7 @@ class Drawing:
             title=self.text(title),
             table=Table([kind, *names, *total], rows),
             picture=chart(shape, labels[:shown], series, title=self._about(title), form=self.written.number),
-            legend=[(one.tone, one.name) for one in series] if several else (),
+            legend=[(one.tone, one.name) for one in series if any(one.values)] if several else (),
             hint=self.text(N_("The picture shows the largest; the table has all.")) if len(labels) > shown else None,
         )
 

@@ -27,6 +27,8 @@ _HEIGHT = 240
 _BAR_HEIGHT = 34
 """Of one line of a chart with bars that lie."""
 _AROUND_BARS = 60
+_AT_THE_END = 56
+"""Right of bars that lie, for the number of the longest."""
 _FONT_SIZE = 13
 _TICKS = 5
 _X_LABELS_MAX = 7
@@ -98,7 +100,7 @@ def chart(
         width=_WIDTH,
         height=_AROUND_BARS + _BAR_HEIGHT * len(labels) if lying else _HEIGHT,
         margin=4,
-        margin_right=28,
+        margin_right=_AT_THE_END if lying else 28,
         show_legend=False,
         y_labels=ticks,
         range=(0, ticks[-1]),
@@ -116,6 +118,8 @@ def chart(
         drawn.add(one.name, list(one.values[order]))
     root: ET.Element = drawn.render_tree()
     _clean(root, series)
+    if lying:
+        _write_numbers(root, [form(sum(value or 0 for value in column)) for column in _columns(series)])
     root.attrib |= {"role": "img", "aria-label": title, "focusable": "false"}
     root.attrib.pop("id", None)
     return Markup(ET.tostring(root, encoding="unicode"))  # noqa: S704 (ElementTree has escaped every text)
@@ -157,10 +161,31 @@ def _tell(node: ET.Element, name: str) -> None:
             shape.insert(0, title)
 
 
+def _write_numbers(root: ET.Element, numbers: Sequence[str]) -> None:
+    """Write behind each bar that lies how much it is, from above: a bar too short to be seen has a number all the same."""
+    ends: dict[float, float] = {}
+    bars: list[tuple[ET.Element, float, float]] = []
+    for group in root.iter():
+        for bar in [one for one in group if one.get("class") == "bar"]:
+            for rect in [one for one in bar if one.tag == "rect"]:
+                x, y, width, height = (float(rect.get(name, "0")) for name in ("x", "y", "width", "height"))
+                ends[y] = max(ends.get(y, 0.0), x + width)
+                bars.append((group, y, height))
+    if not bars or len(ends) != len(numbers):  # another version of the library draws otherwise
+        return
+    (group, _, height), *_ = bars
+    for y, number in zip(sorted(ends), numbers, strict=True):
+        place = {"class": "value", "x": f"{ends[y] + 6:.2f}", "y": f"{y + height / 2 + _FONT_SIZE / 3:.2f}"}
+        ET.SubElement(group, "text", place).text = number
+
+
+def _columns(series: Sequence[Series]) -> Sequence[Sequence[float | None]]:
+    return list(zip(*(one.values for one in series), strict=True))
+
+
 def _highest(shape: Shape, series: Sequence[Series]) -> float:
-    columns = zip(*(one.values for one in series), strict=True)
     whole = max if shape is Shape.LINES else sum
-    return max((whole(value or 0 for value in column) for column in columns), default=0)
+    return max((whole(value or 0 for value in column) for column in _columns(series)), default=0)
 
 
 def ticks_to(highest: float) -> list[float]:

@@ -43,6 +43,8 @@ _GROUPS = (
     Group(N_("On the way"), Tone.SOFT, _ON_THE_WAY),
     Group(N_("Not sent"), Tone.MUTED, frozenset({MessageStatus.NOT_SENT})),
 )
+_NOT_ARRIVED = (_GROUPS[1], _GROUPS[3])
+_CODE = N_("The provider's code is %(code)s")
 EMPTY = (
     N_("No message was due in this time."),
     N_(
@@ -85,6 +87,8 @@ def blocks(summary: MessageSummary, drawing: Drawing) -> Sequence[Block]:
     ordered = {words: by_status[words] for words in map(text, STATUSES.values())}
     return [
         drawing.over_time("by-day", N_("Messages over time"), summary.by_day, _GROUPS),
+        # By itself: beside all that arrive it would be too small to be seen.
+        drawing.over_time("not-arrived", N_("Messages that did not arrive"), summary.by_day, _NOT_ARRIVED),
         drawing.plain("by-status", N_("What became of them"), N_("Status"), ordered, Tone.ACCENT, N_("Messages")),
         drawing.by_name("by-occasion", N_("Messages by occasion"), N_("Occasion"), by_occasion, _GROUPS),
         _reasons(summary, drawing),
@@ -96,8 +100,9 @@ def _reasons(summary: MessageSummary, drawing: Drawing) -> Block:
     counts: Counter[tuple[str, str]] = Counter()
     for one in summary.counts:
         if one.reason is not None and one.status not in {MessageStatus.SENT, *_ON_THE_WAY}:
-            words, _ = NOTICES.get(f"{PREFIX}{one.reason}", (one.reason, ""))
-            counts[drawing.text(STATUSES[one.status]), drawing.text(words)] += one.count
+            words, _ = NOTICES.get(f"{PREFIX}{one.reason}", (None, ""))
+            told = drawing.language.text(_CODE, code=one.reason).unescape() if words is None else drawing.text(words)
+            counts[drawing.text(STATUSES[one.status]), told] += one.count
     rows = [[*key, drawing.written.number(count)] for key, count in counts.most_common()]
     headers = [drawing.text(words) for words in (N_("Status"), N_("Reason"), N_("Messages"))]
     return Block("reasons", drawing.text(N_("Why messages did not arrive")), Table(headers, rows, numbers_from=2))

@@ -55,8 +55,8 @@ def figures(summary: QualitySummary, drawing: Drawing) -> Sequence[Figure]:
     return [
         Figure(text(N_("Calls")), written.number(calls.total)),
         Figure(text(N_("Poor calls")), written.percent(calls.poor_rate), text(N_("of those with figures"))),
-        Figure(text(N_("Participations")), written.number(summary.legs.total)),
-        Figure(text(N_("Poor participations")), written.percent(summary.legs.poor_rate)),
+        Figure(text(N_("Connections")), written.number(summary.legs.total), text(N_("one for each person in a call"))),
+        Figure(text(N_("Poor connections")), written.percent(summary.legs.poor_rate)),
         Figure(text(N_("No figures")), written.number(calls.unclassified)),
     ]
 
@@ -74,13 +74,13 @@ def blocks(
     by_day = {day: _counted(one) for day, one in summary.by_day.items()}
     parts = [
         drawing.over_time("by-day", N_("Calls over time"), by_day, _GROUPS),
-        drawing.plain("because", N_("What made them poor"), N_("Cause"), because, Tone.BAD, N_("Participations")),
+        drawing.plain("because", N_("What made them poor"), N_("Cause"), because, Tone.BAD, N_("Connections")),
         drawing.by_name("by-department", N_("Calls by department"), N_("Department"), departments, _GROUPS),
     ]
     for name, title, kind, counts, words in (
-        ("by-side", N_("Participations by side"), N_("Side"), summary.by_side, sides),
-        ("by-network", N_("Participations by network"), N_("Network"), summary.by_network_kind, translated["NetworkKind"]),
-        ("by-platform", N_("Participations by platform"), N_("Platform"), summary.by_platform, {}),
+        ("by-side", N_("Connections by side"), N_("Side"), summary.by_side, sides),
+        ("by-network", N_("Connections by network"), N_("Network"), summary.by_network_kind, translated["NetworkKind"]),
+        ("by-platform", N_("Connections by platform"), N_("Platform"), summary.by_platform, {}),
     ):
         parts.append(drawing.by_name(name, title, kind, _named(counts, words, drawing), _GROUPS))
     sources = {one.name: one.source for one in dimensions}
