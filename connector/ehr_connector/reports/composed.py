@@ -29,7 +29,6 @@ from ehr_connector.store.report_rows import ReportRows
 from ehr_connector.store.single_use import SingleUse
 from ehr_connector.web.pages import Pages
 
-
 _TELL_S = 15.0
 
 

@@ -91,9 +91,7 @@ def _day(connection: AsyncConnection, filters: Filters) -> ColumnElement[Any]:
     return day.label("day")
 
 
-def _by_time(
-    values: Sequence[ColumnElement[Any]], offsets: Sequence[tuple[datetime, timedelta]]
-) -> ColumnElement[Any]:
+def _by_time(values: Sequence[ColumnElement[Any]], offsets: Sequence[tuple[datetime, timedelta]]) -> ColumnElement[Any]:
     """Return the value of the time from which on it holds."""
     if len(values) == 1:
         return values[0]

@@ -162,7 +162,11 @@ class Theatre:
 
     async def by_name(self, namespace: str, endpoint: str) -> Site | None:
         """Return where an endpoint is."""
-        where = {"locations": ["1"], "virtualVisitTypes": ["Video Visit"], "timeZone": self.zones.get(endpoint, self.zone)}
+        where = {
+            "locations": ["1"],
+            "virtualVisitTypes": ["Video Visit"],
+            "timeZone": self.zones.get(endpoint, self.zone),
+        }
         return site(appointments=where) if namespace == self.namespace and endpoint in {"north", *self.zones} else None
 
     async def book(self, play: str = "nobody", start: datetime | None = None, **fields: str) -> VisitRow:

@@ -129,7 +129,9 @@ async def test_a_message_whose_visit_was_never_written_down_goes_by_its_own_time
 
 async def test_a_message_stays_as_long_as_its_visit(theatre: Theatre, clock: Clock) -> None:
     row = await theatre.book(start=clock() + timedelta(days=90))
-    await Sends(theatre.engine, clock).claim(Message("d" * 43, row.visit, row.namespace, row.name, "n", "booking", "sms"))
+    await Sends(theatre.engine, clock).claim(
+        Message("d" * 43, row.visit, row.namespace, row.name, "n", "booking", "sms")
+    )
     await theatre.refresher.refresh()
     clock.pass_(VISITS.total_seconds() + 3600)
     await retention(theatre.engine, clock, Configured()).tidy()

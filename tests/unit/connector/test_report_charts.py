@@ -195,7 +195,9 @@ def test_departments_of_one_name_keep_their_numbers_apart(english: Language) -> 
 def test_a_filter_tells_departments_of_one_name_apart() -> None:
     document = deepcopy(ORGANIZATION_CONFIGURATION)
     (first, *_) = document["endpoints"]
-    first["departments"] = [first["departments"][0] | {"name": one, "displayName": "Skin"} for one in ("north", "south")]
+    first["departments"] = [
+        first["departments"][0] | {"name": one, "displayName": "Skin"} for one in ("north", "south")
+    ]
 
     names = department_names(OrganizationConfiguration.model_validate(document | {"endpoints": [first]}))
 

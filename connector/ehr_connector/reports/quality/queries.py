@@ -129,7 +129,9 @@ class QualityReports:
                 column = _SOURCES[one.source]
                 query = select(column, func.count()).where(*where).group_by(column)
                 rows = (await connection.execute(query)).all()
-                found[one.name] = capped(one, {value: QualityCounts(unclassified=count) for value, count in rows}).keys()
+                found[one.name] = capped(
+                    one, {value: QualityCounts(unclassified=count) for value, count in rows}
+                ).keys()
         return found
 
     async def _cells(self, query: Executable) -> Sequence[_Cell]:

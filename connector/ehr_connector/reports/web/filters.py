@@ -63,7 +63,9 @@ class Chosen:
             "environment": self.environment,
             "lang": self.lang,
         } | changes
-        return urlencode({name: value for name, value in fields.items() if value or (name == "environment" and self.usual)})
+        return urlencode(
+            {name: value for name, value in fields.items() if value or (name == "environment" and self.usual)}
+        )
 
 
 def chosen(query: Mapping[str, str], today: date, usual: str = "") -> Chosen:
