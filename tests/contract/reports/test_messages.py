@@ -186,6 +186,26 @@ async def test_a_visit_counts_the_messages_that_the_provider_took(theatre: Theat
     assert (found.sms_sent, found.emails_sent) == (2, 1)
 
 
+async def test_an_environment_is_chosen_by_its_endpoints_without_a_look_at_each_visit(
+    theatre: Theatre, clock: Clock
+) -> None:
+    for endpoint, environment in (("north", "Production"), ("south", "Test")):
+        row = await theatre.play("whole", endpoint=endpoint, environment=environment)
+        await accepted(theatre.engine, clock, message(row.visit, endpoint=endpoint))
+    await accepted(theatre.engine, clock, message("of no known visit"))
+    await theatre.refresher.refresh()
+    filters = Filters(clock() - timedelta(hours=1), clock() + timedelta(hours=1), environments=["Production"])
+    with explained(theatre.engine) as statements:
+        assert (await theatre.queries.message_summary(theatre.reader, filters)).total == 2
+    assert not [statement for statement, _ in statements if "JOIN" in statement]
+    assert len([row async for row in theatre.queries.messages(theatre.reader, filters)]) == 2
+
+    row = await theatre.play("whole", endpoint="north", environment="Test")
+    await accepted(theatre.engine, clock, message(row.visit))
+    await theatre.refresher.refresh()
+    assert (await theatre.queries.message_summary(theatre.reader, filters)).total == 1
+
+
 async def test_messages_are_filtered_by_what_their_visit_is(theatre: Theatre, clock: Clock) -> None:
     for department in ("cardiology", "paediatrics"):
         row = await theatre.play("whole", department=department)
