@@ -30,6 +30,7 @@ from ehr_operator.sms_number.plan import (
     capabilities,
     number_type,
     plan,
+    waiting,
 )
 from ehr_operator.sms_number.report import Situation
 from ehr_operator.sms_number.unknown import (
@@ -174,7 +175,9 @@ class Acquisition:
             case Reserve(reservation_id):
                 return await self._reserve(reservation_id)
             case Buy(reservation_id, phone_number):
-                await self._buy(reservation_id, phone_number)
+                wait = await self._buy(reservation_id, phone_number)
+                if wait is not None:
+                    return await self._take(waiting(wait))
                 return await self._operation() or Situation(
                     "PurchaseSubmitted",
                     f"Communication Services is buying {phone_number}. Nobody has to act",
@@ -241,20 +244,27 @@ class Acquisition:
         )
         return "go on"
 
-    async def _buy(self, reservation_id: str, phone_number: str) -> None:
-        # Status says that the purchase was submitted before it is: after any doubt the reservation is asked.
+    async def _buy(self, reservation_id: str, phone_number: str) -> WaitToBuy | None:
+        """Buy what is reserved; return what to wait for instead where others have used up the budget meanwhile."""
         # It counts from now on: an intent may have waited for days.
         now = self._clock().replace(microsecond=0)
-        await self._write(
-            self._purchase.model_copy(
-                update={"state": PurchaseState.SUBMITTED, "phone_number": phone_number, "started_at": now}
-            )
-        )
-        self._claims.of[self._obj.key] = phone_number
-        self._may_spend()
+        bought = await self._bought_unknown()
+        # Nothing is awaited between the question and the mark: purchases in other resources go on beside this one.
+        wait = self._wait_to_buy(bought)
+        if wait is not None:
+            return wait
         self._purchases.submitted(
             self._obj.uid, Spent(self._obj.key, self._endpoint, now, under_way=True, reservation_id=reservation_id)
         )
+        submitted = {"state": PurchaseState.SUBMITTED, "phone_number": phone_number, "started_at": now}
+        try:
+            # Status says that the purchase was submitted before it is: after any doubt the reservation is asked.
+            await self._write(self._purchase.model_copy(update=submitted))
+            self._may_spend()
+        except Exception:
+            self._purchases.refused(self._obj.uid)  # nothing was sent; what was written counts by itself
+            raise
+        self._claims.of[self._obj.key] = phone_number
         try:
             operation_id = await self._numbers.purchase(reservation_id)
         except (RefusedError, TemporaryError) as exc:
@@ -263,6 +273,7 @@ class Acquisition:
             raise
         purchase = self._purchase.model_copy(update={"operation_id": operation_id})
         self._obj = self._obj.with_status(self._obj.status.model_copy(update={"purchase": purchase}))
+        return None
 
     def _not_bought(self) -> None:
         """Take back the word that a purchase is under way: it counts for no budget, and nobody has to wait for it."""

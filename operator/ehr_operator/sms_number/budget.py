@@ -50,17 +50,18 @@ class WaitToBuy:
 
 
 class Purchases:
-    """Every purchase that counts: those that the objects tell of, and those that this process made for objects that are gone.
+    """Every purchase that counts: those that the objects tell of, and those of this process that no object tells of.
 
-    The latter keep an object that is deleted with its number and created again, time after time, from spending without
-    end. A restart forgets them; then the provider's list of reservations tells of those in its resource.
+    The latter are about to be written into status, or were for objects that are gone: so an object that is deleted with
+    its number and created again, time after time, cannot spend without end. A restart forgets them; then the provider's
+    list of reservations tells of those in its resource.
     """
 
     def __init__(self) -> None:
         self._submitted: dict[str, Spent] = {}
 
     def submitted(self, uid: str, purchase: Spent) -> None:
-        """Remember what is being bought for the object of this uid."""
+        """Remember what is being bought for the object of this uid, from the moment of the decision on."""
         self._submitted[uid] = purchase
 
     def refused(self, uid: str) -> None:
@@ -74,12 +75,11 @@ class Purchases:
 
     def besides(self, objects: Objects, own: Body, now: datetime) -> list[Spent]:
         """Return all purchases but those for this very object."""
-        bodies = objects.list(NUMBER, "")
         self._submitted = {uid: one for uid, one in self._submitted.items() if now - one.started_at < timedelta(days=1)}
-        alive = {body["metadata"]["uid"] for body in (*bodies, own)}
-        gone = [replace(one, under_way=False) for uid, one in self._submitted.items() if uid not in alive]
-        others = (_spent(body) for body in bodies if key_of(NUMBER, body) != key_of(NUMBER, own))
-        return [*(one for one in others if one is not None), *gone]
+        others = [body for body in objects.list(NUMBER, "") if key_of(NUMBER, body) != key_of(NUMBER, own)]
+        told = {body["metadata"]["uid"]: spent for body in others if (spent := _spent(body)) is not None}
+        untold = self._submitted.keys() - told.keys() - {own["metadata"]["uid"]}
+        return [*told.values(), *(replace(self._submitted[uid], under_way=False) for uid in untold)]
 
 
 def _spent(body: Body) -> Spent | None:

@@ -201,9 +201,11 @@ def _forbidden(observed: Observed) -> Blocked | Poll | None:
     """Return why nothing may be bought now, whatever the spec asks for."""
     if not observed.purchasing_enabled:
         return _PURCHASING_DISABLED
-    wait = observed.wait_to_buy
-    if wait is None:
-        return None
+    return None if observed.wait_to_buy is None else waiting(observed.wait_to_buy)
+
+
+def waiting(wait: WaitToBuy) -> Blocked | Poll:
+    """Return the step that waits until something may be bought."""
     return Poll(wait.reason, wait.message) if wait.soon else Blocked(wait.reason, wait.message, stalled=False)
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from unit.operator.sms_number.world import World
+from unit.operator.conftest import config_body
+from unit.operator.sms_number.world import Blow, World
 
 from ehr_api.v1alpha1.sms_number import PurchaseState
 from ehr_operator.runtime.model import Finalized, Key, State
@@ -165,3 +167,29 @@ async def test_a_purchase_in_doubt_stands_as_submitted(status: int) -> None:
     assert purchase is not None
     assert purchase.state is PurchaseState.SUBMITTED
     await world.ends_with_one(key)
+
+
+@pytest.mark.parametrize("budget", [Budget(namespace_a_day=1), Budget(operator_an_hour=1)], ids=["namespace", "operator"])
+async def test_purchases_in_several_resources_at_the_same_moment_keep_within_the_budget(budget: Budget) -> None:
+    world = World(budget=budget)
+    keys: list[Key] = []
+    for one in range(6):
+        endpoint = {"communicationServices": {"endpoint": f"https://acs-{one}.communication.azure.com"}}
+        world.api.put(config_body(f"organisation-{one}", spec=endpoint))
+        spec = {"configRef": {"name": f"organisation-{one}"}, "acquire": "Purchase"}
+        keys.append(world.add(f"number-{one}", spec=spec))
+
+    outcomes = await asyncio.gather(*(world.kind.reconcile(world.api.object(world.kind, key)) for key in keys))
+
+    assert len(await world.purchases()) == 1
+    assert sorted(outcome.reason for outcome in outcomes) == [*["BudgetReached"] * 5, "PurchaseSubmitted"]
+
+
+async def test_a_purchase_whose_intent_was_not_written_counts_for_no_budget() -> None:
+    world = World(budget=Budget(operator_an_hour=1))
+    first, second = world.add("first"), world.add("second")
+    intent_to_buy = 8
+    assert await world.reconcile(first, (intent_to_buy, Blow.LOSE_ANSWER)) is None
+    assert (await world.requests("POST", ":purchase"), world.status(first).purchase is None) == (0, False)
+
+    assert await world.until_held(second)
