@@ -121,11 +121,12 @@ class Acquisition:
         reservation: Reservation | None = None
         if status.phone_number is None and status.purchase is not None:
             reservation = await self._numbers.reservation(status.purchase.reservation_id)
+        owned = await self._owned(reservation)
         return Observed(
             uid=self._obj.uid,
             phone_number=status.phone_number,
             purchase=status.purchase,
-            owned=tuple(await self._numbers.owned()),
+            owned=tuple(owned),
             unknown=await self._unknown(),
             claimed=self._claimed(),
             purchase_age_s=self._purchase_age_s(),
@@ -133,6 +134,20 @@ class Acquisition:
             purchasing_enabled=self._purchasing_enabled,
             wait_to_buy=self._wait_to_buy(await self._bought_unknown()),
         )
+
+    async def _owned(self, reservation: Reservation | None) -> list[PurchasedNumber]:
+        """Return what the resource owns.
+
+        A list that is read page by page can miss one. Where the number of this object is not in it, and nothing else tells
+        of it, it is asked for by itself before anything is concluded.
+        """
+        owned = await self._numbers.owned()
+        status = self._obj.status
+        own = status.phone_number or (status.purchase.phone_number if status.purchase and not reservation else None)
+        if own is not None and all(number.phone_number != own for number in owned):
+            missed = await self._numbers.owned_number(own)
+            owned += [missed] if missed else []
+        return owned
 
     async def _unknown(self) -> tuple[UnknownPurchase, ...]:
         """Return what others may have begun, where this object has begun nothing and would take it."""

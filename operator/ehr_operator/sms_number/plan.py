@@ -166,6 +166,8 @@ def _resume(purchase: Purchase, observed: Observed, owned: dict[str, PurchasedNu
             )
         case "active", []:
             return _willing(spec, observed) or Reserve(purchase.reservation_id)
+        case "active", [number] if not _matches(spec, number):
+            return _next_attempt(purchase, observed, spec)  # the spec is another one by now; the hold lapses by itself
         case "active", [number]:
             return _willing(spec, observed) or _buy(spec, purchase, number)
         case _:
@@ -313,9 +315,11 @@ def capabilities(spec: SmsNumberSpec) -> Capabilities:
 
 
 def affordable(spec: SmsNumberSpec, numbers: Collection[AvailableNumber]) -> AvailableNumber | None:
-    """Return the first number on sale whose monthly cost is within `maxMonthlyCost`; None when there is none."""
+    """Return the first number on sale that matches and costs no more a month than `maxMonthlyCost`; None when there is none."""
     limit = spec.max_monthly_cost
     for number in numbers:
+        if not _matches(spec, number):
+            continue
         if limit is None:
             return number
         cost = number.cost
@@ -324,7 +328,7 @@ def affordable(spec: SmsNumberSpec, numbers: Collection[AvailableNumber]) -> Ava
     return None
 
 
-def _matches(spec: SmsNumberSpec, number: PurchasedNumber) -> bool:
+def _matches(spec: SmsNumberSpec, number: PurchasedNumber | AvailableNumber) -> bool:
     wanted = capabilities(spec)
     return (
         number.country_code == spec.country_code

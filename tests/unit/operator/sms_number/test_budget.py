@@ -188,8 +188,10 @@ async def test_purchases_in_several_resources_at_the_same_moment_keep_within_the
 async def test_a_purchase_whose_intent_was_not_written_counts_for_no_budget() -> None:
     world = World(budget=Budget(operator_an_hour=1))
     first, second = world.add("first"), world.add("second")
-    intent_to_buy = 8
+    intent_to_buy = 11
     assert await world.reconcile(first, (intent_to_buy, Blow.LOSE_ANSWER)) is None
-    assert (await world.requests("POST", ":purchase"), world.status(first).purchase is None) == (0, False)
+    assert (purchase := world.status(first).purchase) is not None
+    assert purchase.state is PurchaseState.RESERVED
+    assert world.fate.moments == intent_to_buy
 
     assert await world.until_held(second)

@@ -230,3 +230,46 @@ async def test_a_suspended_object_releases_nothing() -> None:
     assert not isinstance(outcome, Finalized)
     assert outcome.reason == "Suspended"
     assert "deletionPolicy: Retain" in outcome.message
+
+
+async def test_a_held_number_that_one_list_leaves_out_is_asked_for_by_itself_and_stays_ready() -> None:
+    world = World()
+    key = world.add()
+    held = await world.until_held(key)
+    world.fate.instead = {"/phoneNumbers": {"phoneNumbers": []}}
+
+    outcome = await world.reconcile(key)
+
+    assert outcome is not None
+    assert (outcome.state, outcome.status.phone_number) == (State.READY, held)
+
+
+async def test_a_bought_number_whose_reservation_is_forgotten_and_that_one_list_leaves_out_is_not_bought_again() -> None:
+    world = World(behaviour={"listing_delay_s": 3600})
+    key = world.add()
+    await world.reconcile(key)
+    world.clock.advance(32 * 24 * 3600.0)
+    world.fate.instead = {"/phoneNumbers": {"phoneNumbers": []}}
+
+    await world.reconcile(key)
+
+    assert await world.bought_for(key) == [world.status(key).phone_number]
+
+
+@pytest.mark.parametrize(
+    "change", [{"areaCode": "844"}, {"capabilities": {"calling": "Inbound", "sms": "InboundAndOutbound"}}]
+)
+async def test_a_reserved_number_that_the_spec_asks_for_no_more_is_not_bought(change: dict[str, Any]) -> None:
+    world = World()
+    key = world.add(spec={"areaCode": "833"})
+    await world.reconcile(key, (10, Blow.DIE_BEFORE))  # all but the purchase itself
+    reserved = world.status(key).purchase
+    assert reserved is not None
+    assert reserved.phone_number is not None
+    world.api.change(key, {"spec": change})
+
+    held = await world.until_held(key)
+
+    assert held != reserved.phone_number
+    assert [entry["phoneNumber"] for entry in await world.purchases()] == [held]
+    assert change.get("areaCode", "833") in held

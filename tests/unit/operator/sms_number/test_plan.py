@@ -159,6 +159,18 @@ BUY = Buy(reservation_id(UID, 1), X)
             id="a hold on two numbers is never bought",
         ),
         pytest.param(
+            {"areaCode": "844"},
+            {"purchase": purchase(X), "reservation": reservation("active", on_sale(X))},
+            NEXT,
+            id="a hold on a number of another area than the spec by now names is not bought",
+        ),
+        pytest.param(
+            {"capabilities": {"calling": "Inbound"}},
+            {"purchase": purchase(X), "reservation": reservation("active", on_sale(X))},
+            NEXT,
+            id="a hold on a number that cannot do what the spec by now asks for is not bought",
+        ),
+        pytest.param(
             {},
             {"purchase": purchase(X), "reservation": reservation("expired", on_sale(X, status="expired"))},
             NEXT,
@@ -287,6 +299,11 @@ def test_a_reservation_id_follows_from_object_and_attempt_alone() -> None:
 def test_the_first_number_within_the_limit_is_chosen(limit: Any, chosen: str | None) -> None:
     found = affordable(spec(maxMonthlyCost=limit), [on_sale(X, cost=3.0), on_sale(Y, cost=2.0)])
     assert (found.phone_number if found else None) == chosen
+
+
+def test_a_number_on_sale_that_does_not_match_is_not_reserved() -> None:
+    assert affordable(spec(areaCode="844"), [on_sale(X)]) is None
+    assert affordable(spec(areaCode="844"), [on_sale(X), on_sale(Y)]) == on_sale(Y)
 
 
 def test_a_number_without_a_price_is_not_bought_under_a_limit() -> None:

@@ -64,6 +64,8 @@ class Fate:
     """By a part of the path: what happens, once, right after the next answer to such a request."""
     strange: str | None = None
     """Requests with this in their path are answered by a web page, and not carried out."""
+    instead: dict[str, Any] = field(default_factory=dict[str, Any])
+    """By a whole path: what requests to it are answered with, and not carried out."""
 
     async def answered(self, path: str) -> None:
         """Let happen what is to happen after an answer."""
@@ -112,6 +114,8 @@ class FatefulTransport(httpx.AsyncBaseTransport):
                 return _refusal(503, "ServiceUnavailable")
             case None if self._fate.strange is not None and self._fate.strange in request.url.path:
                 return httpx.Response(200, stream=_Unread(b"<html>"))
+            case None if request.url.path in self._fate.instead:
+                return httpx.Response(200, stream=_Unread(json.dumps(self._fate.instead[request.url.path]).encode()))
             case _:
                 response = await self._inner.handle_async_request(request)
                 await self._fate.answered(request.url.path)
