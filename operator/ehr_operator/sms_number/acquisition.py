@@ -11,7 +11,7 @@ from typing import Literal
 from ehr_api.v1alpha1.sms_number import Purchase, PurchaseState, SmsNumberSpec, SmsNumberStatus
 from ehr_clients.acs_numbers import AvailableNumber, PhoneNumbers, PurchasedNumber, Reservation
 from ehr_clients.errors import RefusedError, TemporaryError
-from ehr_operator.runtime.model import FREE, PAID, Api, Clock, Note, Object
+from ehr_operator.runtime.model import FREE, PAID, Api, Clock, ConflictError, Note, Object
 from ehr_operator.sms_number import report
 from ehr_operator.sms_number.budget import Purchases, Spent, WaitToBuy
 from ehr_operator.sms_number.claims import Claims
@@ -225,9 +225,19 @@ class Acquisition:
         if old.phone_number is None:
             verb = "adopted" if adopted else "bought"
             self._notes.append(Note("NumberAdopted" if adopted else "NumberPurchased", f"{verb} {number.phone_number}"))
-            self._obj = await self._api.write_intent(self._obj, status)
+            await self._hold(status)
         else:
             self._obj = self._obj.with_status(status)
+
+    async def _hold(self, status: SmsNumberStatus) -> None:
+        try:
+            self._obj = await self._api.write_intent(self._obj, status)
+        except ConflictError:
+            # A write whose answer was lost conflicts with itself: the API server alone knows whether it holds.
+            body = await self._api.read(self._obj.key)
+            if body is None or body.get("status", {}).get("phoneNumber") != status.phone_number:
+                self._claims.of.pop(self._obj.key, None)
+            raise
 
     async def _intend(self, attempt: int, reservation_id: str) -> None:
         purchase = Purchase(

@@ -273,3 +273,16 @@ async def test_a_reserved_number_that_the_spec_asks_for_no_more_is_not_bought(ch
     assert held != reserved.phone_number
     assert [entry["phoneNumber"] for entry in await world.purchases()] == [held]
     assert change.get("areaCode", "833") in held
+
+
+async def test_a_number_whose_adoption_was_not_written_is_free_for_another_object() -> None:
+    world = World()
+    await world.control("POST", "state", {"own": ["+18335550199"]})
+    first = world.add("first", spec={"acquire": "Adopt"})
+    second = world.add("second", spec={"acquire": "Adopt"})
+    write = 2
+    assert await world.reconcile(first, (write, Blow.LOSE_ANSWER)) is None
+    assert world.fate.moments == write
+    world.api.change(first, {"spec": {"suspend": True}})
+
+    assert await world.until_held(second) == "+18335550199"
