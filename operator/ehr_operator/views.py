@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ehr_api.conditions import Type
 from ehr_api.v1alpha1.ehr_connector_config import EHRConnectorConfigSpec
-from ehr_operator.runtime.model import Body, Key, Objects
+from ehr_operator.runtime.model import Api, Body, Key, Objects
 
 CONFIG = "EHRConnectorConfig"
 ENDPOINT = "FhirEndpoint"
@@ -76,6 +76,16 @@ def endpoints_with_number(objects: Objects, namespace: str, number: str) -> list
     return [key_of(ENDPOINT, body) for body in _standing(objects.find(ENDPOINT, namespace, BY_NUMBER, number))]
 
 
+async def endpoints_with_number_now(api: Api, namespace: str, number: str) -> list[Key]:
+    """Return the endpoints that text from this number as the API server holds them, which may be ahead of the watch.
+
+    One that is being deleted does not count, although it may stand for long behind somebody else's finalizer: a
+    deletion cannot be taken back, and the connector serves it no more.
+    """
+    linked = [body for body in await api.list_now(ENDPOINT, namespace) if _number_name(body) == number]
+    return [key_of(ENDPOINT, body) for body in _standing(linked)]
+
+
 def endpoints_promoted_from(objects: Objects, endpoint: Key) -> list[Key]:
     """Return the Production endpoints that are promoted from this one."""
     return [key_of(ENDPOINT, body) for body in objects.find(ENDPOINT, endpoint.namespace, BY_TWIN, endpoint.name)]
@@ -90,7 +100,7 @@ def first_claim(objects: Objects, body: Body) -> Body:
 
 def number_of(objects: Objects, body: Body) -> Body | None:
     """Return the SmsNumber that an endpoint texts from; one whose deletion is held back still serves."""
-    name = body["spec"].get("smsNumberRef", {}).get("name")
+    name = _number_name(body)
     if name is None:
         return None
     return objects.get(Key(NUMBER, body["metadata"]["namespace"], name))
@@ -98,3 +108,7 @@ def number_of(objects: Objects, body: Body) -> Body | None:
 
 def _standing(bodies: list[Body]) -> list[Body]:
     return [body for body in bodies if not is_deleting(body)]
+
+
+def _number_name(body: Body) -> str | None:
+    return body["spec"].get("smsNumberRef", {}).get("name")

@@ -81,12 +81,20 @@ class Kube:
         except NotFoundError:
             return None
 
+    async def list_now(self, kind: str, namespace: str) -> list[Body]:
+        """Return all objects of a kind in a namespace as the API server holds them now."""
+        bodies, _ = await self._list(f"/apis/{GROUP}/{VERSION}/namespaces/{namespace}/{self._plurals[kind]}")
+        return bodies
+
     async def list_all(self, kind: str) -> tuple[list[Body], int]:
         """Return every object of a kind, in all namespaces, and the resource version at which that was all."""
+        return await self._list(f"/apis/{GROUP}/{VERSION}/{self._plurals[kind]}")
+
+    async def _list(self, path: str) -> tuple[list[Body], int]:
         bodies: list[Body] = []
         query = {"limit": str(_PAGE)}
         while True:
-            page = await self._call("GET", f"/apis/{GROUP}/{VERSION}/{self._plurals[kind]}", query=query)
+            page = await self._call("GET", path, query=query)
             bodies += page["items"]
             proceed = page["metadata"].get("continue")
             if not proceed:

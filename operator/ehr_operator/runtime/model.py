@@ -210,6 +210,10 @@ class Api(Protocol):
         """Return the object as the API server holds it now, or None."""
         ...
 
+    async def list_now(self, kind: str, namespace: str) -> list[Body]:
+        """Return all objects of a kind in a namespace as the API server holds them now."""
+        ...
+
     async def write_intent(self, obj: Object[SpecT, StatusT], status: StatusT) -> Object[SpecT, StatusT]:
         """Write status at once, only if nobody has changed the object since it was read; return it as written.
 

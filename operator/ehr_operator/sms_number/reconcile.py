@@ -10,7 +10,7 @@ from typing import Any
 from ehr_api.conditions import Type
 from ehr_api.meta import GROUP
 from ehr_api.v1alpha1.ehr_connector_config import EHRConnectorConfigSpec
-from ehr_api.v1alpha1.sms_number import PurchaseState, SmsNumberSpec, SmsNumberStatus
+from ehr_api.v1alpha1.sms_number import DeletionPolicy, PurchaseState, SmsNumberSpec, SmsNumberStatus
 from ehr_clients.errors import ContractError, RefusedError, RemoteError, TemporaryError
 from ehr_operator.remotes import Remotes, UntrustedUrlError, origin
 from ehr_operator.runtime.model import (
@@ -43,6 +43,7 @@ from ehr_operator.views import (
     config_key,
     config_of,
     endpoints_with_number,
+    endpoints_with_number_now,
     is_deleting,
     key_of,
 )
@@ -155,11 +156,7 @@ class SmsNumberKind:
         linked = self._linked(obj)
         status = obj.status.model_copy(update={"linked_endpoints": linked})
         if linked:
-            message = (
-                f"FhirEndpoints still text from this number: {', '.join(linked[:10])}. Author: delete them or point"
-                " their smsNumberRef elsewhere"
-            )
-            return report.outcome(obj.spec, status, Situation("DeletionBlocked", message))
+            return report.outcome(obj.spec, status, report.still_linked(linked))
         settled = is_settled(obj.spec, obj.status)
         if settled is not None:
             return settled
@@ -168,6 +165,12 @@ class SmsNumberKind:
                 "spec.suspend is true, so nothing is released. Author: set it to false, or set deletionPolicy: Retain"
             )
             return report.outcome(obj.spec, status, Situation("Suspended", message))
+        if obj.spec.deletion_policy is DeletionPolicy.RELEASE:
+            # There is no way back: the watch may not have brought an endpoint yet that was linked a moment ago.
+            linked = [key.name for key in await endpoints_with_number_now(self._api, obj.key.namespace, obj.key.name)]
+            if linked:
+                status = status.model_copy(update={"linked_endpoints": linked})
+                return report.outcome(obj.spec, status, report.still_linked(linked))
         endpoint = self._endpoint_of(obj)
         if endpoint is None:
             message = (

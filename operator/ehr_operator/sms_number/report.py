@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
@@ -45,6 +46,15 @@ class Situation:
     requeue_after_s: float | None = None
     backoff: Backoff | None = None
     retry_after_s: float | None = None
+
+
+def still_linked(endpoints: Sequence[str]) -> Situation:
+    """Return what holds up the deletion of a number from which endpoints text."""
+    return Situation(
+        "DeletionBlocked",
+        f"FhirEndpoints still text from this number: {', '.join(endpoints[:10])}. Author: delete them or point"
+        " their smsNumberRef elsewhere",
+    )
 
 
 def outcome(

@@ -238,6 +238,9 @@ class ApiServer:
         body = self.bodies.get(key)
         return copy.deepcopy(body) if body is not None else None
 
+    async def list_now(self, kind: str, namespace: str) -> list[Body]:
+        return [copy.deepcopy(body) for key, body in self.bodies.items() if key[:2] == (kind, namespace)]
+
     async def write_intent(self, obj: Object[SpecT, StatusT], status: StatusT) -> Object[SpecT, StatusT]:
         body = self.bodies.get(obj.key)
         if body is None or body["metadata"]["resourceVersion"] != obj.resource_version:

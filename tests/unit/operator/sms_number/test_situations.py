@@ -268,6 +268,35 @@ async def test_a_deletion_waits_and_names_the_endpoints_that_still_text(world: W
     assert (await world.control("GET", "state"))["owned"] == []
 
 
+async def test_a_number_is_not_released_while_an_endpoint_links_to_it_that_the_watch_has_not_brought_yet(
+    world: World,
+) -> None:
+    key = world.add(spec={"deletionPolicy": "Release"})
+    held = await world.until_held(key)
+    endpoint = world.api.put(endpoint_body(spec={"smsNumberRef": {"name": "lamna-sms"}}), seen=False)
+
+    outcome = await world.finalize(key)
+
+    assert isinstance(outcome, Outcome)
+    assert (outcome.reason, outcome.status.linked_endpoints) == ("DeletionBlocked", ["lamna-test"])
+    assert (await world.control("GET", "state"))["owned"] == [held]
+    world.api.show(endpoint)
+    world.api.remove(endpoint)
+    assert isinstance(await world.finalize(key), Outcome), "the release was begun"
+    assert (await world.control("GET", "state"))["owned"] == []
+
+
+async def test_an_endpoint_that_is_being_deleted_keeps_no_number_from_its_release(world: World) -> None:
+    key = world.add(spec={"deletionPolicy": "Release"})
+    await world.until_held(key)
+    deleting = {"deletionTimestamp": "2026-03-02T09:00:00Z", "finalizers": ["example.com/theirs"]}
+    world.api.put(endpoint_body(spec={"smsNumberRef": {"name": "lamna-sms"}}, **deleting))
+
+    await world.finalize(key)
+
+    assert (await world.control("GET", "state"))["owned"] == []
+
+
 async def test_a_retained_number_stays_owned_and_is_adopted_again(world: World) -> None:
     key = world.add()
     held = await world.until_held(key)
