@@ -209,7 +209,7 @@ class EHRConnectorConfigSpec(ApiModel):
     drift_policy: DriftPolicy = Field(
         default=DriftPolicy.CORRECT,
         description="What happens to a change made in the connector behind the operator's back: Correct puts the desired"
-        " configuration back, Report only says so in the condition Drifted.",
+        " configuration back, Report only says so in the condition Drifted, until something new is to be sent.",
     )
 
     @property

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from ehr_api.control import OrganizationConfiguration, differing_fields
 from ehr_api.v1alpha1.ehr_connector_config import DriftPolicy, EHRConnectorConfigSpec, EHRConnectorConfigStatus
 from ehr_clients.control import HeldConfiguration
+from ehr_operator.remotes import origin
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +48,18 @@ def plan(
     if held is not None and held.digest == desired.digest():
         return InSync()
     fields = _drift(status, desired, held)
-    if fields is not None and (spec.suspend or spec.drift_policy is DriftPolicy.REPORT):
+    if spec.suspend:
+        return Rest() if fields is None else Report(fields)
+    # Only what stands as it was sent is left alone: what was changed in Git since then, a withdrawn consent perhaps, is sent.
+    is_sent = desired.digest() == status.sent_configuration_digest
+    if fields is not None and is_sent and spec.drift_policy is DriftPolicy.REPORT:
         return Report(fields)
-    return Rest() if spec.suspend else Send(fields)
+    return Send(fields)
+
+
+def moves(spec: EHRConnectorConfigSpec, status: EHRConnectorConfigStatus) -> bool:
+    """Return whether another connector than the one of the spec was given the configuration."""
+    return status.control_url is not None and origin(status.control_url) != origin(spec.connector.control_url)
 
 
 def _drift(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pydantic import ValidationError
 
@@ -12,9 +12,9 @@ from ehr_api.meta import GROUP
 from ehr_api.v1alpha1.ehr_connector_config import EHRConnectorConfigSpec, EHRConnectorConfigStatus
 from ehr_clients.control import Control, ControlRefusedError, HeldConfiguration
 from ehr_clients.errors import RemoteError
-from ehr_operator.connector_config.plan import InSync, Report, Rest, Send, Step, plan
-from ehr_operator.connector_config.report import Push
-from ehr_operator.remotes import Remotes, UntrustedUrlError, origin
+from ehr_operator.connector_config.plan import InSync, Report, Rest, Send, Step, moves, plan
+from ehr_operator.connector_config.report import Push, drift_corrected
+from ehr_operator.remotes import Remotes, UntrustedUrlError
 from ehr_operator.runtime.model import Api, Key, Note, Object
 from ehr_operator.views import ENDPOINT
 
@@ -51,6 +51,9 @@ class Pusher:
         Raises:
             ConflictError: Somebody changed the object meanwhile.
         """
+        if obj.spec.suspend and moves(obj.spec, obj.status):
+            # To leave one connector without going to the other would take the organisation out of service.
+            return _unsent(Rest(), obj.status, desired)
         sending = _Sending(self._api, obj)
         try:
             await self._leave_former_connector(sending)
@@ -76,7 +79,7 @@ class Pusher:
     async def _leave_former_connector(self, sending: _Sending) -> None:
         """Have the configuration forgotten where controlURL led before: two connectors must not serve one organisation."""
         obj, former = sending.obj, sending.status.control_url
-        if former is None or origin(former) == origin(obj.spec.connector.control_url):
+        if former is None or not moves(obj.spec, obj.status):
             return
         if obj.annotations.get(DETACH) != "true":
             try:
@@ -137,10 +140,10 @@ async def _send(
             return _failed("DigestDiffers", message, sending.status)
         break
     status = _read_back(sending.status, digest)
-    notes = ()
+    notes, push = (), _in_part(refused) if refused else _IN_SYNC
     if step.corrects is not None:
-        notes = (Note("DriftCorrected", f"changed back in the connector: {step.corrects}", warning=True),)
-    push = _in_part(refused) if refused else _IN_SYNC
+        corrected = f"changed back in the connector: {step.corrects}"
+        notes, push = (Note("DriftCorrected", corrected, warning=True),), replace(push, drifted=drift_corrected(corrected))
     return Pushed(push, status, _changed_endpoints(sending.obj.key, desired, held), notes)
 
 
@@ -151,8 +154,8 @@ def _unsent(step: Step, status: EHRConnectorConfigStatus, desired: OrganizationC
         case Report(fields):
             message = f"the connector's configuration was changed there: {fields}"
             remedy = (
-                "Author: bring the change into Git, or set driftPolicy: Correct to have it taken back. Looked at again by itself"
-                " every minute"
+                "Author: bring the change into Git, or set driftPolicy: Correct to have it taken back, as the next change in Git"
+                " does too. Looked at again by itself every minute"
             )
             return Pushed(
                 Push(

@@ -165,13 +165,15 @@ class EHRConnectorConfigKind:
                 f" annotate this object with {DETACH}=true. This goes on as soon as that is done"
             )
             return _blocked(obj, "Suspended", message)
+        # Where controlURL led when it was sent: a connector that it names since then was given nothing.
+        holder = obj.status.control_url or obj.spec.connector.control_url
         try:
-            await self._remotes.control(obj.spec.connector.control_url).forget(obj.key.namespace, obj.key.name)
+            await self._remotes.control(holder).forget(obj.key.namespace, obj.key.name)
         except (RemoteError, UntrustedUrlError) as exc:
             if obj.status.sent_configuration_digest is None or _detached(obj):
                 return Finalized()
             message = (
-                f"the connector still holds the configuration and did not let it go ({exc}). Platform team: bring it back;"
+                f"the connector {holder} still holds the configuration and did not let it go ({exc}). Platform team: bring it back;"
                 f" or, to leave the configuration there, annotate this object with {DETACH}=true. Tried again by itself; when"
                 " stands in status.retry"
             )

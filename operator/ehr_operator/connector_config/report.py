@@ -91,6 +91,18 @@ _GRAPH_REASONS = {
 """The reasons of the control API, which are those of the condition."""
 
 
+def drift_corrected(corrected: str) -> Finding:
+    """Return the condition for the time from a correction to the next look."""
+    return true(
+        Type.DRIFTED,
+        _DRIFT_CORRECTED,
+        f"{corrected}. Platform team: find out who else writes to it. This ends by itself with the next look, within a minute",
+    )
+
+
+_DRIFT_CORRECTED = "DriftCorrected"
+
+
 def endpoints_ready(endpoints: Sequence[Body]) -> Finding:
     """Judge the endpoints. Production that only awaits its evidence is no fault."""
     if not endpoints:
@@ -123,7 +135,7 @@ def summary(findings: Sequence[Finding]) -> tuple[State, str, str]:
         if finding.type is Type.GRAPH_AUTHORIZED:
             stands_in_the_way = finding.status == "False"
         elif finding.type is Type.DRIFTED:
-            stands_in_the_way = finding.status == "True"
+            stands_in_the_way = finding.status == "True" and finding.reason != _DRIFT_CORRECTED
         if stands_in_the_way:
             state = State.STALLED if finding.reason in _WAIT_FOR_PEOPLE else State.RECONCILING
             return state, finding.reason, f"{finding.type}: {finding.message}"

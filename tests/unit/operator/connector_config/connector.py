@@ -19,6 +19,8 @@ from ehr_operator.remotes import HttpRemotes
 from ehr_operator.runtime.model import Finalized, Key, Outcome
 from ehr_operator.sms_number_refusals import Refusals
 
+OTHER_URL = "https://connector-2.lamna.example"
+
 
 @dataclass
 class HeldByConnector:
@@ -103,24 +105,33 @@ class System:
 
     api: ApiServer = field(default_factory=ApiServer)
     connector: HeldByConnector = field(default_factory=HeldByConnector)
+    elsewhere: HeldByConnector = field(default_factory=HeldByConnector)
+    """Another connector, at OTHER_URL."""
     trusted: bool = True
     monotonic: Callable[[], float] = time.monotonic
 
     def __post_init__(self) -> None:
         self.sightings = Sightings()
-        self.http = client(transport=httpx.MockTransport(self.connector.answer))
+        self.http = client(transport=httpx.MockTransport(self._answer))
         self.restart()
 
     def restart(self) -> None:
         """Start the operator anew."""
         remotes = HttpRemotes(
-            trusted_urls=(CONTROL_URL,) if self.trusted else (),
+            trusted_urls=(CONTROL_URL, OTHER_URL) if self.trusted else (),
             control_http=self.http,
             communication_http=self.http,
         )
         self.kind = EHRConnectorConfigKind(
             self.api, self.api.cache, remotes, lambda pause: pause, self.sightings, Refusals(), self.monotonic
         )
+
+    def _answer(self, request: httpx.Request) -> httpx.Response:
+        return (self.elsewhere if str(request.url).startswith(OTHER_URL) else self.connector).answer(request)
+
+    def move(self, key: Key) -> None:
+        """Have the organisation served by the other connector."""
+        self.api.change(key, {"spec": {"connector": {"controlURL": OTHER_URL}}})
 
     def add(self, **parts: Any) -> Key:
         """Apply the organisation."""

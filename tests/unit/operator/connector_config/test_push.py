@@ -112,6 +112,45 @@ async def test_drift_is_only_reported_where_that_is_asked_or_changes_are_stopped
     assert system.connector.document["visits"]["helpPhone"] == "+18005550000"
 
 
+@pytest.mark.parametrize("changed_there", [{"helpPhone": "+18005550000"}, {"helpPhone": None}])
+async def test_a_consent_that_is_withdrawn_in_git_reaches_the_connector_also_where_drift_is_only_reported(
+    changed_there: dict[str, Any], system: System
+) -> None:
+    key = complete(system)
+    system.api.change(key, {"spec": {"driftPolicy": "Report"}})
+    await system.reconcile(key)
+    assert system.connector.document is not None
+    system.connector.document["visits"] |= changed_there
+    assert finding(await system.reconcile(key), Type.DRIFTED).reason == "ChangedInConnector"
+
+    system.api.change(key, {"spec": {"smsNotifications": {"enabled": False}}})
+    outcome = await system.reconcile(key)
+
+    assert system.connector.document["smsNotifications"]["enabled"] is False
+    assert system.connector.document["visits"]["helpPhone"] == "+18005550199"
+    assert _configured(outcome) == "True:Configured"
+    assert [note.reason for note in outcome.notes] == ["DriftCorrected"]
+
+
+async def test_drift_that_is_put_right_stands_in_a_condition_until_the_next_look_and_is_in_the_way_of_nothing(
+    system: System,
+) -> None:
+    key = complete(system)
+    await system.reconcile(key)
+    assert system.connector.document is not None
+    system.connector.document["displayName"] = "Changed by hand"
+
+    outcome = await system.reconcile(key)
+
+    drifted = finding(outcome, Type.DRIFTED)
+    assert (drifted.status.value, drifted.reason) == ("True", "DriftCorrected")
+    assert "displayName" in drifted.message
+    assert "Changed by hand" not in drifted.message
+    assert (outcome.state, outcome.reason) == (State.READY, "Configured")
+    after = finding(await system.reconcile(key), Type.DRIFTED)
+    assert (after.status.value, after.reason) == ("False", "InSync")
+
+
 async def test_a_suspended_organisation_is_not_handed_over(system: System) -> None:
     outcome = await system.reconcile(system.add(spec={"suspend": True}))
     assert _configured(outcome) == "Unknown:Suspended"
