@@ -149,6 +149,7 @@ class EHRConnectorConfigKind:
             failure=Failure(_BACKOFF) if pushed.failed else None,
             wake=(*pushed.wake, *refused, *await self._newly_seen(obj)),
             notes=pushed.notes,
+            warning=False if reason in report.TOLD_ELSEWHERE else None,
         )
 
     async def finalize(self, obj: Config) -> Outcome[EHRConnectorConfigStatus] | Finalized:

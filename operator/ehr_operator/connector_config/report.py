@@ -128,6 +128,10 @@ _WAIT_FOR_PEOPLE = frozenset({"ControlUrlNotTrusted", "ConfigurationRefused"})
 """Only another spec or setting helps."""
 
 
+TOLD_ELSEWHERE = frozenset({"EndpointsNotReady", "NumbersNotReady", "Suspended"})
+"""Reasons that other objects post a Warning about, or that somebody asked for."""
+
+
 def summary(findings: Sequence[Finding]) -> tuple[State, str, str]:
     """Return the state of the organisation, with the words of the first condition that stands in the way."""
     for finding in findings:

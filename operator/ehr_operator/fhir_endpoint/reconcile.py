@@ -112,7 +112,9 @@ class FhirEndpointKind:
             message=message,
             findings=findings,
             status=_status(obj, organization, validated, promoted, self._clock()),
-            requeue_after_s=min(validated.next_s, EVIDENCE_S) if waits else validated.next_s or None,
+            requeue_after_s=min(validated.next_s, EVIDENCE_S) if waits and validated.next_s else validated.next_s,
+            # A check that failed is news for somebody also where the endpoint never was ready.
+            warning=True if any(finding.status == "False" for finding in validated.findings) else None,
             failure=Failure(FREE) if unwritten else None,
             notes=_notes(obj, findings),
         )
@@ -300,6 +302,7 @@ def _suspended(obj: Endpoint) -> Outcome[FhirEndpointStatus]:
         state=State.RECONCILING,
         reason="Suspended",
         message="spec.suspend is true: nothing is validated or changed. Author: set it to false, and it is looked at at once",
+        warning=False,
         findings=tuple(
             standing.get(type_) or unknown(type_, "Suspended", "spec.suspend is true: nobody has looked yet")
             for type_ in (*PROBE_TYPES, Type.VALIDATED, Type.PROMOTED, Type.SMS_LINKED)

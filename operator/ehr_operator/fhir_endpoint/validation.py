@@ -91,8 +91,8 @@ class Validated:
     latency_ms: int | None
     """95th percentile of the last looks of this process."""
     failures: int
-    next_s: float
-    """Seconds until the next look."""
+    next_s: float | None
+    """Seconds until the next look; None where no look helps."""
 
 
 class Validator:
@@ -133,7 +133,7 @@ class Validator:
         url = verdicts.url_verdict(obj.spec, claimed_by=claimed_by)
         if url.status != "True":
             return Validated(
-                (url, *_unlooked("UrlNotWellFormed", "not looked at: see UrlWellFormed")), None, None, 0, 0.0
+                (url, *_unlooked("UrlNotWellFormed", "not looked at: see UrlWellFormed")), None, None, 0, None
             )
         memory = self._remembered(obj)
         now = self._monotonic()

@@ -141,6 +141,9 @@ class Outcome(Generic[StatusT]):
     wake: tuple[Key, ...] = ()
     """Objects to reconcile now, since what they wait for may have happened."""
     notes: tuple[Note, ...] = ()
+    warning: bool | None = None
+    """Whether the Event of a changed summary is a Warning; None: where a failure or a dead end is told, or `Ready` is lost
+    although nobody changed the spec."""
 
 
 @dataclass(frozen=True, slots=True)

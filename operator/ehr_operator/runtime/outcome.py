@@ -49,7 +49,7 @@ def conclude(
         "last_handled_reconcile_at": obj.annotations.get(REQUESTED_AT, obj.status.last_handled_reconcile_at),
         "retry": retry,
     }
-    notes = (*_ready_note(obj.status.conditions, outcome), *outcome.notes)
+    notes = (*_ready_note(obj, outcome), *outcome.notes)
     return Conclusion(outcome.status.model_copy(update=changes), notes, next_s)
 
 
@@ -137,14 +137,19 @@ def _summary(outcome: Outcome[StatusT]) -> Sequence[Finding]:
             return (false(Type.READY, reason, message), true(Type.STALLED, reason, message))
 
 
-def _ready_note(standing: Sequence[Condition], outcome: Outcome[StatusT]) -> tuple[Note, ...]:
+def _ready_note(obj: Object[SpecT, StatusT], outcome: Outcome[StatusT]) -> tuple[Note, ...]:
     """Return the Event for a changed summary: `Ready` speaks for the other conditions too."""
     is_ready = outcome.state is State.READY
-    ready = find(standing, Type.READY)
+    ready = find(obj.status.conditions, Type.READY)
+    was_ready = ready is not None and ready.status == "True"
     failed = outcome.failure is not None or any(finding.status == "False" for finding in outcome.findings)
     if ready is None and (is_ready or (not failed and outcome.state is not State.STALLED)):
         return ()  # at the first look all is well, or on its way: the conditions tell that
-    if ready is not None and (ready.reason, ready.status == "True") == (outcome.reason, is_ready):
+    if ready is not None and (ready.reason, was_ready) == (outcome.reason, is_ready):
         return ()
-    warning = outcome.state is State.STALLED or outcome.failure is not None
-    return (Note(outcome.reason, outcome.message, warning=warning),)
+    warning = outcome.warning
+    if warning is None:
+        # After a change of the spec not to be ready for a moment is how it goes.
+        lost = was_ready and obj.status.observed_generation == obj.generation
+        warning = lost or outcome.state is State.STALLED or outcome.failure is not None
+    return (Note(outcome.reason, outcome.message, warning=warning and not is_ready),)

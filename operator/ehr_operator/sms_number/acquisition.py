@@ -44,6 +44,8 @@ from ehr_operator.sms_number.unknown import (
 _MAX_STEPS = 8
 """Intend, reserve, buy, poll: a pass has no more steps than this, so no mistake of ours can spend in a loop."""
 _BLOCKED_S = 600.0
+_WARNED = frozenset({"BudgetReached", "UnknownPurchase"})
+"""What somebody has to look at although it may go on by itself."""
 
 Number = Object[SmsNumberSpec, SmsNumberStatus]
 Progress = Literal["go on", "held"]
@@ -205,7 +207,8 @@ class Acquisition:
                     reason, message, requeue_after_s=poll_pause_s(self._purchase_age_s())
                 )
             case Blocked(reason, message, stalled):
-                return Situation(reason, message, stalled=stalled, requeue_after_s=_BLOCKED_S)
+                warning = True if reason in _WARNED else None
+                return Situation(reason, message, stalled=stalled, requeue_after_s=_BLOCKED_S, warning=warning)
 
     async def _record(self, number: PurchasedNumber, *, adopted: bool) -> None:
         """Write down the number at once: a restart must not look for another one."""

@@ -46,6 +46,8 @@ class Situation:
     requeue_after_s: float | None = None
     backoff: Backoff | None = None
     retry_after_s: float | None = None
+    warning: bool | None = None
+    """Whether it is told as a Warning; None: as the runtime does by itself."""
 
 
 def still_linked(endpoints: Sequence[str]) -> Situation:
@@ -54,6 +56,7 @@ def still_linked(endpoints: Sequence[str]) -> Situation:
         "DeletionBlocked",
         f"FhirEndpoints still text from this number: {', '.join(endpoints[:10])}. Author: delete them or point"
         " their smsNumberRef elsewhere",
+        warning=True,
     )
 
 
@@ -85,6 +88,7 @@ def outcome(
             status=status,
             requeue_after_s=situation.requeue_after_s,
             failure=Failure(situation.backoff, situation.retry_after_s) if situation.backoff else None,
+            warning=situation.warning,
             notes=notes,
         )
     if verified.status != "True":

@@ -295,6 +295,17 @@ async def test_a_number_that_is_held_texts_on_although(system: System, trouble: 
     assert [one["senderNumber"] for one in system.connector.document["endpoints"]] == ["+18335550101"]
 
 
+async def test_what_the_endpoints_tell_themselves_and_what_is_asked_for_is_no_warning(system: System) -> None:
+    key = complete(system)
+    assert (await system.reconcile(key)).warning is None
+    system.api.change(ENDPOINT, {"status": {"conditions": conditions(Ready="False:Unreachable")}})
+    waiting = await system.reconcile(key)
+    assert (waiting.reason, waiting.warning) == ("EndpointsNotReady", False)
+    system.api.change(key, {"spec": {"suspend": True, "displayName": "Another"}})
+    suspended = await system.reconcile(key)
+    assert (suspended.reason, suspended.warning) == ("Suspended", False)
+
+
 async def test_a_number_that_is_no_longer_owned_texts_no_more(system: System) -> None:
     key = complete(system)
     lost = {"status": {"conditions": conditions(Ready="False", Verified="True", Provisioned="False")}}

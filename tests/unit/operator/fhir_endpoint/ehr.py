@@ -65,6 +65,8 @@ def answered(document: dict[str, Any] | None, **parts: Any) -> Fetched:
 
 GOOD = Observation(answered(CAPABILITIES), answered(SMART))
 DOWN = Observation(Fetched(Fetch.UNREACHABLE, "ConnectTimeout"), Fetched(Fetch.UNREACHABLE, "ConnectTimeout"))
+_EXPIRED = Fetched(Fetch.TLS_FAILED, "certificate has expired", tls_code=10)
+EXPIRED = Observation(_EXPIRED, _EXPIRED)
 
 
 class OrderedProbes(EhrProbes):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -14,7 +15,7 @@ from ehr_operator.runtime.controller import Controller
 from ehr_operator.runtime.events import Recorder
 from ehr_operator.runtime.intake import Intake
 from ehr_operator.runtime.metrics import Metrics
-from ehr_operator.runtime.model import Body, Note
+from ehr_operator.runtime.model import Body, Clock, Note
 
 
 def host_of(_kind: str, body: Body) -> str | None:
@@ -26,9 +27,16 @@ class Notes(Recorder):
     """Keeps what is to be posted."""
 
     posted: list[tuple[str, str]]
+    types: list[str]
+    """Of what is to be posted."""
+
+    def __init__(self, kube: MemoryKube, metrics: Metrics, clock: Clock, monotonic: Callable[[], float]) -> None:
+        super().__init__(kube, metrics, clock, monotonic)
+        self.posted, self.types = [], []
 
     def post(self, body: Body, note: Note) -> None:
         self.posted.append((body["metadata"]["name"], note.reason))
+        self.types.append("Warning" if note.warning else "Normal")
 
 
 class Process:
@@ -40,7 +48,6 @@ class Process:
         self.metrics = Metrics()
         self.cache = Cache({WIDGET: kind.indexes})
         self.events = Notes(kube, self.metrics, self.now, self._loop.time)
-        self.events.posted = []
         self.intake = Intake([kind], self.cache, self.metrics, host_of=host_of, monotonic=self._loop.time)
         self.controller = Controller(
             self.intake,

@@ -280,7 +280,25 @@ def test_a_failure_and_a_dead_end_are_warnings_and_a_wait_is_none_and_told_only_
     assert notes(None, failed()) == (Note("Unreachable", "no answer", warning=True),)
     assert notes(None, stalled) == (Note("TooLarge", "too large", warning=True),)
     assert notes(None, waiting) == ()
-    assert notes(concluded(widget(), fits()), waiting) == (Note("Waiting", "wait"),)
+    assert notes(concluded(widget(), failed()), waiting) == (Note("Waiting", "wait"),)
+
+
+def test_a_lost_readiness_is_a_warning_unless_somebody_just_changed_the_spec() -> None:
+    waiting = Outcome(State.RECONCILING, "Waiting", "wait", (), WidgetStatus())
+    standing = concluded(widget(), fits())
+
+    assert notes(standing, waiting) == (Note("Waiting", "wait", warning=True),)
+    changed = conclude(widget(standing, generation=2), waiting, now=START, random=lambda: 0.5)
+    assert changed.notes == (Note("Waiting", "wait"),)
+
+
+@pytest.mark.parametrize("warning", [True, False])
+def test_a_kind_may_know_better_whether_a_changed_summary_is_a_warning_but_to_be_ready_is_none(warning: bool) -> None:
+    standing = concluded(widget(), fits())
+    waiting = Outcome(State.RECONCILING, "Waiting", "wait", (), WidgetStatus(), warning=warning)
+
+    assert notes(standing, waiting) == (Note("Waiting", "wait", warning=warning),)
+    assert notes(concluded(widget(), waiting), fits(warning=warning)) == (Note("Fits", "it fits"),)
 
 
 def test_being_ready_at_the_first_look_is_no_event_even_where_a_condition_awaits_somebody() -> None:

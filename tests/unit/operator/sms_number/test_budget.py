@@ -73,7 +73,7 @@ async def test_a_budget_that_is_used_up_stops_purchases_also_after_a_restart_and
     refused = await world.reconcile(second)
 
     assert refused is not None
-    assert (refused.state, refused.reason) == (State.RECONCILING, "BudgetReached")
+    assert (refused.state, refused.reason, refused.warning) == (State.RECONCILING, "BudgetReached", True)
     assert len(await world.purchases()) == 1
     await world.control("POST", "state", {"own": ["+18335550199"]})
     assert await world.until_held(second) == "+18335550199"

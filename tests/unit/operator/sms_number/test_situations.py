@@ -259,7 +259,7 @@ async def test_a_deletion_waits_and_names_the_endpoints_that_still_text(world: W
     endpoint = world.api.put(endpoint_body(spec={"smsNumberRef": {"name": "lamna-sms"}}))
     outcome = await world.finalize(key)
     assert isinstance(outcome, Outcome)
-    assert (outcome.state, outcome.reason) == (State.RECONCILING, "DeletionBlocked")
+    assert (outcome.state, outcome.reason, outcome.warning) == (State.RECONCILING, "DeletionBlocked", True)
     assert "lamna-test" in outcome.message
     assert (await world.control("GET", "state"))["owned"] == [held]
     world.api.remove(endpoint)

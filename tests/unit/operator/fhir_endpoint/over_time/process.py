@@ -99,7 +99,7 @@ class Running:
         self.probes = TimedProbes()
         self.connector = Connector()
         spread = random.Random(20260302)
-        metrics = Metrics()
+        self.metrics = metrics = Metrics()
         cache = Cache(INDEXES)
         validator = Validator(self.probes, self.connector, self.now, self._loop.time, spread.random)
         kinds = [
@@ -107,7 +107,6 @@ class Running:
             *(_Idle(kind) for kind in (CONFIG, NUMBER, RECORD)),
         ]
         self.events = Notes(cluster, metrics, self.now, self._loop.time)
-        self.events.posted = []
         self._intake = Intake(kinds, cache, metrics, monotonic=self._loop.time)
         self._controller = Controller(
             self._intake,
@@ -129,6 +128,12 @@ class Running:
     def now(self) -> Any:
         """The time of day."""
         return START + timedelta(seconds=self._loop.time())
+
+    def reconciles(self) -> float:
+        """How many reconciles of endpoints there were, whatever came of them."""
+        results = ("success", "requeue_after", "requeue", "error")
+        sample, of = "controller_runtime_reconcile_total", self.metrics.registry.get_sample_value
+        return sum(of(sample, {"controller": ENDPOINT, "result": result}) or 0.0 for result in results)
 
     async def stop(self) -> None:
         """Stop as on SIGTERM."""

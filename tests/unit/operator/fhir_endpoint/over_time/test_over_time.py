@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import Callable
 from itertools import pairwise
 
+import pytest
 from unit.operator.conftest import BASE_URL, NAMESPACE, endpoint_body
-from unit.operator.fhir_endpoint.ehr import CAPABILITIES, DOWN, GOOD, SMART, answered, report
+from unit.operator.fhir_endpoint.ehr import CAPABILITIES, DOWN, EXPIRED, GOOD, SMART, answered, report
 from unit.operator.fhir_endpoint.over_time.process import EndpointCluster, Running
 
 from ehr_operator.fhir_endpoint.probes import Observation
@@ -98,6 +99,7 @@ async def test_an_outage_is_one_write_and_one_event_at_each_end(
     assert len(running.probes.asked) == asked + 1, "the first good look mends it"
     assert len(cluster.written_to("lamna-test")) == 3
     assert running.events.posted == [("lamna-test", "Unreachable"), ("lamna-test", "Validated")]
+    assert running.events.types == ["Warning", "Normal"]
 
 
 async def test_the_next_process_writes_nothing_about_what_stands(
@@ -135,3 +137,75 @@ async def test_an_endpoint_that_fails_from_the_start_is_mended_at_once_when_its_
 
     assert ready(cluster) == ("True", "Validated")
     assert len(running.probes.asked) - asked <= 1, "for that the EHR itself is not asked more often"
+
+
+async def test_a_certificate_that_runs_out_is_a_warning(cluster: EndpointCluster, start: Callable[[], Running]) -> None:
+    cluster.put(endpoint_body())
+    running = start()
+    await asyncio.sleep(HOUR_S)
+
+    running.probes.sees = EXPIRED
+    await until(lambda: ready(cluster)[0] == "False")
+
+    assert ready(cluster) == ("False", "CertificateExpired")
+    assert list(zip(running.events.posted, running.events.types, strict=True)) == [
+        (("lamna-test", "CertificateExpired"), "Warning")
+    ]
+
+
+async def test_an_ehr_that_cannot_be_reached_from_the_start_is_a_warning(
+    cluster: EndpointCluster, start: Callable[[], Running]
+) -> None:
+    cluster.put(endpoint_body())
+    running = start()
+    running.probes.sees = DOWN
+    await asyncio.sleep(HOUR_S)
+
+    assert running.events.posted == [("lamna-test", "Unreachable")]
+    assert running.events.types == ["Warning"]
+
+
+async def test_a_changed_spec_that_the_connector_has_yet_to_learn_of_is_no_warning(
+    cluster: EndpointCluster, start: Callable[[], Running]
+) -> None:
+    cluster.put(endpoint_body())
+    running = start()
+    await asyncio.sleep(60)
+
+    running.connector.probes = None
+    cluster.change(KEY, spec={"smart": {"clinicianClientID": "lamna-clinician", "systemClientID": "another"}})
+    await asyncio.sleep(10)
+    running.connector.probes = report()
+    await asyncio.sleep(70)
+
+    assert running.events.posted == [("lamna-test", "AwaitingConnector"), ("lamna-test", "Validated")]
+    assert running.events.types == ["Normal", "Normal"]
+
+
+@pytest.mark.parametrize(
+    ("twin", "spec", "reason"),
+    [
+        (GOOD, {"baseURL": "http://fhir.lamna.example/r4"}, "NotAnHttpsUrl"),
+        (GOOD, {"baseURL": "https://fhir.lamna.example/dstu2/1"}, "Dstu2Address"),
+        (GOOD, {"baseURL": BASE_URL}, "BaseUrlClaimed"),
+        (DOWN, {"baseURL": "http://fhir.lamna.example/r4"}, "NotAnHttpsUrl"),
+    ],
+)
+async def test_a_dead_end_is_looked_at_once_and_not_again_until_something_changes(
+    twin: Observation, spec: dict[str, str], reason: str, cluster: EndpointCluster, start: Callable[[], Running]
+) -> None:
+    production = Key("FhirEndpoint", NAMESPACE, "production")
+    cluster.put(endpoint_body())
+    running = start()
+    running.probes.sees = twin
+    await asyncio.sleep(HOUR_S)
+    promoted = {"environment": "Production", "promotedFrom": {"name": "lamna-test"}}
+    cluster.put(endpoint_body("production", spec={**promoted, **spec}, creationTimestamp="2026-03-02T08:30:00Z"))
+    await asyncio.sleep(10)
+    assert ready(cluster, production) == ("False", reason)
+    assert cluster.conditions(production)["Stalled"] == ("True", reason)
+    before, looks = running.reconciles(), len(running.probes.asked)
+
+    await asyncio.sleep(HOUR_S)
+
+    assert running.reconciles() - before <= 2 * (len(running.probes.asked) - looks), "only its twin was looked at"
