@@ -13,7 +13,7 @@ from ehr_api.conditions import Finding, Type, false, find, true
 from ehr_api.meta import ACKNOWLEDGED_BY, ACKNOWLEDGED_DIGEST
 from ehr_api.v1alpha1.integration_record import FormerRecord, IntegrationRecordSpec, IntegrationRecordStatus
 from ehr_operator.integration_record_sightings import SIGHTING_STEP, Sightings
-from ehr_operator.runtime.model import Body, Clock, Finalized, Key, Note, Object, Outcome, State
+from ehr_operator.runtime.model import Body, Change, Clock, Finalized, Key, Note, Object, Outcome, State
 from ehr_operator.views import ENDPOINT, RECORD, is_deleting
 
 Record = Object[IntegrationRecordSpec, IntegrationRecordStatus]
@@ -48,6 +48,10 @@ class IntegrationRecordKind:
     def related(self, body: Body) -> Iterable[Key]:
         """Wake the endpoint that the record belongs to."""
         yield Key(ENDPOINT, body["metadata"]["namespace"], body["spec"]["endpointRef"]["name"])
+
+    def mended_by(self, change: Change) -> bool:
+        """Whatever is related may have mended it."""
+        return True
 
     async def reconcile(self, obj: Record) -> Outcome[IntegrationRecordStatus]:
         """Count a changed digest as a new revision, and judge the acknowledgement."""

@@ -22,6 +22,7 @@ from ehr_operator.runtime.model import (
     Api,
     Backoff,
     Body,
+    Change,
     Failure,
     Finalized,
     Key,
@@ -104,6 +105,10 @@ class EHRConnectorConfigKind:
         for kind in (ENDPOINT, NUMBER):
             for other in self._objects.find(kind, key.namespace, BY_CONFIG, key.name):
                 yield key_of(kind, other)
+
+    def mended_by(self, change: Change) -> bool:
+        """Whatever is related may have mended it."""
+        return True
 
     async def reconcile(self, obj: Config) -> Outcome[EHRConnectorConfigStatus]:
         """Make the connector hold the desired configuration."""

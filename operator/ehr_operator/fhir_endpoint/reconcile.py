@@ -20,7 +20,7 @@ from ehr_operator.fhir_endpoint.validation import PROBE_TYPES, Endpoint, Validat
 from ehr_operator.fhir_endpoint.verdicts import WARNINGS, all_true
 from ehr_operator.fhir_endpoint.words import interval_text
 from ehr_operator.remotes import Remotes, UntrustedUrlError
-from ehr_operator.runtime.model import FREE, Api, Body, Clock, Failure, Finalized, Key, Note, Objects, Outcome, State
+from ehr_operator.runtime.model import FREE, Api, Body, Change, Clock, Failure, Finalized, Key, Note, Objects, Outcome, State
 from ehr_operator.runtime.outcome import standing_findings
 from ehr_operator.views import (
     BY_BASE_URL,
@@ -88,6 +88,10 @@ class FhirEndpointKind:
                 yield key_of(ENDPOINT, rival)
         if is_deleting(body) or self._objects.get(key) is None:
             self._validator.forget(body["metadata"]["uid"])
+
+    def mended_by(self, change: Change) -> bool:
+        """Whatever is related may have mended it."""
+        return True
 
     async def reconcile(self, obj: Endpoint) -> Outcome[FhirEndpointStatus]:
         """Validate what is due, and bring records and status in line."""

@@ -21,6 +21,7 @@ from ehr_operator.runtime.metrics import Metrics
 from ehr_operator.runtime.model import (
     FREE,
     Body,
+    Change,
     Clock,
     ConflictError,
     Failure,
@@ -182,7 +183,7 @@ class Controller:
         if status != body.get("status"):
             await self._kube.apply_status(_status_body(obj.key, status, body["metadata"]["resourceVersion"]))
         self._post(obj.body, conclusion.notes)
-        self._intake.wake(outcome.wake, unhindered=True)
+        self._intake.wake(outcome.wake, Change(obj.key.kind, obj.body, obj.body))
         if conclusion.next_s is None:
             return "success"
         self._intake.add(obj.key, Priority.RETRY if outcome.failure else Priority.PERIODIC, conclusion.next_s)

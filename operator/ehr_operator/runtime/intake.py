@@ -11,7 +11,7 @@ from typing import Any
 from ehr_operator.runtime.bodies import Compactor, addressed, finalizers, is_deleting, is_fresh, key_of
 from ehr_operator.runtime.cache import Cache
 from ehr_operator.runtime.metrics import Metrics
-from ehr_operator.runtime.model import Body, Key, Kind
+from ehr_operator.runtime.model import Body, Change, Key, Kind
 from ehr_operator.runtime.queue import Priority, WorkQueue
 
 HostOf = Callable[[str, Body], Hashable]
@@ -26,7 +26,7 @@ class Backlog:
     queue: WorkQueue
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     unhindered: set[Key] = field(default_factory=set[Key])
-    """Objects whose back-off is lifted, since something changed on which they may have failed."""
+    """Objects whose back-off is lifted, since something changed that may have mended them."""
     errors: dict[Key, int] = field(default_factory=dict[Key, int])
     """Reconciles in a row that could not even write their outcome."""
     slow: set[Key] = field(default_factory=set[Key])
@@ -81,7 +81,8 @@ class Intake:
             self._arrived(backlog, body)
         elif backlog.kind.signal(before) != backlog.kind.signal(body):
             # References may have been changed: those who were looked at before are told too.
-            self.wake({*backlog.kind.related(before), *backlog.kind.related(body)}, unhindered=respecified)
+            related = {*backlog.kind.related(before), *backlog.kind.related(body)}
+            self.wake(related, Change(kind, before, body) if respecified else None)
 
     def lead(self) -> None:
         """Begin to reconcile what was only kept so far: as at a start, everything is new and nothing is news."""
@@ -110,16 +111,17 @@ class Intake:
         if body is None:
             return
         backlog.forget(key)
-        self.wake(backlog.kind.related(body), unhindered=True)
+        self.wake(backlog.kind.related(body), Change(key.kind, body, None))
 
-    def wake(self, keys: Iterable[Key], *, unhindered: bool) -> None:
-        """Queue those of the objects that exist; `unhindered` lifts their back-off."""
+    def wake(self, keys: Iterable[Key], change: Change | None) -> None:
+        """Queue those of the objects that exist; `change` lifts the back-off of those that it may have mended."""
         if self.standing_by:
             return
         for key in keys:
             if self._cache.get(key) is not None:
-                if unhindered:
-                    self.backlogs[key.kind].unhindered.add(key)
+                backlog = self.backlogs[key.kind]
+                if change is not None and backlog.kind.mended_by(change):
+                    backlog.unhindered.add(key)
                 self.add(key, Priority.CHANGE)
 
     def add(self, key: Key, priority: Priority, after_s: float = 0.0) -> None:
@@ -130,7 +132,7 @@ class Intake:
         backlog.changed.set()
 
     def _arrived(self, backlog: Backlog, body: Body) -> None:
-        self.wake(backlog.kind.related(body), unhindered=is_fresh(body))
+        self.wake(backlog.kind.related(body), Change(backlog.kind.kind, None, body) if is_fresh(body) else None)
 
     def _host(self, key: Key) -> Hashable:
         body = self._cache.get(key)

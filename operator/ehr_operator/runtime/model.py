@@ -147,6 +147,17 @@ class Outcome(Generic[StatusT]):
 
 
 @dataclass(frozen=True, slots=True)
+class Change:
+    """What happened to one object, as others see it."""
+
+    kind: str
+    before: Body | None
+    """None: it is new."""
+    after: Body | None
+    """None: it is gone."""
+
+
+@dataclass(frozen=True, slots=True)
 class Finalized:
     """Nothing outside the cluster needs the object any more: its finalizer goes."""
 
@@ -179,6 +190,13 @@ class Kind(Protocol[SpecT, StatusT]):
 
     def related(self, body: Body) -> Iterable[Key]:
         """Return the objects that look at this one."""
+        ...
+
+    def mended_by(self, change: Change) -> bool:
+        """Return whether a change of an object that is related may have mended what objects of this kind failed on.
+
+        Only then it lifts their back-off; their own spec and a new `requestedAt` always do.
+        """
         ...
 
     async def reconcile(self, obj: Object[SpecT, StatusT]) -> Outcome[StatusT]:

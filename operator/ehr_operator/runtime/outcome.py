@@ -95,7 +95,7 @@ def standing_findings(status: KindStatus) -> tuple[Finding, ...]:
 def held_back_s(obj: Object[SpecT, StatusT], now: datetime) -> float:
     """Return the seconds for which the back-off in status still holds the object back; 0 when it does not.
 
-    A changed spec and a new `requestedAt` lift it: somebody has acted.
+    A changed spec, a deletion (which is a new generation) and a new `requestedAt` lift it: somebody has acted.
     """
     retry = obj.status.retry
     acted = (
@@ -103,7 +103,7 @@ def held_back_s(obj: Object[SpecT, StatusT], now: datetime) -> float:
         or obj.annotations.get(REQUESTED_AT, obj.status.last_handled_reconcile_at)
         != obj.status.last_handled_reconcile_at
     )
-    if acted or obj.deleting or retry is None or retry.next_attempt_time is None:
+    if acted or retry is None or retry.next_attempt_time is None:
         return 0.0
     return max(0.0, (retry.next_attempt_time - now).total_seconds())
 

@@ -18,6 +18,7 @@ from ehr_operator.runtime.model import (
     PAID,
     Api,
     Body,
+    Change,
     Clock,
     ConflictError,
     Finalized,
@@ -38,6 +39,7 @@ from ehr_operator.sms_number.unknown import reservations_of
 from ehr_operator.sms_number_refusals import Refusals
 from ehr_operator.views import (
     BY_CONFIG,
+    CONFIG,
     NUMBER,
     condition_status,
     config_key,
@@ -126,6 +128,13 @@ class SmsNumberKind:
         yield from endpoints_with_number(self._objects, namespace, body["metadata"]["name"])
         if self._objects.get(key_of(NUMBER, body)) is None:
             yield from waiting_for(self._objects, body)
+
+    def mended_by(self, change: Change) -> bool:
+        """Only another Communication Services resource may give another answer: what this one asked us to wait stands."""
+        if change.kind != CONFIG or change.before is None or change.after is None:
+            return False
+        place = "communicationServices"
+        return bool(change.before["spec"].get(place) != change.after["spec"].get(place))
 
     async def reconcile(self, obj: Number) -> Outcome[SmsNumberStatus]:
         """Hold the number, or come one step closer to it."""

@@ -301,6 +301,25 @@ async def test_a_failing_object_is_tried_at_once_when_the_spec_of_what_it_looks_
     assert "a" in kind.names()
 
 
+async def test_a_change_of_what_it_looks_at_that_cannot_have_mended_it_does_not_lift_the_back_off(
+    kube: MemoryKube, kind: WidgetKind
+) -> None:
+    kind.mends = lambda change: change.before is not None and change.after is not None and not change.kind
+    kube.put(widget_body("b", spec={"seenBy": ["a"]}))
+    await settled()
+    kind.step = unreachable
+    kube.put(widget_body("a"))
+    await asyncio.sleep(40.0)
+    kind.names()
+
+    kube.change(B, spec={"size": 2})
+    kube.put(widget_body("c", spec={"seenBy": ["a"]}))
+    kube.begin_deletion(B)
+    await asyncio.sleep(1.0)
+
+    assert "a" not in kind.names()
+
+
 async def test_a_changed_status_of_what_it_looks_at_does_not_lift_the_back_off(
     kube: MemoryKube, kind: WidgetKind
 ) -> None:

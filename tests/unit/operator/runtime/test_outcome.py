@@ -238,7 +238,7 @@ def test_the_back_off_holds_the_object_back_for_the_rest_of_its_time() -> None:
     [
         pytest.param({"generation": 2}, id="a new spec"),
         pytest.param({"annotations": {REQUESTED_AT: "2026-03-02T09:01:00Z"}}, id="a request"),
-        pytest.param({"deletionTimestamp": "2026-03-02T09:01:00Z"}, id="a deletion"),
+        pytest.param({"generation": 2, "deletionTimestamp": "2026-03-02T09:01:00Z"}, id="a deletion"),
     ],
 )
 def test_the_back_off_is_lifted_when_somebody_acted(metadata: dict[str, object]) -> None:
@@ -254,6 +254,13 @@ def test_a_request_that_was_answered_already_lifts_nothing() -> None:
 
     assert held_back_s(widget(status, annotations=asked), START) == 600.0
     assert held_back_s(widget(status), START) == 600.0
+
+
+def test_a_deletion_that_failed_is_held_back_too() -> None:
+    deleting = {"generation": 2, "deletionTimestamp": "2026-03-02T09:01:00Z"}
+    status = concluded(widget(**deleting), failed(retry_after_s=600.0))
+
+    assert held_back_s(widget(status, **deleting), START) == 600.0
 
 
 def test_nothing_is_held_back_without_a_failure() -> None:

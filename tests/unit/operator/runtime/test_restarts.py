@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from unit.operator.runtime.cluster import MemoryKube
 from unit.operator.runtime.process import Process
-from unit.operator.runtime.widgets import Widget, WidgetKind, WidgetStatus, widget_body, widget_key
+from unit.operator.runtime.widgets import FINALIZER, Widget, WidgetKind, WidgetStatus, widget_body, widget_key
 
 from ehr_operator.runtime.model import Failure, Outcome, State
 
@@ -91,3 +91,22 @@ async def test_a_back_off_holds_over_a_restart(
     assert kind.names() == []
     await asyncio.sleep(100.0)
     assert kind.names() == ["a"]
+
+
+async def test_a_back_off_of_a_deletion_holds_over_a_restart(
+    start: Callable[[], Process], kube: MemoryKube, kind: WidgetKind
+) -> None:
+    kind.finalizer, kind.end = FINALIZER, refused
+    first = start()
+    kube.put(widget_body("a", finalizers=[FINALIZER]))
+    await settled()
+    kube.begin_deletion(A)
+    await settled()
+    await first.stop()
+    assert kind.ends == ["a"]
+
+    start()
+    await asyncio.sleep(500.0)
+    assert kind.ends == ["a"]
+    await asyncio.sleep(100.0)
+    assert kind.ends == ["a", "a"]

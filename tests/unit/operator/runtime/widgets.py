@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import Field
 
 from ehr_api.meta import API_VERSION, ApiModel, KindStatus
-from ehr_operator.runtime.model import Body, Finalized, Key, Object, Outcome, State, parse_object
+from ehr_operator.runtime.model import Body, Change, Finalized, Key, Object, Outcome, State, parse_object
 
 WIDGET = "Widget"
 FINALIZER = "ehrconnector.io/widget"
@@ -98,6 +98,7 @@ class WidgetKind:
         self.workers = 8
         self.step: Callable[[Widget], Awaitable[Outcome[WidgetStatus]]] = _fit
         self.end: Callable[[Widget], Awaitable[Outcome[WidgetStatus] | Finalized]] = _let_go
+        self.mends: Callable[[Change], bool] = lambda _: True
         self.looks: list[tuple[str, float]] = []
         """Which widgets were reconciled, and when."""
         self.ends: list[str] = []
@@ -112,6 +113,9 @@ class WidgetKind:
 
     def related(self, body: Body) -> Iterable[Key]:
         return [widget_key(name, body["metadata"]["namespace"]) for name in body["spec"].get("seenBy", ())]
+
+    def mended_by(self, change: Change) -> bool:
+        return self.mends(change)
 
     async def reconcile(self, obj: Widget) -> Outcome[WidgetStatus]:
         self.looks.append((obj.key.name, asyncio.get_running_loop().time()))

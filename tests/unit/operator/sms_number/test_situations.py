@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from unit.operator.conftest import NAMESPACE, endpoint_body, finding
+from unit.operator.conftest import NAMESPACE, config_body, endpoint_body, finding
 from unit.operator.sms_number.world import Blow, World
 
 from ehr_api.conditions import Type
-from ehr_operator.runtime.model import FREE, PAID, Finalized, Key, Outcome, State
+from ehr_operator.runtime.model import FREE, PAID, Change, Finalized, Key, Outcome, State
 from ehr_operator.sms_number.reconcile import SmsNumberKind
 
 _FINDINGS = [Type.RESERVED, Type.PROVISIONED, Type.VERIFIED, Type.LINKED]
@@ -356,3 +356,22 @@ async def test_others_are_woken_by_what_they_look_at_and_by_nothing_else(world: 
     assert kind.signal(world.api.bodies[key]) == before
     await world.until_held(key)
     assert kind.signal(world.api.bodies[key]) != before
+
+
+@pytest.mark.parametrize(
+    ("kind", "change", "mends"),
+    [
+        ("EHRConnectorConfig", {"displayName": "Another"}, False),
+        ("EHRConnectorConfig", {"smsNotifications": {"enabled": False}}, False),
+        ("EHRConnectorConfig", {"communicationServices": {"endpoint": "https://other.example"}}, True),
+        ("FhirEndpoint", {"smsNumberRef": {"name": "lamna-sms"}}, False),
+    ],
+)
+def test_only_another_resource_lifts_the_pause_that_a_provider_asked_for(
+    kind: str, change: dict[str, Any], mends: bool, world: World
+) -> None:
+    made = config_body if kind == "EHRConnectorConfig" else endpoint_body
+
+    assert world.kind.mended_by(Change(kind, made(), made(spec=change))) is mends
+    assert not world.kind.mended_by(Change(kind, made(), None))
+    assert not world.kind.mended_by(Change(kind, None, made(spec=change)))

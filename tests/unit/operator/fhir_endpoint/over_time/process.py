@@ -21,7 +21,7 @@ from ehr_operator.runtime.cache import Cache
 from ehr_operator.runtime.controller import Controller
 from ehr_operator.runtime.intake import Intake
 from ehr_operator.runtime.metrics import Metrics
-from ehr_operator.runtime.model import Body, Finalized, Key, Object, Outcome, State
+from ehr_operator.runtime.model import Body, Change, Finalized, Key, Object, Outcome, State
 from ehr_operator.views import CONFIG, ENDPOINT, NUMBER, RECORD
 
 
@@ -82,6 +82,9 @@ class _Idle:
 
     def related(self, body: Body) -> Iterable[Key]:
         return ()
+
+    def mended_by(self, change: Change) -> bool:
+        return True
 
     async def reconcile(self, obj: Object[_Anything, KindStatus]) -> Outcome[KindStatus]:
         return Outcome(State.READY, "Idle", "nothing is done here", (), obj.status)
