@@ -226,8 +226,10 @@ class Acquisition:
         )
         self._claims.of[self._obj.key] = number.phone_number
         if old.phone_number is None:
-            verb = "adopted" if adopted else "bought"
-            self._notes.append(Note("NumberAdopted" if adopted else "NumberPurchased", f"{verb} {number.phone_number}"))
+            done = f"{'adopted' if adopted else 'bought'} {number.phone_number}"
+            if self._obj.spec.phone_number is None:
+                done = f"{done}. {report.how_to_pin(number.phone_number)}"
+            self._notes.append(Note("NumberAdopted" if adopted else "NumberPurchased", done))
             await self._hold(status)
         else:
             self._obj = self._obj.with_status(status)

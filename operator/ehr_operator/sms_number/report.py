@@ -77,7 +77,7 @@ def outcome(
     if situation is not None:
         situation = replace(situation, message=f"{situation.message}. {_next_try(situation)}")
     verified = _verified(spec)
-    provisioned = _UNCONFIRMED if unanswered and situation is None else _provisioned(status, situation)
+    provisioned = _UNCONFIRMED if unanswered and situation is None else _provisioned(spec, status, situation)
     findings = (_reserved(status, situation), provisioned, verified, _linked(status))
     if situation is not None:
         return Outcome(
@@ -141,6 +141,11 @@ def _next_try(situation: Situation) -> str:
     return f"Looked at again by itself at least every {SELDOM_S / 60:g} min"
 
 
+def how_to_pin(phone_number: str) -> str:
+    """Return what the author puts into Git, so that this object gets this very number back whatever is lost."""
+    return f'To have this object get this very number back after the loss of the cluster, author: set spec.phoneNumber: "{phone_number}"'
+
+
 def money(cost: Cost | None) -> Money | None:
     """Return the provider's cost as the API writes amounts."""
     if cost is None:
@@ -160,9 +165,11 @@ def _reserved(status: SmsNumberStatus, situation: Situation | None) -> Finding:
     return false(Type.RESERVED, situation.reason, situation.message)
 
 
-def _provisioned(status: SmsNumberStatus, situation: Situation | None) -> Finding:
+def _provisioned(spec: SmsNumberSpec, status: SmsNumberStatus, situation: Situation | None) -> Finding:
     if situation is None:
-        return true(Type.PROVISIONED, "NumberHeld", f"the Communication Services resource owns {status.phone_number}")
+        owned = f"the Communication Services resource owns {status.phone_number}"
+        pin = "" if spec.phone_number or not status.phone_number else f". {how_to_pin(status.phone_number)}"
+        return true(Type.PROVISIONED, "NumberHeld", f"{owned}{pin}")
     if status.phone_number is not None and not situation.stalled:
         return unknown(Type.PROVISIONED, situation.reason, situation.message)
     return false(Type.PROVISIONED, situation.reason, situation.message)

@@ -160,6 +160,13 @@ class Stage:
         )
         assert answer.status_code in {200, 404}, answer.text
 
+    async def pin(self, name: str, phone_number: str) -> None:
+        """Pin an SmsNumber to the number that it holds."""
+        patch = {"spec": {"phoneNumber": phone_number}}
+        await self.call(
+            "PATCH", self.path("smsnumbers", name), patch, **{"Content-Type": "application/merge-patch+json"}
+        )
+
     async def ready(self, name: str = "lamna-sms") -> None:
         """Wait until the number is Ready."""
         await self.until(lambda: self.is_ready(name))

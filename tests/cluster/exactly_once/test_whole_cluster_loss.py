@@ -85,6 +85,32 @@ async def test_after_the_loss_of_the_whole_cluster_the_same_numbers_come_back_an
             assert body["status"]["adopted"] is True
 
 
+async def test_numbers_that_are_pinned_in_git_come_back_each_to_its_own_object(doomed_house: House) -> None:
+    async with staged(doomed_house, owned=OLD) as stage:
+        await _apply(stage)
+        stage.start()
+        before = await _held(stage)
+        git = dict(zip(NAMES, before.values(), strict=True))
+        for name, number in git.items():
+            await stage.pin(name, number)
+            await stage.until(lambda name=name: _is_observed(stage, name))
+        assert await _held(stage) == git, "to pin what is held changes nothing"
+        assert stage.operator is not None
+        stage.kill()
+        await stage.operator.gone()
+
+        await asyncio.to_thread(lose_everything, doomed_house.control_plane)
+        apply_crds(doomed_house.control_plane)
+        await stage.make_namespace()
+        await stage.organization()
+        for name, number in reversed(git.items()):
+            await stage.number(name, phoneNumber=number)
+        stage.start()
+
+        assert await _held(stage) == git
+        assert len((await stage.truth())["purchases"]) == 1
+
+
 async def test_an_operator_that_lives_through_the_loss_adopts_too(doomed_house: House) -> None:
     async with staged(doomed_house, owned=OLD) as stage:
         await _apply(stage)
@@ -136,6 +162,11 @@ async def test_a_number_that_was_being_bought_when_the_cluster_was_lost_is_waite
         (bought,) = truth["purchases"]
         assert truth["owned"] == [bought["phoneNumber"]]
         assert (after["status"]["phoneNumber"], after["status"]["adopted"]) == (bought["phoneNumber"], True)
+
+
+async def _is_observed(stage: Stage, name: str) -> bool:
+    body = await stage.look(name) or {"metadata": {}}
+    return body.get("status", {}).get("observedGeneration") == body["metadata"].get("generation")
 
 
 async def _is_submitted(stage: Stage) -> bool:

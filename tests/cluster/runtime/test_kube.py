@@ -55,6 +55,17 @@ async def test_what_is_not_there_is_read_as_nothing(kube: Kube, namespace: str) 
     assert await kube.read(Key(NUMBER, namespace, "missing")) is None
 
 
+async def test_the_objects_of_one_namespace_are_listed_as_they_stand(
+    kube: Kube, key: Key, kubectl: Kubectl, namespace: str
+) -> None:
+    kubectl.ok("apply", "--filename=-", stdin=yaml.safe_dump(number("b", namespace)))
+
+    listed = await kube.list_now(NUMBER, namespace)
+
+    assert [body["metadata"]["name"] for body in listed] == ["a", "b"]
+    assert await kube.list_now(NUMBER, "nowhere") == []
+
+
 # The intent
 
 

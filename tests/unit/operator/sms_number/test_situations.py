@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from unit.operator.conftest import NAMESPACE, config_body, endpoint_body, finding
+from unit.operator.conftest import NAMESPACE, config_body, endpoint_body, finding, number_body
 from unit.operator.sms_number.world import Blow, World
 
 from ehr_api.conditions import Type
@@ -295,6 +295,54 @@ async def test_an_endpoint_that_is_being_deleted_keeps_no_number_from_its_releas
     await world.finalize(key)
 
     assert (await world.control("GET", "state"))["owned"] == []
+
+
+@pytest.mark.parametrize(("bought", "reason"), [(True, "NumberPurchased"), (False, "NumberAdopted")])
+async def test_what_was_bought_or_adopted_is_told_with_how_to_pin_it(bought: bool, reason: str, world: World) -> None:
+    if not bought:
+        await _own(world, OWNED)
+    key = world.add()
+
+    outcome = await world.until(key, lambda one: one.status.phone_number is not None)
+
+    pin = f'spec.phoneNumber: "{outcome.status.phone_number}"'
+    (note,) = outcome.notes
+    assert note.reason == reason
+    assert pin in note.message
+    assert pin in finding(outcome, Type.PROVISIONED).message
+    again = await world.reconcile(key)
+    assert again is not None
+    assert (again.findings, again.notes) == (outcome.findings, ())
+
+
+async def test_a_pinned_number_is_not_told_how_to_be_pinned(world: World) -> None:
+    await _own(world, OWNED)
+    key = world.add(spec={"phoneNumber": OWNED})
+
+    outcome = await world.until(key, lambda one: one.status.phone_number is not None)
+
+    assert "spec.phoneNumber" not in finding(outcome, Type.PROVISIONED).message
+    assert [note.message for note in outcome.notes] == [f"adopted {OWNED}"]
+
+
+async def test_a_number_that_is_pinned_once_it_is_held_stays_with_its_object(world: World) -> None:
+    keys = [world.add(name) for name in ("a", "b", "c")]
+    held = [await world.until_held(key) for key in keys]
+    for key, number in zip(keys, held, strict=True):
+        world.api.change(key, {"spec": {"phoneNumber": number}})
+        assert await world.until_held(key) == number
+    pinned = [world.api.bodies[key]["spec"] for key in keys]
+    for key in keys:
+        world.api.remove(key)
+    world.restart()
+
+    again = [
+        world.api.put(number_body(key.name, uid=f"another-{key.name}", spec=spec))
+        for key, spec in reversed(list(zip(keys, pinned, strict=True)))
+    ]
+
+    assert [await world.until_held(key) for key in again] == held[::-1]
+    assert len(await world.purchases()) == len(keys)
 
 
 async def test_a_retained_number_stays_owned_and_is_adopted_again(world: World) -> None:
