@@ -10,6 +10,7 @@ from ehr_operator.plan_command.effect import Action, Effect
 from ehr_operator.runtime.model import Body, Key
 from ehr_operator.sms_number.claims import Claims, claimed_by_others
 from ehr_operator.sms_number.plan import Blocked, Intend, Observed, plan
+from ehr_operator.sms_number.release import never_owned
 from ehr_operator.views import NUMBER, config_key, endpoints_with_number, is_deleting
 
 
@@ -33,10 +34,11 @@ def _going(comparison: Comparison, key: Key, before: Body | None, after: Body) -
     was_going = before is not None and is_deleting(before)
     if was_going and (linked or not _linked(comparison.before, key)):
         return
-    number = after["status"].get("phoneNumber")
     spec = SmsNumberSpec.model_validate(after["spec"])
-    if number is None:
+    status = SmsNumberStatus.model_validate(after["status"])
+    if never_owned(status):
         return
+    number = status.phone_number or _being_bought(status)
     if linked:
         message = f"the deletion is held, and {number} stays, while FhirEndpoints link to it: {', '.join(linked)}"
         yield _effect(after, Action.DELETION_HELD, message)
@@ -49,6 +51,12 @@ def _going(comparison: Comparison, key: Key, before: Body | None, after: Body) -
     else:
         message = f"{number} is given up for good (deletionPolicy: Release)"
         yield _effect(after, Action.NUMBER_RELEASED, message, destructive=True)
+
+
+def _being_bought(status: SmsNumberStatus) -> str:
+    """Return words for a number whose purchase goes on: it is awaited, then kept or given up."""
+    named = status.purchase.phone_number if status.purchase else None
+    return f"the number that is being bought ({named})" if named else "the number that is being bought"
 
 
 def _held(view: View, body: Body) -> Effect:

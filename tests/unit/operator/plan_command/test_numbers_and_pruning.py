@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from unit.operator.conftest import number_body
-from unit.operator.plan_command.cluster import NUMBER, planned, served, the, told, unlinked, written
+from unit.operator.plan_command.cluster import NUMBER, Bodies, planned, served, the, told, unlinked, written
 
 from ehr_operator.plan_command.effect import Action
 
@@ -58,6 +58,35 @@ def test_a_pruned_number_goes_the_way_of_its_deletion_policy(policy: str, action
 
     assert NUMBER in effect.message
     assert effect.destructive == (policy == "Release")
+
+
+def being_bought(state: str, **spec: Any) -> Bodies:
+    """Return the organisation while its number is being bought."""
+    live = unlinked(served())
+    purchase = {"attempt": 1, "reservationID": "r", "objectUID": "u", "startedAt": "2026-03-02T08:50:00Z"}
+    live["lamna-sms"]["status"] = {"purchase": {**purchase, "state": state, "phoneNumber": NUMBER}}
+    live["lamna-sms"]["spec"] |= spec
+    return live
+
+
+@pytest.mark.parametrize(
+    ("policy", "action"), [("Release", Action.NUMBER_RELEASED), ("Retain", Action.NUMBER_RETAINED)]
+)
+def test_a_pruned_number_that_is_being_bought_goes_the_way_of_its_deletion_policy(policy: str, action: Action) -> None:
+    live = being_bought("Submitted", deletionPolicy=policy)
+
+    effect = the(planned(written(live, lamna_sms=None), live, prune=True), action)
+
+    assert f"the number that is being bought ({NUMBER})" in effect.message
+    assert effect.destructive == (policy == "Release")
+
+
+def test_a_pruned_number_for_which_nothing_was_bought_yet_is_no_effect() -> None:
+    live = being_bought("Reserved", deletionPolicy="Release")
+
+    effects = told(planned(written(live, lamna_sms=None), live, prune=True))
+
+    assert "lamna-sms" not in {name for _, name in effects}
 
 
 def test_a_number_is_not_released_while_endpoints_link_to_it() -> None:
