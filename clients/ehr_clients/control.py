@@ -30,7 +30,6 @@ from ehr_clients.http import Answer, check, exchange, parse
 
 SYSTEM = "connector"
 _MAX_DOCUMENT_BYTES = 32 * 1024 * 1024
-_PROBES_TIMEOUT_S = 60.0
 _Report = TypeVar("_Report", bound=BaseModel)
 _document = TypeAdapter(dict[str, JsonValue])
 
@@ -111,7 +110,7 @@ class Control:
     async def graph(self, namespace: str, name: str) -> GraphReport | None:
         """Return whether online meetings can be held; None when the connector is older than the report."""
         path = graph_path(namespace, name)
-        return await self._report("get Graph report", path, GraphReport, timeout_s=_PROBES_TIMEOUT_S)
+        return await self._report("get Graph report", path, GraphReport, timeout_s=limits.PROBES_TIMEOUT_S)
 
     async def messages(self, namespace: str, name: str) -> MessagesReport | None:
         """Return which messages wait, and whose texts do not arrive; None when the connector is older than the report."""
@@ -125,7 +124,7 @@ class Control:
         path = probes_path(namespace, name, endpoint)
         precondition = {"If-Match": f'"{expects}"'}
         try:
-            answer = await self._call("run probes", "POST", path, headers=precondition, timeout_s=_PROBES_TIMEOUT_S)
+            answer = await self._call("run probes", "POST", path, headers=precondition, timeout_s=limits.PROBES_TIMEOUT_S)
         except RefusedError as exc:
             if exc.status in {HTTPStatus.NOT_FOUND, HTTPStatus.PRECONDITION_FAILED}:
                 return None

@@ -6,6 +6,8 @@ CONNECT_TIMEOUT_S = 5.0
 """A server that does not accept a connection in this time is down for our purposes."""
 ANSWER_TIMEOUT_S = 20.0
 """One whole answer, slow drips included. Cerner's slowest documented calls end before."""
+PROBES_TIMEOUT_S = 60.0
+"""The operator waits so long for a connector that asks somebody else; the connector ends before, to say who was slow."""
 SPENDING_TIMEOUT_S = 8.0
 """A call that spends: short beside a leader's lease, so that its end still falls into the lease under which it began.
 Its answer only names an operation; when it is late, the provider is asked what became of it."""

@@ -22,13 +22,21 @@ from ehr_connector.metrics import Metrics
 from ehr_connector.store.token_endpoints import ForeignTokenEndpointError
 
 _Found = TypeVar("_Found")
-_AT_A_TIME = 32
+AT_A_TIME = 32
+"""Endpoints that are probed at a time."""
+_TURN_S = 10.0
+"""Others are probed: so long one waits for a turn."""
 _LIMIT_S = 45.0
-"""The operator waits for a minute."""
+"""For all probes of an endpoint together. With the wait for a turn it ends before `PROBES_TIMEOUT_S`, or a slow EHR would
+look like a connector that gives no answer."""
 _AHEAD = timedelta(days=1)
 _ACTORS = 20
 """Locations or practitioners in the search: enough to know that it is allowed."""
 _NOT_RUN = ProbeResult(outcome=ProbeOutcome.NOT_RUN)
+
+
+class BusyError(Exception):
+    """So many endpoints are being probed that this one had no turn in time."""
 
 
 class Probes:
@@ -51,17 +59,28 @@ class Probes:
         self._now = now
         self._metrics = metrics
         self._resolve = resolve
-        self._gate = asyncio.Semaphore(_AT_A_TIME)
+        self._gate = asyncio.Semaphore(AT_A_TIME)
 
     async def run(self, endpoint: EndpointConfiguration) -> ProbeReport:
-        """Return what the probes saw; never raises for what the server does."""
-        async with self._gate:
-            report = await self._run(endpoint)
+        """Return what the probes saw; never raises for what the server does.
+
+        Raises:
+            BusyError: Nothing was asked: others are still being probed.
+        """
+        try:
+            async with asyncio.timeout(_TURN_S):
+                await self._gate.acquire()
+        except TimeoutError:
+            raise BusyError from None
+        try:
+            report = await self._run(endpoint, asyncio.get_running_loop().time() + _LIMIT_S)
+        finally:
+            self._gate.release()
         for probe, result in (("token", report.token), ("appointment_search", report.appointment_search)):
             self._metrics.probes.labels(probe, result.outcome.value).inc()
         return report
 
-    async def _run(self, endpoint: EndpointConfiguration) -> ProbeReport:
+    async def _run(self, endpoint: EndpointConfiguration, until_s: float) -> ProbeReport:
         transport = GuardedTransport(tls=self._tls, allowed=self._allowed, resolve=self._resolve)
         async with client(transport=transport) as http:
             try:
@@ -76,7 +95,7 @@ class Probes:
                     http, configuration.token_endpoint, endpoint.system_client_id, key, endpoint.system_scopes
                 )
 
-            granted, token = await _timed(grant)
+            granted, token = await _timed(grant, until_s)
             if granted is None:
                 return ProbeReport(token=token, appointment_search=_NOT_RUN)
             missing = granted.missing(endpoint.system_scopes)
@@ -90,7 +109,7 @@ class Probes:
                 fhir = Fhir(http, endpoint.base_url, granted.access_token)
                 return await fhir.count_appointments(actor, ids[:_ACTORS], now, now + _AHEAD)
 
-            matches, result = await _timed(search)
+            matches, result = await _timed(search, until_s)
             return ProbeReport(token=token, appointment_search=result.model_copy(update={"matches": matches}))
 
 
@@ -100,12 +119,12 @@ def _actor(endpoint: EndpointConfiguration) -> tuple[Literal["location", "practi
     return "practitioner", endpoint.appointments.practitioners
 
 
-async def _timed(call: Callable[[], Awaitable[_Found]]) -> tuple[_Found | None, ProbeResult]:
-    """Return what the call gave, if it gave anything, and the evidence of how it went."""
+async def _timed(call: Callable[[], Awaitable[_Found]], until_s: float) -> tuple[_Found | None, ProbeResult]:
+    """Return what the call gave by this time of the loop, if it gave anything, and the evidence of how it went."""
     started_s = time.perf_counter()
     found: _Found | None = None
     try:
-        async with asyncio.timeout(_LIMIT_S):
+        async with asyncio.timeout_at(until_s):
             found = await call()
         result = ProbeResult(outcome=ProbeOutcome.PASSED, http_status=HTTPStatus.OK)
     except TimeoutError:

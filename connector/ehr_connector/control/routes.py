@@ -18,7 +18,7 @@ from ehr_connector.audit import Action, Audit, AuditEvent, tell
 from ehr_connector.audit_configuration import notes_of
 from ehr_connector.control.caller import Caller, IssuerUnavailableError, UnauthenticatedError, WrongCallerError
 from ehr_connector.control.messages import MessagesReports
-from ehr_connector.control.probes import Probes
+from ehr_connector.control.probes import BusyError, Probes
 from ehr_connector.store.evidence import evidence_of
 from ehr_connector.store.organizations import (
     BaseUrlClaimedError,
@@ -165,7 +165,11 @@ class ControlApi:
         if if_match is not None and if_match.strip() != "*" and _tag(if_match) != found.probe_digest:
             detail = f"the endpoint '{endpoint}' is configured in another way here"
             raise ProblemError(HTTPStatus.PRECONDITION_FAILED, detail)
-        return JSONResponse((await self.probes.run(found)).to_api())
+        try:
+            return JSONResponse((await self.probes.run(found)).to_api())
+        except BusyError:
+            detail = "so many endpoints are being probed that this one had no turn; ask again"
+            raise ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, detail) from None
 
     async def _current(self, namespace: str, name: str) -> Held:
         held = await self.organizations.current(namespace, name)

@@ -24,6 +24,7 @@ from contract.connector.probing import outcomes, report_of
 from contract.connector.running import Connector, Starter, organization_path
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 
+from ehr_clients import limits
 from ehr_connector.control import probes
 
 NOT_RUN = {"outcome": "NotRun", "missingScopes": []}
@@ -274,6 +275,38 @@ async def test_many_probes_run_at_once(reaching: Connector, cerner: Cerner) -> N
     async with asyncio.timeout(12):
         reports = await asyncio.gather(*(reaching.probe(document) for _ in range(16)))
     assert {outcomes(report) for report in reports} == {("Passed", "Passed")}
+
+
+async def test_an_ehr_that_is_slow_in_each_answer_is_told_as_slow_before_the_operator_gives_up(
+    reaching: Connector, cerner: Cerner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(probes, "_LIMIT_S", 2.0)
+    await cerner.fault(f"{TOKEN}|{SEARCH}", action="delay", delay_s=1.4)
+
+    report = await report_of(reaching, cerner.base_url())
+
+    assert outcomes(report) == ("Passed", "Unreachable")
+    assert report["appointmentSearch"]["errorCode"] == "too_slow"
+
+
+async def test_an_endpoint_that_has_no_turn_in_time_is_told_apart_from_a_slow_ehr(
+    reaching: Connector, cerner: Cerner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(probes, "_TURN_S", 0.3)
+    monkeypatch.setattr(probes, "_LIMIT_S", 4.0)
+    await cerner.fault(SMART, action="delay", delay_s=30.0, count=probes.AT_A_TIME)
+    document = endpoint_at(cerner.base_url())
+    await reaching.put_new(document)
+    path = f"{organization_path(document)}/endpoints/{document['endpoints'][0]['name']}/probes"
+
+    answers = await asyncio.gather(*(reaching.send("POST", path) for _ in range(probes.AT_A_TIME + 1)))
+
+    assert sorted(answer.status_code for answer in answers) == [*[200] * probes.AT_A_TIME, 503]
+    assert await reaching.probe(document), "the next one has its turn"
+
+
+def test_the_connector_ends_its_probes_before_the_operator_gives_up() -> None:
+    assert probes._TURN_S + probes._LIMIT_S + 1 < limits.PROBES_TIMEOUT_S  # pyright: ignore[reportPrivateUsage]  # two programs have to agree
 
 
 async def test_no_token_and_no_body_is_ever_told(
