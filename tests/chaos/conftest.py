@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import random
+import socket
+import ssl
 import sys
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from chaos.control_wire import ControlWire, running_control_wire
 from chaos.wire import Wire, running_wire
 from cluster.system.conftest import free_ports_in_a_row
 
@@ -46,12 +49,32 @@ def seed() -> int:
     return int(os.environ.get("EHR_CHAOS_SEED", "") or random.randrange(1_000_000))
 
 
+@pytest.fixture
+def control_socket() -> Iterator[socket.socket]:
+    """Where the operator finds the connector."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield listening
+
+
 @pytest_asyncio.fixture(loop_scope="function")
-async def system() -> AsyncGenerator[System]:
+async def system(control_socket: socket.socket) -> AsyncGenerator[System]:
     """A system of the test's own. What dies in it is restarted quickly."""
     async with running_system(
-        Report(PlainProgress()), first_port=free_ports_in_a_row(), restart_pause_max_s=0.3
+        Report(PlainProgress()),
+        first_port=free_ports_in_a_row(),
+        restart_pause_max_s=0.3,
+        way_to_control=f"https://127.0.0.1:{control_socket.getsockname()[1]}",
     ) as running:
+        yield running
+
+
+@pytest_asyncio.fixture(loop_scope="function")
+async def control_wire(system: System, control_socket: socket.socket) -> AsyncGenerator[ControlWire]:
+    """The operator's way to the connector."""
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(*system.ca.server_certificate("control-wire", "127.0.0.1"))
+    wire = ControlWire(system.layout.connector_port, system.ca.client_context())
+    async with running_control_wire(control_socket, wire, tls) as running:
         yield running
 
 

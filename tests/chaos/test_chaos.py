@@ -10,6 +10,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
+from chaos.control_wire import ControlWire
 from chaos.troubles import Trouble, Troubles
 from chaos.wire import Wire
 
@@ -20,15 +21,17 @@ from ehr_sandbox.demo.report import StepFailedError
 from ehr_sandbox.demo.system import System
 
 _SAMPLE_S = 1.0
+_EACH_OF_A_SHORT_LANE_S = 60.0
+"""In this time each trouble of a lane of six has begun, however the dice fall."""
 _ALL = "smsnumbers,fhirendpoints,ehrconnectorconfigs"
 
 
 @pytest.mark.timeout(600)
 async def test_after_chaos_all_is_ready_with_one_number_and_the_same_records(
-    system: System, wire: Wire, seed: int, seconds: float, tmp_path: Path
+    system: System, wire: Wire, control_wire: ControlWire, seed: int, seconds: float, tmp_path: Path
 ) -> None:
     dice = Random(seed)
-    troubles = Troubles(system, wire, dice, tmp_path)
+    troubles = Troubles(system, wire, control_wire, dice, tmp_path)
     records = Records(system)
     watching = asyncio.create_task(records.watch())
     try:
@@ -49,11 +52,14 @@ async def test_after_chaos_all_is_ready_with_one_number_and_the_same_records(
 
 
 async def _break(troubles: Troubles, dice: Random, seconds: float) -> None:
-    """Bring trouble in three lanes at a time, while the resources are applied."""
-    lanes = (troubles.of_the_cluster(), troubles.of_the_remotes(), troubles.of_the_operator())
+    """Bring trouble in four lanes at a time, while the resources are applied."""
+    of_the_connector = troubles.of_the_connector()
+    lanes = (troubles.of_the_cluster(), troubles.of_the_remotes(), troubles.of_the_operator(), of_the_connector)
     running = [asyncio.create_task(_lane(lane, troubles, Random(dice.random()), seconds)) for lane in lanes]
     await troubles.from_git()
     await asyncio.gather(*running)
+    if seconds >= _EACH_OF_A_SHORT_LANE_S:
+        assert all(any(name in line for line in troubles.diary) for name in of_the_connector)
 
 
 async def _lane(lane: Mapping[str, Trouble], troubles: Troubles, dice: Random, seconds: float) -> None:

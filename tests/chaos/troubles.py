@@ -15,6 +15,7 @@ from random import Random
 from typing import Any
 
 import httpx
+from chaos.control_wire import ControlWire, Fault
 from chaos.wire import Wire
 
 from ehr_sandbox.control_plane.binaries import Binary
@@ -41,6 +42,7 @@ class Troubles:
 
     system: System
     wire: Wire
+    control_wire: ControlWire
     dice: Random
     work: Path
     diary: list[str] = field(default_factory=list[str])
@@ -68,7 +70,7 @@ class Troubles:
         }
 
     def of_the_remotes(self) -> dict[str, Trouble]:
-        """Troubles of the systems outside and of the connector."""
+        """Troubles of the systems outside."""
         by_faults = {
             f"{who} {what}": _with(self._fault, who, what)
             for who in ("acs", "cerner", "graph")
@@ -76,10 +78,16 @@ class Troubles:
         }
         by_signals = {
             f"{who} {what}": _with(self._signal, who, what)
-            for who in ("acs", "cerner", "graph", "connector")
+            for who in ("acs", "cerner", "graph")
             for what in ("killed", "hanging")
         }
         return by_faults | by_signals
+
+    def of_the_connector(self) -> dict[str, Trouble]:
+        """Troubles of the connector, and of the operator's way to it."""
+        by_signals = {f"connector {what}": _with(self._signal, "connector", what) for what in ("killed", "hanging")}
+        by_faults = {f"connector {fault}": _with(self._control_fault, "connector", fault) for fault in Fault}
+        return by_signals | by_faults
 
     def of_the_operator(self) -> dict[str, Trouble]:
         """Troubles of the operator itself."""
@@ -157,6 +165,11 @@ class Troubles:
             await _sent(http, "PUT", f"{url}/_sandbox/faults", [{**rules[what], "count": None}])
             await asyncio.sleep(seconds)
             await _sent(http, "DELETE", f"{url}/_sandbox/faults")
+
+    async def _control_fault(self, seconds: float, _who: str, what: str) -> None:
+        delay_s, status = round(self.dice.uniform(0.5, 4.0), 1), self.dice.choice([500, 502, 503, 429])
+        async with self.control_wire.troubled(Fault(what), delay_s=delay_s, status=status):
+            await asyncio.sleep(seconds)
 
     async def _signal(self, seconds: float, who: str, what: str) -> None:
         program = self.system.programs[who]

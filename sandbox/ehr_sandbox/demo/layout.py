@@ -27,6 +27,8 @@ class Layout:
 
     work: Path
     first_port: int = FIRST_PORT
+    way_to_control: str | None = None
+    """Address by which the operator reaches the connector, where something stands before it."""
 
     @property
     def cerner_port(self) -> int:
@@ -72,6 +74,11 @@ class Layout:
     def connector_url(self) -> str:
         """Address of the connector."""
         return f"https://localhost:{self.connector_port}"
+
+    @property
+    def control_url(self) -> str:
+        """Address of the connector as the operator is told it."""
+        return self.way_to_control or self.connector_url
 
     @property
     def operator_url(self) -> str:

@@ -30,9 +30,12 @@ _RECORDS = tuple(
 
 @asynccontextmanager
 async def running_system(
-    report: Report, *, first_port: int, restart_pause_max_s: float = 30.0
+    report: Report, *, first_port: int, restart_pause_max_s: float = 30.0, way_to_control: str | None = None
 ) -> AsyncGenerator[System]:
-    """Bring the system up, a step at a time; at the end of the block nothing of it is left."""
+    """Bring the system up, a step at a time; at the end of the block nothing of it is left.
+
+    `way_to_control` is the address of what the caller puts between the operator and the connector, if anything.
+    """
     async with AsyncExitStack() as stack:
         work = Path(stack.enter_context(TemporaryDirectory(prefix="ehr-demo-")))
         async with report.step("control plane ready") as detail:
@@ -40,7 +43,11 @@ async def running_system(
             control_plane = await stack.enter_async_context(starting)
             detail.text = control_plane.server_url
         system = System(
-            Layout(work, first_port), control_plane, stack, LocalCA.create(work / "ca"), restart_pause_max_s
+            Layout(work, first_port, way_to_control),
+            control_plane,
+            stack,
+            LocalCA.create(work / "ca"),
+            restart_pause_max_s,
         )
         async with report.step("stand-ins ready") as detail:
             await system.start_stand_ins()
@@ -97,7 +104,8 @@ async def overlay(system: System) -> str:
         str(written.graph_port): mine.graph_port,
     }
     text = await system.kubectl("kustomize", str(OVERLAY))
-    return re.sub(rf":({'|'.join(ports)})\b", lambda match: f":{ports[match[1]]}", text)
+    text = re.sub(rf":({'|'.join(ports)})\b", lambda match: f":{ports[match[1]]}", text)
+    return text.replace(f"controlURL: {mine.connector_url}\n", f"controlURL: {mine.control_url}\n")
 
 
 async def apply(system: System) -> str:

@@ -151,7 +151,7 @@ class System:
                 "EHR_OPERATOR_CA_FILE": str(self.ca.ca_file),
                 "EHR_OPERATOR_ACS_CREDENTIAL": f"file:{layout.access_key_file}",
                 "EHR_OPERATOR_CONTROL_TOKEN_FILE": str(layout.control_token_file),
-                "EHR_OPERATOR_TRUSTED_URLS": f"{layout.connector_url},{layout.acs_url}",
+                "EHR_OPERATOR_TRUSTED_URLS": f"{layout.control_url},{layout.acs_url}",
             },
         )
 
