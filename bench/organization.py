@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
+import random
 import statistics
 import sys
 import time
@@ -15,13 +15,12 @@ from contestants import Contestant
 from endpoints import CONFIG, config, endpoint
 from scenarios import Figures, clear
 
-from ehr_api.control import configuration_path
 from ehr_sandbox.demo.processes import Program, Supervised
 from ehr_sandbox.demo.system import System
 
 REPLICAS = 3
 RATE = 10.0
-_CHANGES = 10
+_CHANGES = 20
 _LIMIT_S = 1800.0
 _POLL_S = 0.02
 _SETTLE_S = 3.0
@@ -61,21 +60,29 @@ async def measure(api: ApiServer, system: System, ours: Contestant, size: int, o
 
 
 async def propagation(api: ApiServer, system: System) -> Figures:
-    """Return how long a change of an organisation takes to be what every replica of the connector serves."""
+    """Return how long a change of an organisation takes to be on a page of every replica of the connector.
+
+    The page is that of the device test: like every page, it is made from what the replica has in memory, which it looks
+    up in the database now and then. The control API would answer from the database itself.
+    """
     namespace = "propagation"
     await system.kubectl("create", "namespace", namespace)
     await api.write("POST", f"{namespace}/ehrconnectorconfigs", config(system.layout, namespace))
+    await api.write("POST", f"{namespace}/fhirendpoints", endpoint(system.layout, namespace, 0))
     async with AsyncExitStack() as stack:
         addresses = [system.layout.connector_url, *[await _replica(system, stack, n) for n in range(1, REPLICAS)]]
-        http = await stack.enter_async_context(_control_client(system))
+        http = await stack.enter_async_context(system.http())
+        page = f"/device-test?record={namespace}/endpoint-00000-device-test"
+        await asyncio.gather(*(_shows(http, f"{address}{page}", "Bench") for address in addresses))
         took_s: list[float] = []
         for number in range(_CHANGES):
             began_s = time.monotonic()
-            change = {"spec": {"displayName": f"Bench {number}"}}
+            change = {"spec": {"displayName": f"Bench {number}."}}
             await api.write("PATCH", f"{namespace}/ehrconnectorconfigs/{CONFIG}", change)
-            await asyncio.gather(*(_serves(http, address, namespace, f"Bench {number}") for address in addresses))
+            await asyncio.gather(*(_shows(http, f"{address}{page}", f"Bench {number}.") for address in addresses))
             took_s.append(time.monotonic() - began_s)
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(random.uniform(0.5, 1.5))  # not in step with what the replicas do by the clock
+    await api.http.delete(f"{ROOT}/{namespace}/fhirendpoints")
     await api.http.delete(f"{ROOT}/{namespace}/ehrconnectorconfigs/{CONFIG}")
     figures = {
         "propagation_p50": (statistics.median(took_s), "s"),
@@ -86,17 +93,10 @@ async def propagation(api: ApiServer, system: System) -> Figures:
     return figures
 
 
-def _control_client(system: System) -> httpx.AsyncClient:
-    token = system.layout.control_token_file.read_text(encoding="utf-8").strip()
-    tls: ssl.SSLContext = system.ca.client_context()
-    return httpx.AsyncClient(verify=tls, trust_env=False, headers={"Authorization": f"Bearer {token}"})
-
-
-async def _serves(http: httpx.AsyncClient, address: str, namespace: str, display_name: str) -> None:
+async def _shows(http: httpx.AsyncClient, page: str, display_name: str) -> None:
     async with asyncio.timeout(60.0):
         while True:
-            answer = await http.get(f"{address}{configuration_path(namespace, CONFIG)}")
-            if answer.status_code == httpx.codes.OK.value and f'"{display_name}"' in answer.text:
+            if display_name in (await http.get(page)).text:
                 return
             await asyncio.sleep(_POLL_S)
 

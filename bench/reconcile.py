@@ -11,7 +11,7 @@ no organisation, since only ours knows connectors and records; what a whole orga
   until the nine tenths were looked at, beside the time without.
 - organization: up to 1,000 endpoints with an organisation, until Ready: asked through the connector too, with two
   IntegrationRecords each; then an open loop of 10 more a second.
-- propagation: a changed EHRConnectorConfig, until each of three replicas of the connector serves it.
+- propagation: a changed EHRConnectorConfig, until a page of each of three replicas of the connector shows it.
 
 Prints a table, and last one JSON object a line for each figure.
 """

@@ -124,7 +124,9 @@ class Control:
         path = probes_path(namespace, name, endpoint)
         precondition = {"If-Match": f'"{expects}"'}
         try:
-            answer = await self._call("run probes", "POST", path, headers=precondition, timeout_s=limits.PROBES_TIMEOUT_S)
+            answer = await self._call(
+                "run probes", "POST", path, headers=precondition, timeout_s=limits.PROBES_TIMEOUT_S
+            )
         except RefusedError as exc:
             if exc.status in {HTTPStatus.NOT_FOUND, HTTPStatus.PRECONDITION_FAILED}:
                 return None

@@ -143,7 +143,10 @@ async def _send(
     notes, push = (), _in_part(refused) if refused else _IN_SYNC
     if step.corrects is not None:
         corrected = f"changed back in the connector: {step.corrects}"
-        notes, push = (Note("DriftCorrected", corrected, warning=True),), replace(push, drifted=drift_corrected(corrected))
+        notes, push = (
+            (Note("DriftCorrected", corrected, warning=True),),
+            replace(push, drifted=drift_corrected(corrected)),
+        )
     return Pushed(push, status, _changed_endpoints(sending.obj.key, desired, held), notes)
 
 

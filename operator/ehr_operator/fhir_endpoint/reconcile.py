@@ -20,7 +20,20 @@ from ehr_operator.fhir_endpoint.validation import PROBE_TYPES, Endpoint, Validat
 from ehr_operator.fhir_endpoint.verdicts import WARNINGS, all_true
 from ehr_operator.fhir_endpoint.words import interval_text
 from ehr_operator.remotes import Remotes, UntrustedUrlError
-from ehr_operator.runtime.model import FREE, Api, Body, Change, Clock, Failure, Finalized, Key, Note, Objects, Outcome, State
+from ehr_operator.runtime.model import (
+    FREE,
+    Api,
+    Body,
+    Change,
+    Clock,
+    Failure,
+    Finalized,
+    Key,
+    Note,
+    Objects,
+    Outcome,
+    State,
+)
 from ehr_operator.runtime.outcome import standing_findings
 from ehr_operator.views import (
     BY_BASE_URL,

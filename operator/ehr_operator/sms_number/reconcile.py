@@ -163,6 +163,9 @@ class SmsNumberKind:
         if never_owned(obj.status):
             return Finalized()  # whatever links to it, is broken or cannot be reached
         linked = self._linked(obj)
+        if not linked and obj.spec.deletion_policy is DeletionPolicy.RELEASE:
+            # There is no way back: the watch may not have brought an endpoint yet that was linked a moment ago.
+            linked = [key.name for key in await endpoints_with_number_now(self._api, obj.key.namespace, obj.key.name)]
         status = obj.status.model_copy(update={"linked_endpoints": linked})
         if linked:
             return report.outcome(obj.spec, status, report.still_linked(linked))
@@ -174,12 +177,6 @@ class SmsNumberKind:
                 "spec.suspend is true, so nothing is released. Author: set it to false, or set deletionPolicy: Retain"
             )
             return report.outcome(obj.spec, status, Situation("Suspended", message))
-        if obj.spec.deletion_policy is DeletionPolicy.RELEASE:
-            # There is no way back: the watch may not have brought an endpoint yet that was linked a moment ago.
-            linked = [key.name for key in await endpoints_with_number_now(self._api, obj.key.namespace, obj.key.name)]
-            if linked:
-                status = status.model_copy(update={"linked_endpoints": linked})
-                return report.outcome(obj.spec, status, report.still_linked(linked))
         endpoint = self._endpoint_of(obj)
         if endpoint is None:
             message = (

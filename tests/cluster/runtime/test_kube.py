@@ -62,7 +62,7 @@ async def test_the_objects_of_one_namespace_are_listed_as_they_stand(
 
     listed = await kube.list_now(NUMBER, namespace)
 
-    assert [body["metadata"]["name"] for body in listed] == ["a", "b"]
+    assert [body["metadata"]["name"] for body in listed] == [key.name, "b"]
     assert await kube.list_now(NUMBER, "nowhere") == []
 
 

@@ -169,7 +169,9 @@ async def test_a_purchase_in_doubt_stands_as_submitted(status: int) -> None:
     await world.ends_with_one(key)
 
 
-@pytest.mark.parametrize("budget", [Budget(namespace_a_day=1), Budget(operator_an_hour=1)], ids=["namespace", "operator"])
+@pytest.mark.parametrize(
+    "budget", [Budget(namespace_a_day=1), Budget(operator_an_hour=1)], ids=["namespace", "operator"]
+)
 async def test_purchases_in_several_resources_at_the_same_moment_keep_within_the_budget(budget: Budget) -> None:
     world = World(budget=budget)
     keys: list[Key] = []

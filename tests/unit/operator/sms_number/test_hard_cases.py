@@ -244,7 +244,9 @@ async def test_a_held_number_that_one_list_leaves_out_is_asked_for_by_itself_and
     assert (outcome.state, outcome.status.phone_number) == (State.READY, held)
 
 
-async def test_a_bought_number_whose_reservation_is_forgotten_and_that_one_list_leaves_out_is_not_bought_again() -> None:
+async def test_a_bought_number_whose_reservation_is_forgotten_and_that_one_list_leaves_out_is_not_bought_again() -> (
+    None
+):
     world = World(behaviour={"listing_delay_s": 3600})
     key = world.add()
     await world.reconcile(key)
