@@ -8,7 +8,8 @@ no organisation, since only ours knows connectors and records; what a whole orga
 - burst: create N at once, until the last was looked at; update a changed spec of each; restart: a new process finds all N.
 - open loop: 50 creations a second, from the API server's answer until the status is there.
 - slowed by dead tenth: one more endpoint for each nine, at a server of its own that accepts and never answers; the time
-  until the nine tenths were looked at, beside the time without.
+  until the nine tenths were looked at, beside the time without. Slowed by failing tenth: at servers that answer each
+  request with 503.
 - organization: up to 1,000 endpoints with an organisation, until Ready: asked through the connector too, with two
   IntegrationRecords each; then an open loop of 10 more a second.
 - propagation: a changed EHRConnectorConfig, until a page of each of three replicas of the connector shows it.

@@ -11,17 +11,19 @@ from typing import Any
 
 from api_server import ApiServer, is_looked_at
 from contestants import Contestant
-from endpoints import dead_server, endpoint
+from endpoints import dead_server, endpoint, failing_server
 
 from ehr_sandbox.demo.system import System
 
-SCENARIOS = ("burst", "open-loop", "dead-tenth", "organization", "propagation")
+SCENARIOS = ("burst", "open-loop", "dead-tenth", "failing-tenth", "organization", "propagation")
 RATE = 50.0
 _LIMIT_S = 1800.0
 _SETTLE_S = 2.0
 _IDLE_SHARE = 0.05
 _IDLE_PROBE_S = 1.0
-_MOST_WITH_DEAD = 900
+_MOST_WITH_BAD = 900
+_SHARE = 9
+"""To so many good endpoints comes one that is not."""
 
 Figures = dict[str, tuple[float, str]]
 """Value and unit, by name."""
@@ -44,6 +46,7 @@ class Bench:
             ("burst", self._burst_update_restart),
             ("open-loop", self._open_loop),
             ("dead-tenth", self._dead_tenth),
+            ("failing-tenth", self._failing_tenth),
         ):
             if name in scenarios:
                 await scenario()
@@ -104,24 +107,35 @@ class Bench:
         await self._clear(namespace)
 
     async def _dead_tenth(self) -> None:
-        size = min(self.size, _MOST_WITH_DEAD)
-        names = [f"endpoint-{number:05}" for number in range(size)]
-        took_s: list[float] = []
         async with dead_server() as port:
-            for label, share in (("alive", 0), ("dead", 9)):
-                namespace = await self._namespace(label)
-                writes: list[tuple[str, str, dict[str, Any]]] = []
-                for number, write in enumerate(self._creates(namespace, range(size))):
-                    if share and number % share == 0:
-                        dead = endpoint(self.system.layout, namespace, number, dead_port=port)
-                        writes.append(("POST", f"{namespace}/fhirendpoints", dead))
-                    writes.append(write)
-                async with self.api.watching(namespace, is_looked_at) as watch:
-                    began_s = time.monotonic()
-                    await self.api.at_once(writes)
-                    took_s.append(await watch.until(names, 1, _LIMIT_S) - began_s)
-                await self._clear(namespace)
-        self.note("slowed_by_dead_tenth", took_s[1] / took_s[0], "times")
+            await self._slowed_by("dead", port)
+
+    async def _failing_tenth(self) -> None:
+        async with failing_server(self.system.ca, self._beside_bad()[::_SHARE]) as port:
+            await self._slowed_by("failing", port)
+
+    def _beside_bad(self) -> range:
+        return range(min(self.size, _MOST_WITH_BAD))
+
+    async def _slowed_by(self, what: str, port: int) -> None:
+        """Note how much longer the good endpoints take beside one bad in ten than alone."""
+        numbers = self._beside_bad()
+        names = [f"endpoint-{number:05}" for number in numbers]
+        took_s: list[float] = []
+        for label, bad in ((f"without-{what}", range(0)), (f"with-{what}", numbers[::_SHARE])):
+            namespace = await self._namespace(label)
+            writes: list[tuple[str, str, dict[str, Any]]] = []
+            for number, write in zip(numbers, self._creates(namespace, numbers), strict=True):
+                if number in bad:
+                    body = endpoint(self.system.layout, namespace, number, bad_port=port)
+                    writes.append(("POST", f"{namespace}/fhirendpoints", body))
+                writes.append(write)
+            async with self.api.watching(namespace, is_looked_at) as watch:
+                began_s = time.monotonic()
+                await self.api.at_once(writes)
+                took_s.append(await watch.until(names, 1, _LIMIT_S) - began_s)
+            await self._clear(namespace)
+        self.note(f"slowed_by_{what}_tenth", took_s[1] / took_s[0], "times")
 
     def _creates(self, namespace: str, numbers: Iterable[int]) -> list[tuple[str, str, dict[str, Any]]]:
         layout = self.system.layout
