@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from unit.operator.conftest import number_body
 from unit.operator.sms_number.world import Blow, World
 
-from ehr_operator.runtime.model import Key
+from ehr_operator.runtime.model import Key, State
 
 _blows = st.dictionaries(st.integers(1, 14), st.sampled_from(Blow), max_size=3)
 _which = st.integers(0, 2)
@@ -113,7 +113,7 @@ class Purchases(RuleBasedStateMachine):
         world = self.world
         await self._behave(0, 0)
         world.api.relist()
-        held = [await world.until_held(key) for key in self.keys]
+        held = await self._all_held()
         assert len(set(held)) == len(self.keys)
         bought = [await world.bought_for(key) for key in self.keys]
         adopted = [key for key, numbers in zip(self.keys, bought, strict=True) if not numbers]
@@ -124,6 +124,15 @@ class Purchases(RuleBasedStateMachine):
         assert len(self.keys) - len(adopted) <= purchases <= len(self.keys)
         assert self.lost or purchases == len(self.keys) - len(adopted)
         await world.aclose()
+
+    async def _all_held(self) -> list[str | None]:
+        """Make passes over all objects in turn, as the operator does: one may wait for what is bought for another."""
+        for _ in range(400):
+            outcomes = [await self.world.reconcile(key) for key in self.keys]
+            if all(outcome is not None and outcome.state is State.READY for outcome in outcomes):
+                return [self.world.status(key).phone_number for key in self.keys]
+            self.world.clock.advance(60.0)
+        raise AssertionError(f"not all are held: {[outcome and outcome.reason for outcome in outcomes]}")
 
 
 class OneNumber(Purchases):
