@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from unit.operator.conftest import number_body
 from unit.operator.sms_number.world import Blow, World
 
-from ehr_operator.runtime.model import Key, State
+from ehr_operator.runtime.model import Key, Outcome, State
 
 _blows = st.dictionaries(st.integers(1, 14), st.sampled_from(Blow), max_size=3)
 _which = st.integers(0, 2)
@@ -127,6 +127,7 @@ class Purchases(RuleBasedStateMachine):
 
     async def _all_held(self) -> list[str | None]:
         """Make passes over all objects in turn, as the operator does: one may wait for what is bought for another."""
+        outcomes: list[Outcome[Any] | None] = []
         for _ in range(400):
             outcomes = [await self.world.reconcile(key) for key in self.keys]
             if all(outcome is not None and outcome.state is State.READY for outcome in outcomes):
