@@ -109,7 +109,7 @@ async def test_garbage_is_no_token(small: Connector, token: str) -> None:
 async def test_claims_decide(small: Connector, changes: dict[str, Any], expected: int) -> None:
     # From now, not from when the tests were collected: hours may lie between the two.
     now = int(time.time())
-    claims = {
+    claims: dict[str, Any] = {
         name: now + int(value.total_seconds()) if isinstance(value, timedelta) else value
         for name, value in changes.items()
     }
