@@ -18,14 +18,13 @@ from ehr_connector.visits.events import (
     in_order,
     known_code,
     last_of,
+    patients_among,
     providers_among,
     since_the_last_move,
 )
 
 LATE = timedelta(hours=24)
 """A visit that is cancelled less than this before it begins is cancelled late: its time is hard to give to another."""
-_BEFORE_JOINING = timedelta(seconds=60)
-"""By how much Graph's clock and ours may differ."""
 _BROUGHT_BY = {Channel.SMS: BroughtBy.SMS, Channel.EMAIL: BroughtBy.EMAIL, Channel.COPY: BroughtBy.COPY}
 
 
@@ -113,7 +112,7 @@ def course_of(booked: Booked, events: Iterable[VisitEvent], now: datetime) -> Co
     current = since_the_last_move(told)
     providers = {one for one in providers_among(told) if one is not None}
     is_consult = booked.kind == VisitKind.CONSULT
-    meeting = _Meeting(providers, _patients(current, providers), is_consult)
+    meeting = _Meeting(providers, patients_among(current, providers), is_consult)
     for event in current:
         meeting.take(event)
     ended_at = meeting.ended_at(now)
@@ -135,21 +134,6 @@ def course_of(booked: Booked, events: Iterable[VisitEvent], now: datetime) -> Co
         device_test=known_code(DeviceTestResult, test.code) if test else None,
         changes_at=min(changes, default=None),
     )
-
-
-def _patients(current: Sequence[VisitEvent], providers: set[str]) -> set[str]:
-    """Return who is taken for the patient: whoever has no account here and appeared after the patient went on to Teams.
-
-    Who was there before is a guest, an interpreter or a colleague from elsewhere.
-    """
-    joining = next((event.happened_at for event in current if event.kind is Kind.JOINING), None)
-    if joining is None:
-        return set()
-    first: dict[str, datetime] = {}
-    for event in current:
-        if event.kind in ROSTER - {Kind.LEFT} and event.participant is not None:
-            first.setdefault(event.participant, event.happened_at)
-    return {who for who, at in first.items() if who not in providers and at >= joining - _BEFORE_JOINING}
 
 
 def _status(booked: Booked, current: list[VisitEvent], meeting: _Meeting, now: datetime) -> VisitStatus:

@@ -5,7 +5,8 @@ Events are told more than once, late and out of order; the status depends on wha
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -107,11 +108,13 @@ class Status:
     stage: Stage = Stage.NOT_SENT
     since: datetime | None = None
     """Since when the patient is at this stage."""
+    is_patient: bool = True
+    """Whether it is the patient's stage. Otherwise it is somebody's who may be a guest, an interpreter or a colleague from
+    elsewhere, and of the patient nothing is known beyond what the pages told."""
     channels: tuple[Channel, ...] = ()
     device_test: DeviceTestResult | None = None
     came_at: datetime | None = None
-    """When somebody was last seen to come who is taken for the patient: the patient had gone on to Teams before. Whoever
-    comes without that may be a guest, an interpreter or a colleague from elsewhere."""
+    """When somebody was last seen to come who is taken for the patient (`patients_among`)."""
     waiting: int = 0
     """How many wait in the lobby."""
     provider_present: bool = False
@@ -125,6 +128,7 @@ _BEFORE_THE_CALL = {
     Kind.OPENED: Stage.OPENED,
     Kind.JOINING: Stage.JOINING,
 }
+_IN_TEAMS = frozenset({Stage.IN_LOBBY, Stage.IN_VISIT, Stage.LEFT})
 _ORDER = {stage: number for number, stage in enumerate(Stage)}
 ROSTER = frozenset({Kind.IN_LOBBY, Kind.IN_VISIT, Kind.LEFT})
 """What is told of a participant."""
@@ -132,6 +136,8 @@ _RANK = {Kind.MOVED: -1, Kind.IN_LOBBY: 1, Kind.IN_VISIT: 2, Kind.LEFT: 3}
 """Which of several events of one instant came first."""
 STALE = timedelta(hours=12)
 """A participant of whom nothing was heard for so long is gone: Graph may lose a notification."""
+_CLOCKS_DIFFER = timedelta(seconds=60)
+"""By how much Graph's clock and ours may differ."""
 _Code = TypeVar("_Code", bound=StrEnum)
 
 
@@ -150,36 +156,46 @@ def status_of(events: Iterable[VisitEvent], now: datetime) -> Status:
     current = since_the_last_move(told)
     ended = last_of(current, Kind.CALL_ENDED)
     providers = providers_among(told)
+    patients = patients_among(told, providers)
     # Whoever is there stays there when the appointment is moved.
     here = {who: one for who, one in _present(told).items() if now - one.heard_at < STALE}
-    patients = [one for who, one in here.items() if who not in providers]
-    waiting = [one for one in patients if one.kind is Kind.IN_LOBBY]
-    inside = [one for one in patients if one.kind is Kind.IN_VISIT]
-    seen = [event for event in current if event.kind in ROSTER and event.participant not in providers]
-    if inside:
-        stage, since = Stage.IN_VISIT, min(one.since for one in inside)
-    elif waiting:
-        stage, since = Stage.IN_LOBBY, min(one.since for one in waiting)
-    elif seen:
-        left = max(event.happened_at for event in [*seen, *([ended] if ended else [])])
-        # Who left and opened the page again is on the way back; a link that is sent again brings nobody.
-        back = _stage_before_the_call(event for event in current if event.happened_at > left)
-        stage, since = back if _ORDER[back[0]] > _ORDER[Stage.LINK_SENT] else (Stage.LEFT, left)
-    else:
-        stage, since = _stage_before_the_call(current)
+    others = here.keys() - providers
+    seen = {event.participant for event in current if event.kind in ROSTER} - providers
+    is_patient = bool(patients & (here.keys() | seen))
+    whose = patients if is_patient else others | seen
+    stage, since = _stage_of(whose, here, current)
     test = last_of(current, Kind.DEVICE_TEST)
     sent = (known_code(Channel, event.code) for event in told if event.kind is Kind.LINK_SENT)
     return Status(
         stage=stage,
         since=since,
+        is_patient=is_patient or stage not in _IN_TEAMS,
         channels=tuple(dict.fromkeys(channel for channel in sent if channel is not None)),
         device_test=known_code(DeviceTestResult, test.code) if test else None,
-        came_at=_patient_came(current, providers),
-        waiting=len(waiting),
+        came_at=_patient_came(current, patients),
+        waiting=sum(here[who].kind is Kind.IN_LOBBY for who in others),
         provider_present=any(one.kind is Kind.IN_VISIT and who in providers for who, one in here.items()),
-        started_at=_both_inside(current, providers),
+        started_at=_both_inside(current, providers, patients),
         ended_at=ended.happened_at if ended and not here else None,
     )
+
+
+def _stage_of(
+    whose: AbstractSet[str | None], here: Mapping[str, _Present], current: list[VisitEvent]
+) -> tuple[Stage, datetime | None]:
+    """Return how far those in `whose` are, as one, and since when."""
+    present = [one for who, one in here.items() if who in whose]
+    for kind, stage in ((Kind.IN_VISIT, Stage.IN_VISIT), (Kind.IN_LOBBY, Stage.IN_LOBBY)):
+        if there := [one.since for one in present if one.kind is kind]:
+            return stage, min(there)
+    seen = [event for event in current if event.kind in ROSTER and event.participant in whose]
+    if not seen:
+        return _stage_before_the_call(current)
+    ended = last_of(current, Kind.CALL_ENDED)
+    left = max(event.happened_at for event in [*seen, *([ended] if ended else [])])
+    # Who left and opened the page again is on the way back; a link that is sent again brings nobody.
+    back = _stage_before_the_call(event for event in current if event.happened_at > left)
+    return back if _ORDER[back[0]] > _ORDER[Stage.LINK_SENT] else (Stage.LEFT, left)
 
 
 def in_order(events: Iterable[VisitEvent]) -> list[VisitEvent]:
@@ -220,11 +236,33 @@ def providers_among(told: list[VisitEvent]) -> set[str | None]:
     return {who for who, side in sides.items() if side == Side.PROVIDER}
 
 
-def _patient_came(told: list[VisitEvent], providers: set[str | None]) -> datetime | None:
-    """Return when somebody who is no clinician was last told of as present, after the patient had gone on to Teams."""
+def patients_among(told: Iterable[VisitEvent], providers: AbstractSet[str | None]) -> set[str]:
+    """Return who is taken for the patient: whoever has no account here and appeared after the patient went on to Teams.
+
+    Who was there before is a guest, an interpreter or a colleague from elsewhere. A patient goes on to Teams anew when the
+    visit was moved. `told` is in order.
+    """
+    patients, first, lately = set[str](), set[str](), dict[str, datetime]()
+    joining = False
+    for event in told:
+        if event.kind is Kind.MOVED:
+            joining, lately = False, {}
+        elif event.kind is Kind.JOINING and not joining:
+            joining = True
+            patients |= {who for who, at in lately.items() if at >= event.happened_at - _CLOCKS_DIFFER}
+        elif event.kind in ROSTER - {Kind.LEFT} and event.participant is not None and event.participant not in first:
+            first.add(event.participant)
+            lately[event.participant] = event.happened_at
+            if joining:
+                patients.add(event.participant)
+    return {who for who in patients if who not in providers}
+
+
+def _patient_came(told: list[VisitEvent], patients: set[str]) -> datetime | None:
+    """Return when the patient was last told of as present, after having gone on to Teams."""
     joining = next((number for number, event in enumerate(told) if event.kind is Kind.JOINING), len(told))
     came = (event for event in told[joining:] if event.kind in ROSTER - {Kind.LEFT})
-    return max((event.happened_at for event in came if event.participant not in providers), default=None)
+    return max((event.happened_at for event in came if event.participant in patients), default=None)
 
 
 def _present(told: list[VisitEvent]) -> dict[str, _Present]:
@@ -254,16 +292,16 @@ def _stage_before_the_call(told: Iterable[VisitEvent]) -> tuple[Stage, datetime 
     return stage, since
 
 
-def _both_inside(told: list[VisitEvent], providers: set[str | None]) -> datetime | None:
-    """Return the first moment at which a clinician and a patient were in the meeting together."""
-    inside: dict[str, bool] = {}
+def _both_inside(told: list[VisitEvent], providers: set[str | None], patients: set[str]) -> datetime | None:
+    """Return the first moment at which a clinician and the patient were in the meeting together."""
+    inside = set[str]()
     for event in told:
         if event.participant is None:
             continue
         if event.kind is Kind.IN_VISIT:
-            inside[event.participant] = event.participant in providers
+            inside.add(event.participant)
         elif event.kind in {Kind.LEFT, Kind.IN_LOBBY}:
-            inside.pop(event.participant, None)
-        if len(set(inside.values())) > 1:
+            inside.discard(event.participant)
+        if inside & providers and inside & patients:
             return event.happened_at
     return None

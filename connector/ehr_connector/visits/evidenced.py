@@ -11,7 +11,7 @@ from ehr_connector.store.events import Events
 from ehr_connector.store.evidence import EvidenceBook
 from ehr_connector.store.visits import VisitRow
 from ehr_connector.visits.booking import VisitKind
-from ehr_connector.visits.events import Kind, Side, VisitEvent, status_of
+from ehr_connector.visits.events import Kind, Side, VisitEvent, in_order, patients_among, providers_among, status_of
 
 
 class Evidenced:
@@ -34,10 +34,12 @@ class Evidenced:
         joined = {one.participant or "" for one in told if one.kind is Kind.IN_VISIT and one.code == Side.PATIENT}
         if row.kind != VisitKind.PATIENT or not joined:
             return
-        if status_of(await self._events.of(row.visit), self._now()).came_at is None:
+        known = in_order(await self._events.of(row.visit))
+        patients = joined & patients_among(known, providers_among(known))
+        if not patients or status_of(known, self._now()).came_at is None:
             return
         await self._evidence.patient_joined(row)
-        for participant in sorted(joined):
+        for participant in sorted(patients):
             token = self._secret.name("audited join", row.visit, participant)
             await self._audit.record_once(
                 token, row.namespace, row.name, Action.PATIENT_JOINED, Side.PATIENT, row.visit

@@ -36,7 +36,11 @@ _STAGES = {
     Stage.IN_VISIT: N_("Patient is in the visit"),
     Stage.LEFT: N_("Patient left"),
 }
-_SOMEBODY_WAITS = N_("Somebody is waiting in the lobby")
+_SOMEBODYS_STAGES = {
+    Stage.IN_LOBBY: N_("Somebody is waiting in the lobby"),
+    Stage.IN_VISIT: N_("Somebody is in the visit"),
+    Stage.LEFT: N_("Somebody left"),
+}
 """The patient did not go on to Teams by the link: it may be a guest or an interpreter."""
 _DEVICE_TESTS = {
     DeviceTestResult.PASSED: N_("Device test passed"),
@@ -74,11 +78,11 @@ class StatusView:
     @classmethod
     def of(cls, status: Status, language: Language, time_zone: str) -> StatusView:
         """Return the words for `status`."""
-        unknown = status.stage is Stage.IN_LOBBY and status.came_at is None
+        stages = _STAGES if status.is_patient else _STAGES | _SOMEBODYS_STAGES
         sent = ", ".join(language.plain(CHANNELS[channel]) for channel in status.channels)
         return cls(
             stage=status.stage,
-            text=language.plain(_SOMEBODY_WAITS if unknown else _STAGES[status.stage]),
+            text=language.plain(stages[status.stage]),
             since=status.since.isoformat() if status.since else None,
             since_text=language.time(status.since, time_zone) if status.since else None,
             sent=language.plain(N_("Link sent %(how)s"), how=sent) if sent else None,

@@ -16,6 +16,7 @@ from ehr_connector.visits.evidenced import Evidenced
 JOINING = VisitEvent("joining", Kind.JOINING, START)
 LOBBY = VisitEvent("lobby", Kind.IN_LOBBY, START + timedelta(seconds=9), Side.PATIENT, "p")
 ADMITTED = VisitEvent("admitted", Kind.IN_VISIT, START + timedelta(minutes=1), Side.PATIENT, "p")
+INTERPRETER = VisitEvent("interpreter", Kind.IN_VISIT, START - timedelta(minutes=9), Side.PATIENT, "i")
 COLLEAGUE = VisitEvent("colleague", Kind.IN_VISIT, START + timedelta(minutes=1), Side.PROVIDER, "d")
 
 
@@ -49,10 +50,11 @@ class Seen:
     [
         ("patient", [JOINING, LOBBY, ADMITTED], 1),
         ("patient", [LOBBY, ADMITTED], 0),
+        ("patient", [JOINING, LOBBY, INTERPRETER], 0),
         ("patient", [JOINING, COLLEAGUE], 0),
         ("consult", [JOINING, LOBBY, ADMITTED], 0),
     ],
-    ids=["patient", "interpreter", "clinician", "consult"],
+    ids=["patient", "interpreter", "interpreter while the patient waits", "clinician", "consult"],
 )
 async def test_only_a_patient_who_came_by_the_patients_link_counts(
     kind: str, told: Sequence[VisitEvent], counted: int

@@ -202,3 +202,40 @@ def test_a_patient_who_came_for_the_old_time_has_not_come_for_the_new_one() -> N
     assert status_of([*WHOLE, moved, guest], LATER).came_at is None
     again = event(Kind.JOINING, 75), event(Kind.IN_LOBBY, 76, who="p2")
     assert status_of([*WHOLE, moved, guest, *again], LATER).came_at == again[1].happened_at
+
+
+INTERPRETER = event(Kind.IN_VISIT, 5, Side.PATIENT, "i")
+INTERPRETER_LEFT = event(Kind.LEFT, 20, who="i")
+
+
+def test_an_interpreter_who_is_admitted_before_the_patient_comes_is_not_called_the_patient() -> None:
+    status = status_of([SENT, OPENED, event(Kind.IN_VISIT, 11, Side.PATIENT, "i")], LATER)
+    assert (status.stage, status.is_patient, status.started_at) == (Stage.IN_VISIT, False, None)
+
+
+def test_a_patient_in_the_lobby_is_waiting_also_while_an_interpreter_is_in_the_visit() -> None:
+    status = status_of([SENT, DOCTOR, INTERPRETER, JOINING, LOBBY], LATER)
+    assert (status.stage, status.is_patient, status.since) == (Stage.IN_LOBBY, True, LOBBY.happened_at)
+    assert (status.waiting, status.started_at) == (1, None)
+
+
+def test_an_interpreter_who_leaves_is_not_the_patient_who_leaves() -> None:
+    gone = status_of([SENT, INTERPRETER, INTERPRETER_LEFT], LATER)
+    assert (gone.stage, gone.is_patient) == (Stage.LEFT, False)
+    while_inside = status_of([*WHOLE[:8], INTERPRETER, INTERPRETER_LEFT], LATER)
+    assert (while_inside.stage, while_inside.is_patient) == (Stage.IN_VISIT, True)
+
+
+def test_a_patient_left_although_an_interpreter_is_still_in_the_visit() -> None:
+    status = status_of([*WHOLE[:8], INTERPRETER, LEFT], LATER)
+    assert (status.stage, status.is_patient, status.since) == (Stage.LEFT, True, LEFT.happened_at)
+
+
+def test_a_patient_who_stays_while_the_visit_is_moved_is_still_the_patient() -> None:
+    status = status_of([*WHOLE[:8], event(Kind.MOVED, 30)], LATER)
+    assert (status.stage, status.is_patient) == (Stage.IN_VISIT, True)
+
+
+def test_an_interpreter_who_was_there_before_the_patient_does_not_come_as_the_patient_later() -> None:
+    again = event(Kind.IN_VISIT, 30, Side.PATIENT, "i")
+    assert status_of([INTERPRETER, JOINING, again], LATER).came_at is None

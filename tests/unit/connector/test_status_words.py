@@ -15,15 +15,21 @@ NOON = datetime(2026, 11, 18, 12, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
-    ("came_at", "text"),
-    [(NOON, "Patient is waiting in the lobby"), (None, "Somebody is waiting in the lobby")],
+    ("stage", "is_patient", "text"),
+    [
+        (Stage.IN_LOBBY, True, "Patient is waiting in the lobby"),
+        (Stage.IN_LOBBY, False, "Somebody is waiting in the lobby"),
+        (Stage.IN_VISIT, True, "Patient is in the visit"),
+        (Stage.IN_VISIT, False, "Somebody is in the visit"),
+        (Stage.LEFT, True, "Patient left"),
+        (Stage.LEFT, False, "Somebody left"),
+    ],
 )
-def test_who_waits_is_called_the_patient_only_after_the_patient_went_on_to_teams(
-    came_at: datetime | None, text: str
+def test_who_is_there_is_called_the_patient_only_after_the_patient_went_on_to_teams(
+    stage: Stage, is_patient: bool, text: str
 ) -> None:
-    status = Status(Stage.IN_LOBBY, NOON, came_at=came_at, waiting=1)
-    view = StatusView.of(status, Locales().choose("en", None), "UTC")
-    assert (view.text, view.alert) == (text, True)
+    view = StatusView.of(Status(stage, NOON, is_patient=is_patient), Locales().choose("en", None), "UTC")
+    assert (view.text, view.alert) == (text, stage is Stage.IN_LOBBY)
 
 
 def test_an_apostrophe_is_read_as_one() -> None:
