@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from browser.conftest import OpenContext, Served
-from browser.pages_app import PHONE, look
+from browser.pages_app import PHONE, START, look
 from playwright.sync_api import Page, expect
 
 from ehr_connector.visits.booking import Access
@@ -136,6 +136,81 @@ def test_a_moved_visit_says_so_beside_its_new_time(page: Page, site: Served) -> 
 
     expect(page.get_by_text("This visit was moved.")).to_be_visible()
     expect(page.get_by_text("Central Standard Time")).to_be_visible()
+
+
+OPENS = datetime.now(UTC) + timedelta(hours=3)
+MINUTES = 90_000
+"""Milliseconds after which an open page has looked again, however its looks are spread."""
+
+
+def test_an_open_page_learns_that_its_visit_was_moved_to_a_later_time(page: Page, site: Served) -> None:
+    page.clock.install()
+    page.goto(f"{site.url}/v/t")
+    expect(page.get_by_role("button", name="Join the visit")).to_be_visible()
+
+    later = START + timedelta(days=1)
+    site.visits.shown = look(Access.EARLY, start=later, opens_at=OPENS, moved=True)
+    page.clock.run_for(MINUTES)
+
+    expect(page.get_by_text("This visit was moved.").first).to_be_visible()
+    expect(page.locator(".day")).to_contain_text("Wednesday, November 25, 2026")
+    expect(page.get_by_role("button", name="Join the visit")).to_have_count(0)
+    expect(page.locator("[data-live]")).to_contain_text("This visit was moved.")
+    assert site.visits.told == []
+
+
+def test_an_early_page_learns_that_its_visit_was_moved_to_an_earlier_time(page: Page, site: Served) -> None:
+    site.visits.shown = look(Access.EARLY, opens_at=OPENS)
+    page.clock.install()
+    page.goto(f"{site.url}/v/t")
+    expect(page.locator("[data-countdown]")).to_contain_text("in 3 hours")
+
+    site.visits.shown = look(
+        Access.EARLY, start=START - timedelta(hours=2), opens_at=OPENS - timedelta(hours=1), moved=True
+    )
+    page.clock.run_for(MINUTES)
+
+    expect(page.locator(".day")).to_contain_text("8:00")
+    expect(page.locator("[data-countdown]")).to_contain_text(re.compile(r"in 1[12]\d minutes"))
+    site.visits.shown = look(Access.OPEN, start=START - timedelta(hours=3), moved=True)
+    page.clock.run_for(MINUTES)
+    expect(page.get_by_role("button", name="Join the visit")).to_be_visible()
+
+
+def test_an_early_page_learns_that_its_visit_was_cancelled(page: Page, site: Served) -> None:
+    site.visits.shown = look(Access.EARLY, opens_at=OPENS)
+    page.clock.install()
+    page.goto(f"{site.url}/v/t")
+    page.get_by_role("button", name="Start the check").click()
+
+    site.visits.shown = look(Access.CANCELLED)
+    page.clock.run_for(MINUTES)
+
+    expect(page.get_by_role("heading", level=1)).to_have_text("This visit was cancelled")
+    expect(page.locator("[data-live]")).to_contain_text("This visit was cancelled")
+
+
+def test_a_page_keeps_what_it_knows_while_the_clinics_calendar_does_not_answer(page: Page, site: Served) -> None:
+    page.clock.install()
+    page.goto(f"{site.url}/v/t")
+    site.visits.shown = look(Access.UNAVAILABLE)
+
+    with page.expect_response(f"{site.url}/v/t"):
+        page.clock.run_for(MINUTES)
+
+    expect(page.get_by_role("button", name="Join the visit")).to_be_visible()
+
+
+def test_an_unchanged_page_is_left_as_it_is(page: Page, site: Served) -> None:
+    site.visits.shown = look(Access.EARLY, opens_at=OPENS)
+    page.clock.install()
+    page.goto(f"{site.url}/v/t")
+    page.evaluate("document.getElementById('visit').standing = true")
+
+    with page.expect_response(f"{site.url}/v/t"):
+        page.clock.run_for(MINUTES)
+
+    assert page.evaluate("document.getElementById('visit').standing")
 
 
 def test_a_visit_that_ended_meanwhile_says_so_on_joining(page: Page, site: Served) -> None:

@@ -70,27 +70,60 @@
     ticking = setInterval(tick, 1000);
   };
 
-  // -- When it opens, the part of the page that tells about the visit is fetched again; a running device test goes on
+  // -- When it opens, and each minute while somebody can see it, the part of the page that tells about the visit is fetched
+  // again: it may be moved or cancelled. A running device test goes on.
 
   const AGAIN_MS = 10000;
   const SPREAD_MS = 2000;
-  const refresh = async () => {
-    await new Promise((resolve) => setTimeout(resolve, Math.random() * SPREAD_MS));
+  const LOOK_MS = 60000;
+  const UNSETTLED = ["early", "open", "unavailable"];
+  const shown = (visit) => ["access", "start", "opens", "moved"].map((name) => visit.dataset[name]).join(" ");
+  let looked = Date.now();
+  let looking = false;
+  const look = async () => {
+    if (looking) return false;
+    looking = true;
+    looked = Date.now();
     try {
       const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
       const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("visit");
       const standing = document.getElementById("visit");
-      if (fresh && fresh.dataset.access !== standing.dataset.access) {
-        standing.replaceWith(document.importNode(fresh, true));
-        live.textContent = fresh.dataset.access === "open" ? live.dataset.openText : fresh.querySelector("h1").textContent;
-        begin();
-        return;
-      }
+      // Nobody knows more than before while the clinic's calendar does not answer.
+      if (!fresh || fresh.dataset.access === "unavailable" || shown(fresh) === shown(standing)) return false;
+      replace(standing, document.importNode(fresh, true));
+      return true;
     } catch {
-      // Offline for a moment; the next try is below.
+      return false; // Offline for a moment; there is a next time.
+    } finally {
+      looking = false;
     }
-    setTimeout(refresh, AGAIN_MS);
   };
+  const replace = (standing, fresh) => {
+    const held = standing.contains(document.activeElement);
+    const opens = fresh.dataset.access === "open" && standing.dataset.access === "early";
+    standing.replaceWith(fresh);
+    live.textContent = opens
+      ? live.dataset.openText
+      : [fresh.querySelector("h1"), ...fresh.querySelectorAll("[data-told]")].map((one) => one.textContent.trim()).join(" ");
+    if (held) fresh.querySelector("h1").focus();
+    begin();
+  };
+  const refresh = async () => {
+    await new Promise((resolve) => setTimeout(resolve, Math.random() * SPREAD_MS));
+    if (document.getElementById("visit").dataset.access === "early" && !(await look())) setTimeout(refresh, AGAIN_MS);
+  };
+  const due = () => !document.hidden && UNSETTLED.includes(document.getElementById("visit").dataset.access);
+  // Spread, so that many pages that were opened at the full hour do not ask at once.
+  const keepLooking = () => {
+    setTimeout(async () => {
+      if (due()) await look();
+      keepLooking();
+    }, LOOK_MS * (0.75 + Math.random() / 2));
+  };
+  addEventListener("visibilitychange", () => {
+    if (due() && Date.now() - looked > LOOK_MS) look();
+  });
 
   begin();
+  keepLooking();
 })();
