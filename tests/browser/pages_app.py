@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from fastapi import FastAPI, Request
@@ -97,7 +98,7 @@ class RecordsDouble:
         raise AssertionError
 
 
-def pages_app(visits: VisitDouble) -> FastAPI:
+def pages_app(visits: VisitDouble) -> FastAPI:  # noqa: C901 (one small route after the other)
     """Return the app: the patient's pages, and the clinician's as they are at one moment."""
     assets = Assets()
     pages = Pages(Locales(), assets)
@@ -106,12 +107,14 @@ def pages_app(visits: VisitDouble) -> FastAPI:
     patient = PatientPages(pages, visits, RecordsDouble(), lambda: datetime.now(UTC), teams_origins=TEAMS)
     app.include_router(patient.router())
     app.state.pushed = []
+    app.state.once = []
+    app.state.board = {}
 
     async def teams() -> HTMLResponse:
         return HTMLResponse("<!doctype html><title>Lobby</title><h1>Lobby</h1>")
 
     async def board(request: Request) -> Response:
-        view = board_view(pages.language(request))
+        view = replace(board_view(pages.language(request)), **app.state.board)
         return pages.render(request, view.TEMPLATE, vars_of(view))
 
     async def microsoft(request: Request) -> Response:
@@ -130,8 +133,10 @@ def pages_app(visits: VisitDouble) -> FastAPI:
 
     async def stream() -> EventSourceResponse:
         async def events():  # noqa: ANN202 (an async generator)
-            for data in app.state.pushed:
-                yield {"event": "status", "data": data}
+            for one in app.state.pushed:
+                yield {"event": "status", "data": one}
+            while app.state.once:
+                yield app.state.once.pop()
 
         return EventSourceResponse(events())
 

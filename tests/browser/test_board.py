@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from browser.conftest import OpenContext, Served
-from browser.pages_app import ZONE
+from browser.pages_app import ZONE, board_view
 from playwright.sync_api import Page, expect
 
 from ehr_connector.visits.events import Stage, Status
 from ehr_connector.web.locales import Locales
-from ehr_connector.web.views import StatusView
+from ehr_connector.web.views import StatusView, VisitView
 
 
 def pushed(visit: str, status: Status) -> str:
@@ -44,6 +45,46 @@ def test_a_lost_stream_is_said_and_comes_back(page: Page, site: Served) -> None:
         expect(page.locator("#visit-two .stage")).to_contain_text("Patient is joining")
     finally:
         site.app.state.pushed = []
+
+
+def test_a_board_whose_visits_changed_is_exchanged_and_what_was_opened_stays_open(page: Page, site: Served) -> None:
+    site.app.state.board = {"organization_name": "Lamna"}
+    try:
+        page.goto(f"{site.url}/board?notice=sent")
+        page.locator("#visit-two summary").click()
+        expect(page.locator("#visit-two details")).to_have_attribute("open", "")
+        page.evaluate("document.querySelector('[data-stream]').standing = true")
+        site.app.state.board = {"upcoming": [replace(_upcoming(), open=True)], "notice": None}
+        site.app.state.once = [{"event": "reload", "data": "{}"}]
+
+        expect(page.locator("#visit-two").get_by_text("Open now")).to_be_visible(timeout=20_000)
+
+        assert page.evaluate("document.querySelector('[data-stream]').standing") is None
+        expect(page.locator("#visit-two details")).to_have_attribute("open", "")
+        expect(page.locator("#visit-two summary")).to_be_focused()
+        expect(page.get_by_text("Link sent by text message.").first).to_be_visible()
+        expect(page.locator("#visit-two").get_by_role("button", name="Copy Patient's link")).to_be_visible()
+    finally:
+        site.app.state.board = {}
+
+
+def _upcoming() -> VisitView:
+    return board_view(Locales().choose("en", None)).upcoming[0]
+
+
+def test_what_came_of_a_button_is_not_told_again_when_the_page_is_loaded_anew(page: Page, site: Served) -> None:
+    page.goto(f"{site.url}/board?notice=send-sent&lang=es")
+
+    expect(page).to_have_url(f"{site.url}/board?lang=es")
+
+
+def test_each_button_leads_on_in_the_language_that_was_chosen(page: Page, site: Served) -> None:
+    page.goto(f"{site.url}/board?lang=es")
+
+    actions = page.locator("form").evaluate_all("forms => forms.map((form) => form.getAttribute('action'))")
+
+    assert actions
+    assert all(action.endswith("?lang=es") for action in actions)
 
 
 def test_a_waiting_patient_is_announced_until_handled_and_again_when_it_lasts(page: Page, site: Served) -> None:

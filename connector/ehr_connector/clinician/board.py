@@ -28,6 +28,7 @@ from ehr_connector.visits.links import Role
 from ehr_connector.visits.service import Meetings, VisitService
 
 _NOT_SHOWN = frozenset({Access.CANCELLED, Access.GONE})
+_CHANGES = frozenset({Kind.MOVED, Kind.CANCELLED})
 _SENDS = Limit(5, timedelta(hours=1))
 """Links of one visit that are sent."""
 _MEETINGS = Limit(10, timedelta(minutes=10))
@@ -48,6 +49,13 @@ class BoardVisit:
     guests: Sequence[GuestLink]
     channels: frozenset[Channel] = frozenset()
     """How the link can be sent, as far as the set-up goes."""
+    changes: int = 0
+    """How often it was moved or cancelled, as far as is written down."""
+
+    @property
+    def until(self) -> datetime | None:
+        """When time alone gives the visit another access."""
+        return {Access.EARLY: self.booking.opens_at, Access.OPEN: self.booking.closes_at}.get(self.access)
 
 
 def _place(one: BoardVisit, now: datetime) -> tuple[bool, bool, timedelta, datetime]:
@@ -125,9 +133,10 @@ class Boards:
         """Return the clinician's Microsoft account, once signed in."""
         return await self._accounts.get(site.base_url, session.user, site.organization.microsoft365.tenant_id)
 
-    async def status(self, visit: str) -> Status:
-        """Return the live status of a visit."""
-        return status_of(await self._events.of(visit), self._now())
+    async def seen(self, visit: str) -> tuple[Status, int]:
+        """Return the live status of a visit, and how often it was moved or cancelled."""
+        events = await self._events.of(visit)
+        return status_of(events, self._now()), sum(event.kind in _CHANGES for event in events)
 
     async def join(self, session: ClinicianSession, visit: str) -> str:
         """Return the address of the visit's meeting, in which the clinician may admit.
@@ -266,12 +275,14 @@ class Boards:
 
     async def _visit(self, found: Booking, launched: str | None) -> BoardVisit:
         visit = self._service.name(found.site, found.appointment_id)
+        status, changes = await self.seen(visit)
         return BoardVisit(
             visit=visit,
             booking=found,
             access=access(found, self._now()),
-            status=await self.status(visit),
+            status=status,
             is_launched=found.appointment_id == launched,
             guests=await self._guests.of(visit),
             channels=frozenset(one for one in (Channel.SMS, Channel.EMAIL) if self._sender.offers(found, one)),
+            changes=changes,
         )

@@ -117,8 +117,8 @@ class ClinicianPages:
             if "await" in request.query_params:
                 events = self.streams.signed_in(site, opened)
             else:
-                visits = self.streams.open(of, session, cookies.browser_of(request))
-                events = self.streams.statuses(site, opened, visits, self.pages.language(request))
+                shown = self.streams.open(of, session, cookies.browser_of(request))
+                events = self.streams.statuses(site, opened, shown, self.pages.language(request))
         except (SealedError, BoardError):
             events = reloading()
         return EventSourceResponse(events, ping=PING_S, send_timeout=_SEND_S, headers={"Cache-Control": "no-store"})
@@ -159,7 +159,7 @@ class ClinicianPages:
             outcome = await self.boards.send(opened, visit, wanted)
         except (SealedError, BoardError) as exc:
             return await self._refused(request, session, exc)
-        return _back(session, notice_of(outcome))
+        return _back(request, session, notice_of(outcome))
 
     async def invite(
         self,
@@ -176,7 +176,7 @@ class ClinicianPages:
             await self.boards.add_guest(opened, visit, wanted)
         except (SealedError, BoardError) as exc:
             return await self._refused(request, session, exc)
-        return _back(session, "invited")
+        return _back(request, session, "invited")
 
     async def revoke(
         self,
@@ -192,7 +192,7 @@ class ClinicianPages:
             await self.boards.revoke_guest(opened, visit, number)
         except (SealedError, BoardError) as exc:
             return await self._refused(request, session, exc)
-        return _back(session, "revoked")
+        return _back(request, session, "revoked")
 
     async def _to_teams(
         self, request: Request, session: str, csrf: str, address_of: Callable[[ClinicianSession], Awaitable[str]]
@@ -257,7 +257,7 @@ class ClinicianPages:
 
     def _stream_url(self, request: Request, session: str, board: Board) -> str:
         """Return where the stream of a board is; the language that was chosen for the page is the stream's too."""
-        shown = self.streams.seal([one.visit for one in board.visits], session, cookies.browser_of(request))
+        shown = self.streams.seal(board, session, cookies.browser_of(request))
         chosen = request.query_params.get("lang")
         query = {"of": shown} | ({"lang": chosen} if chosen else {})
         return f"{PREFIX}/{session}/stream?{urlencode(query)}"
@@ -305,5 +305,8 @@ class ClinicianPages:
             return await self.charts.site_of(exc.site)
 
 
-def _back(session: str, notice: str) -> Response:
-    return RedirectResponse(f"{PREFIX}/{session}?notice={notice}", HTTPStatus.SEE_OTHER)
+def _back(request: Request, session: str, notice: str) -> Response:
+    """Return to the board, in the language that was chosen for it."""
+    chosen = request.query_params.get("lang")
+    query = {"notice": notice} | ({"lang": chosen} if chosen else {})
+    return RedirectResponse(f"{PREFIX}/{session}?{urlencode(query)}", HTTPStatus.SEE_OTHER)

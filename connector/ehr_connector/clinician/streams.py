@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable
 from datetime import datetime
 
 from sse_starlette import ServerSentEvent
 
-from ehr_connector.clinician.board import Boards
+from ehr_connector.clinician.board import Board, Boards
 from ehr_connector.clinician.waiting import SignIns
 from ehr_connector.directory import Site
 from ehr_connector.launch.sealed import Sealed, Sealer
@@ -31,6 +31,10 @@ class Shown(Sealed):
     """What a board shows. It is sealed for one session in one browser."""
 
     visits: tuple[str, ...]
+    changes: int
+    """How often they had been moved or cancelled."""
+    until: float | None
+    """When the first of them opens or closes, as seconds of the epoch: the page is another one from then on."""
 
 
 class Streams:
@@ -45,31 +49,40 @@ class Streams:
         self._shown = shown
         self._now = now
 
-    def seal(self, visits: Iterable[str], session: str, browser: str | None) -> str:
+    def seal(self, board: Board, session: str, browser: str | None) -> str:
         """Return what the address of a board's stream carries."""
-        return self._shown.seal(Shown(visits=tuple(visits)), f"{session} {browser}")
+        shown = Shown(
+            visits=tuple(one.visit for one in board.visits),
+            changes=sum(one.changes for one in board.visits),
+            until=min((one.until.timestamp() for one in board.visits if one.until is not None), default=None),
+        )
+        return self._shown.seal(shown, f"{session} {browser}")
 
-    def open(self, text: str, session: str, browser: str | None) -> Sequence[str]:
-        """Return the visits that the board shows.
+    def open(self, text: str, session: str, browser: str | None) -> Shown:
+        """Return what the board shows.
 
         Raises:
             SealedError: It is of another page.
         """
-        return self._shown.open(text, f"{session} {browser}").visits
+        return self._shown.open(text, f"{session} {browser}")
 
     async def statuses(
-        self, site: Site, session: ClinicianSession, visits: Sequence[str], language: Language
+        self, site: Site, session: ClinicianSession, shown: Shown, language: Language
     ) -> AsyncGenerator[ServerSentEvent]:
-        """Give the status of each visit, and again whenever it changes."""
+        """Give the status of each visit, and again whenever it changes, until the page itself has to be another one."""
         zone = site.endpoint.appointments.time_zone
-        with self._live.watch(visits) as watch:
-            changed, ends = set(visits), self._ends(session)
-            while self._now().timestamp() < ends:
+        changes: dict[str, int] = {}
+        with self._live.watch(shown.visits) as watch:
+            changed, ends = set(shown.visits), min(self._ends(session), shown.until or session.ends)
+            while (left := ends - self._now().timestamp()) > 0:
                 for visit in changed:
-                    status = StatusView.of(await self._boards.status(visit), language, zone)
-                    yield ServerSentEvent(json.dumps({"visit": visit, **status.to_json()}), event="status")
-                changed = await watch.changed(PING_S)
-        if self._now().timestamp() >= session.ends:
+                    status, changes[visit] = await self._boards.seen(visit)
+                    yield _status(visit, StatusView.of(status, language, zone))
+                if sum(changes.values()) != shown.changes:
+                    yield RELOAD
+                    return
+                changed = await watch.changed(min(PING_S, left))
+        if self._now().timestamp() >= min(session.ends, shown.until or session.ends):
             yield RELOAD
 
     async def signed_in(self, site: Site, session: ClinicianSession) -> AsyncGenerator[ServerSentEvent]:
@@ -90,6 +103,10 @@ class Streams:
 
     def _ends(self, session: ClinicianSession) -> float:
         return min(self._now().timestamp() + _LIFE_S, session.ends)
+
+
+def _status(visit: str, view: StatusView) -> ServerSentEvent:
+    return ServerSentEvent(json.dumps({"visit": visit, **view.to_json()}), event="status")
 
 
 async def reloading() -> AsyncGenerator[ServerSentEvent]:

@@ -1,14 +1,27 @@
 // The clinician's pages: live status, the repeated alert while a patient waits, and copying. Nothing is kept in the browser.
 "use strict";
 (() => {
-  const board = document.querySelector("[data-stream]");
+  let board = document.querySelector("[data-stream]");
   if (!board) return;
 
   const RECONNECT_MS = [1000, 2000, 5000, 10000, 20000];
   const ALERT_AGAIN_MS = 30000;
-  const offline = board.querySelector("[data-offline]");
-  const live = board.querySelector("[data-live]");
-  const waiting = board.querySelector("[data-waiting]");
+  const find = (selector) => board.querySelector(selector);
+  const mayBeHidden = (selector, hidden) => {
+    const place = find(selector);
+    if (place) place.hidden = hidden;
+  };
+  const say = (text) => {
+    const live = find("[data-live]");
+    if (live) live.textContent = text;
+  };
+
+  // What came of the last button is told once: not again when the page is loaded anew.
+  const address = new URL(location.href);
+  if (address.searchParams.has("notice")) {
+    address.searchParams.delete("notice");
+    history.replaceState(null, "", address);
+  }
 
   // -- Live status
 
@@ -18,25 +31,25 @@
     stream = new EventSource(board.dataset.stream);
     stream.addEventListener("open", () => {
       failures = 0;
-      if (offline) offline.hidden = true;
+      mayBeHidden("[data-offline]", true);
     });
     stream.addEventListener("status", (event) => show(JSON.parse(event.data)));
-    stream.addEventListener("reload", () => location.reload());
+    stream.addEventListener("reload", renew);
     stream.addEventListener("signed-in", () => location.reload());
-    stream.addEventListener("error", () => {
-      // EventSource retries by itself only while the answers are good; a replica that restarts answers 502 for a moment.
-      stream.close();
-      if (offline) offline.hidden = false;
-      const pause = RECONNECT_MS[Math.min(failures, RECONNECT_MS.length - 1)];
-      failures += 1;
-      setTimeout(listen, pause * (0.75 + Math.random() / 2));
-    });
+    stream.addEventListener("error", again);
   };
-  listen();
+  const again = () => {
+    // EventSource retries by itself only while the answers are good; a replica that restarts answers 502 for a moment.
+    stream.close();
+    mayBeHidden("[data-offline]", false);
+    const pause = RECONNECT_MS[Math.min(failures, RECONNECT_MS.length - 1)];
+    failures += 1;
+    setTimeout(listen, pause * (0.75 + Math.random() / 2));
+  };
   addEventListener("pagehide", () => stream.close());
 
   const show = (status) => {
-    const card = board.querySelector(`[data-visit="${CSS.escape(status.visit)}"]`);
+    const card = find(`[data-visit="${CSS.escape(status.visit)}"]`);
     if (!card) return;
     const before = card.dataset.stage;
     card.dataset.stage = status.stage;
@@ -50,7 +63,7 @@
     time.textContent = status.since_text || "";
     card.querySelector('[data-field="since"]').hidden = !status.since;
     // One sentence for a change of stage; what is only repeated is not read out again.
-    if (before !== status.stage && live) live.textContent = status.text;
+    if (before !== status.stage) say(status.text);
     alarm();
   };
 
@@ -60,10 +73,48 @@
     field.hidden = !text;
   };
 
+  // -- Visits that were moved, or open now: the board is exchanged, and what the clinician had opened stays open
+
+  const renew = async () => {
+    stream.close();
+    let fresh;
+    try {
+      const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
+      fresh = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("[data-stream]");
+    } catch {
+      return again();
+    }
+    // Anything else than a board, before or after, is another page: one that says why, or the sign-in.
+    if (!find("[data-live]") || !fresh || !fresh.querySelector("[data-live]")) return location.reload();
+    fresh = document.importNode(fresh, true);
+    const focused = board.contains(document.activeElement) ? placeOf(document.activeElement) : null;
+    for (const details of board.querySelectorAll("details[id]")) {
+      const same = fresh.querySelector(`#${CSS.escape(details.id)}`);
+      if (same) same.open = details.open;
+    }
+    const NOTICE = '.notice[role="status"]';
+    const notice = find(NOTICE);
+    if (notice && !fresh.querySelector(NOTICE)) fresh.querySelector("h1").after(notice);
+    board.replaceWith(fresh);
+    board = fresh;
+    prepare();
+    if (focused) find(focused)?.focus();
+    say(find("h1").textContent);
+    listen();
+  };
+  const placeOf = (element) => {
+    if (element.id) return `#${CSS.escape(element.id)}`;
+    const form = element.closest("form");
+    if (form) return `form[action="${CSS.escape(form.getAttribute("action"))}"] button`;
+    const details = element.closest("details[id]");
+    return details ? `#${CSS.escape(details.id)} summary` : null;
+  };
+
   // -- A patient waits: shown until somebody handles it, and again when it lasts
 
   const handled = new Map();
   const alarm = () => {
+    const waiting = find("[data-waiting]");
     if (!waiting) return;
     const now = Date.now();
     const unhandled = [...board.querySelectorAll("[data-visit][data-alert]")].filter(
@@ -71,18 +122,18 @@
     );
     const was = waiting.hidden;
     waiting.hidden = unhandled.length === 0;
-    if (was && !waiting.hidden && live) live.textContent = waiting.querySelector("p").textContent;
+    if (was && !waiting.hidden) say(waiting.querySelector("p").textContent);
   };
   const handle = () => {
     for (const card of board.querySelectorAll("[data-visit][data-alert]")) handled.set(card.dataset.visit, Date.now());
     alarm();
   };
-  if (waiting) {
-    waiting.querySelector("[data-handled]").addEventListener("click", handle);
-    for (const form of board.querySelectorAll('form[action$="/join"]')) form.addEventListener("submit", handle);
-    setInterval(alarm, 1000);
-    alarm();
-  }
+  document.addEventListener("click", (event) => {
+    if (event.target.closest("[data-handled]")) handle();
+  });
+  document.addEventListener("submit", (event) => {
+    if (new URL(event.target.action).pathname.endsWith("/join")) handle();
+  });
 
   // -- Copying; a frame of another origin may not use the clipboard's own interface, so the older one is the second try
 
@@ -95,19 +146,28 @@
       return document.execCommand("copy");
     }
   };
-  for (const place of board.querySelectorAll("[data-copy]")) {
-    const button = place.querySelector("button");
+  document.addEventListener("focusin", (event) => {
+    if (event.target.matches("[data-copy] input")) event.target.select();
+  });
+  document.addEventListener("click", async (event) => {
+    const place = event.target.closest("[data-copy] button")?.closest("[data-copy]");
+    if (!place) return;
     const input = place.querySelector("input");
     const told = place.querySelector(".copied");
-    button.hidden = false;
-    input.addEventListener("focus", () => input.select());
-    button.addEventListener("click", async () => {
-      if (!(await copy(input))) return input.focus();
-      told.textContent = told.dataset.text;
-      setTimeout(() => (told.textContent = ""), 4000);
-      if (place.dataset.tell) {
-        fetch(place.dataset.tell, { method: "POST", body: new URLSearchParams({ csrf: place.dataset.csrf }), keepalive: true });
-      }
-    });
-  }
+    if (!(await copy(input))) return input.focus();
+    told.textContent = told.dataset.text;
+    setTimeout(() => (told.textContent = ""), 4000);
+    if (place.dataset.tell) {
+      fetch(place.dataset.tell, { method: "POST", body: new URLSearchParams({ csrf: place.dataset.csrf }), keepalive: true });
+    }
+  });
+
+  const prepare = () => {
+    for (const button of board.querySelectorAll("[data-copy] button")) button.hidden = false;
+    alarm();
+  };
+
+  prepare();
+  listen();
+  setInterval(alarm, 1000);
 })();

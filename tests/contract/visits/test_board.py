@@ -293,3 +293,11 @@ async def test_to_revoke_a_link_that_there_is_not_changes_nothing(world: World, 
     assert answer.status_code in {303, 400, 422}
     await chart.reload()
     assert len(links(chart)) == 2
+
+
+async def test_the_board_stays_in_the_language_that_was_chosen_after_a_button(world: World) -> None:
+    patient = await world.patient()
+    chart = await board(world, patient, (await world.book(patient))["encounter"])
+    path = f"{chart.action(chart.visits[0], 'invitations')}?lang=es"
+    answer = await chart.browser.submit(path, follow=False, role="guest", csrf=chart.csrf)
+    assert answer.headers["Location"].endswith("?notice=invited&lang=es")

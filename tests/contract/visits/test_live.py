@@ -7,7 +7,7 @@ import socket
 import time
 from collections.abc import AsyncGenerator, Generator, Iterable
 from contextlib import AsyncExitStack, contextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import unquote
 
@@ -177,6 +177,56 @@ async def test_a_restart_loses_no_status(world: World, chart: Chart) -> None:
         await stream.stage("in_visit")
         await meeting.leaves(patient)
         await stream.stage("left")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"status": "cancelled"}, {"start": (datetime.now(UTC) + timedelta(hours=2)).isoformat()}],
+    ids=["cancelled", "moved"],
+)
+async def test_a_visit_that_is_moved_or_cancelled_has_the_open_page_fetched_again(
+    world: World, change: Document
+) -> None:
+    patient = await world.patient()
+    visit = await world.book(patient)
+    chart = await signed_in(world, patient, visit["encounter"])
+
+    async def is_known() -> bool:
+        return (await world.in_ehr(visit["id"]))["links"] is not None
+
+    await until(is_known)
+    async with listening(chart.browser, chart.stream) as stream:
+        await stream.next()
+        await world.change(visit["id"], **change)
+        async with asyncio.timeout(30):
+            while (event := await stream.next(seconds=30)) is not None and event[0] != "reload":
+                pass
+        assert event == ("reload", {})
+        assert await stream.next() is None
+    # Who listens again by the same address is told again, and by that of the new page is not.
+    async with listening(chart.browser, chart.stream) as stream:
+        assert [await stream.next(), await stream.next()][1] == ("reload", {})
+    await chart.reload()
+    async with listening(chart.browser, chart.stream) as stream:
+        events = [await stream.next() for _ in chart.visits]
+        assert [event[0] for event in events if event is not None] == ["status"] * len(chart.visits)
+        with pytest.raises(TimeoutError):
+            await stream.next(seconds=1)
+
+
+async def test_a_visit_that_opens_has_the_open_page_fetched_again(world: World) -> None:
+    patient = await world.patient()
+    visit = await world.book(patient, starts_in=timedelta(minutes=40))
+    chart = await signed_in(world, patient, visit["encounter"])
+    assert "Open now" not in chart.page.text
+    async with listening(chart.browser, chart.stream) as stream:
+        await stream.next()
+        world.clock.ahead = timedelta(minutes=11)
+        await chart.press(chart.visits[0], "copied")
+        while (event := await stream.next(seconds=20)) is not None and event[0] != "reload":
+            pass
+        assert event == ("reload", {})
+    assert "Open now" in (await chart.reload()).text
 
 
 async def test_a_stream_ends_with_the_page_s_hour(world: World, chart: Chart) -> None:
