@@ -75,6 +75,12 @@ class ModelEhr:
     clock: Clock
     faults: deque[str] = field(default_factory=deque[str])
     """What befalls the next requests; nothing when it is empty."""
+    faults_of_changes: deque[str] = field(default_factory=deque[str])
+    """What befalls the next changes besides, whatever is read between them."""
+    changes: list[bytes] = field(default_factory=list[bytes])
+    """The body of each change that was sent."""
+    befell: list[str] = field(default_factory=list[str])
+    """What befell each of them."""
     exchanges_rooms: bool = False
     """Whether it shows each link in the room of the other."""
     requests: list[tuple[str, int]] = field(default_factory=list[tuple[str, int]])
@@ -113,7 +119,13 @@ class ModelEhr:
         return await ask(Fhir(self.http, site.endpoint.base_url, "token"))
 
     def _handle(self, request: httpx.Request) -> httpx.Response:
-        fault = self.faults.popleft() if self.faults else "none"
+        faults = self.faults
+        if request.method == "PATCH":
+            self.changes.append(request.content)
+            faults = self.faults_of_changes or faults
+        fault = faults.popleft() if faults else "none"
+        if request.method == "PATCH":
+            self.befell.append(fault)
         if fault == "cut":
             self.requests.append((request.method, 0))
             raise httpx.ReadError("cut", request=request)
