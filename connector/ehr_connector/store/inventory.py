@@ -193,6 +193,12 @@ INVENTORY = {
         "since": "a time",
         "seen_at": "a time",
     },
+    "graph_refusal": {
+        "namespace": _NAMESPACE,
+        "name": _ORGANIZATION,
+        "reason": "one of two reasons of the condition GraphAuthorized",
+        "ends_at": "a time",
+    },
     "report_visit": {
         "visit": _VISIT,
         "namespace": _NAMESPACE,

@@ -380,6 +380,17 @@ number_trouble = Table(
 )
 """Numbers of organisations from which texts do not arrive, as delivery reports say."""
 
+graph_refusal = Table(
+    "graph_refusal",
+    metadata,
+    Column("namespace", String(_NAME), nullable=False),
+    Column("name", String(_NAME), nullable=False),
+    Column("reason", String(32), nullable=False),
+    Column("ends_at", Moment, nullable=False),
+    PrimaryKeyConstraint("namespace", "name", "reason"),
+)
+"""For what reason organisations were given no meeting lately, and until when that is believed."""
+
 report_visit = Table(
     "report_visit",
     metadata,

@@ -22,6 +22,7 @@ from ehr_connector.metrics import Metrics
 from ehr_connector.settings import Settings
 from ehr_connector.store.call_records import CallRecordsToFetch
 from ehr_connector.store.events import Events
+from ehr_connector.store.graph_refusals import GraphRefusals
 from ehr_connector.store.leases import Leases
 from ehr_connector.store.mutex import Mutex
 from ehr_connector.store.subscriptions import Subscriptions
@@ -83,10 +84,11 @@ class Teams:
             metrics=metrics,
             now=now,
         )
+        refusals = GraphRefusals(engine, now)
         self.meetings = Meetings(
-            access, visits, self.subscriptions.ask, self.subscriptions.is_alive, Mutex(engine, now)
+            access, visits, self.subscriptions.ask, self.subscriptions.is_alive, Mutex(engine, now), refusals
         )
-        self.preflight = Preflight(access, self.meetings.is_at_limit, now, time.monotonic)
+        self.preflight = Preflight(access, refusals, now, time.monotonic)
         self.call_records = CallRecordsToFetch(engine, now)
         self.rest_from_call_records = Rest(_FETCH_S)
         tenants = TenantSubscriptions(engine, now)

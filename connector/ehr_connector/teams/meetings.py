@@ -22,6 +22,7 @@ from ehr_api.v1alpha1.ehr_connector_config import PatientJoin
 from ehr_clients.entra.credentials import CredentialError
 from ehr_clients.errors import RefusedError, RemoteError
 from ehr_clients.graph import Graph, OnlineMeeting
+from ehr_connector.store.graph_refusals import GraphRefusals
 from ehr_connector.store.mutex import Mutex
 from ehr_connector.store.visits import Meeting, VisitRow, Visits
 from ehr_connector.teams.access import GraphAccess
@@ -33,7 +34,6 @@ _LONGEST_ADDRESS = 2048
 _FRESH_S = 60.0
 """A meeting that was looked at is not looked at again for this time, unless something else is wanted of it."""
 _REMEMBERED = 4096
-_LIMIT_REMEMBERED_S = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +64,7 @@ class Meetings:
         ask_subscription: Callable[[VisitRow], Awaitable[None]],
         is_listened_to: Callable[[str], Awaitable[bool]],
         mutex: Mutex,
+        refusals: GraphRefusals,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._access = access
@@ -71,11 +72,10 @@ class Meetings:
         self._ask_subscription = ask_subscription
         self._is_listened_to = is_listened_to
         self._mutex = mutex
+        self._refusals = refusals
         self._monotonic = monotonic
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._seen: OrderedDict[str, _Seen] = OrderedDict()
-        self._limit_s: dict[tuple[str, str], float] = {}
-        """When each organisation's organisers were last found to be all at their limit."""
         self._addresses: OrderedDict[tuple[str, str], tuple[float, str | None]] = OrderedDict()
 
     async def ensure(
@@ -106,16 +106,15 @@ class Meetings:
                     await self._ask_subscription(row)
             except TimeoutError as exc:
                 raise TeamsError(took_too_long()) from exc
+            except TeamsError as exc:
+                # All replicas serve the condition, and only this one was told.
+                await self._refusals.note(organization.namespace, organization.name, exc.reason)
+                raise
             self._seen[row.visit] = _Seen(
                 self._monotonic(), row.starts_at, row.ends_at, standing | {organizer.lower()}, ours
             )
             _shorten(self._seen)
             return ours
-
-    def is_at_limit(self, organization: OrganizationConfiguration) -> bool:
-        """Return whether this process found lately that no organiser may make another meeting."""
-        found_s = self._limit_s.get((organization.namespace, organization.name))
-        return found_s is not None and self._monotonic() - found_s < _LIMIT_REMEMBERED_S
 
     async def is_listened_to(self, visit: str) -> bool:
         """Return whether Graph tells us what happens in the meeting of a visit."""
@@ -196,9 +195,8 @@ class Meetings:
                 if isinstance(exc, RemoteError) and is_limit(exc):
                     continue
                 raise error_of(exc, organization, organizer) from exc
-            self._limit_s.pop((organization.namespace, organization.name), None)
+            await self._refusals.clear(organization.namespace, organization.name)
             return organizer, made
-        self._limit_s[organization.namespace, organization.name] = self._monotonic()
         raise TeamsError(limit_reached(organization))
 
 

@@ -7,7 +7,7 @@ policy lets the application act for the organiser.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
@@ -18,6 +18,7 @@ from ehr_clients.entra.credentials import CredentialError
 from ehr_clients.errors import RefusedError, RemoteError
 from ehr_clients.graph import Graph, LicenseDetails
 from ehr_connector.reports.quality.judgement import is_configured
+from ehr_connector.store.graph_refusals import GraphRefusals
 from ehr_connector.teams.access import GraphAccess
 from ehr_connector.teams.refusals import (
     RECORDS_ROLE,
@@ -31,6 +32,7 @@ from ehr_connector.teams.refusals import (
     organizer_not_found,
     organizer_not_licensed,
     permissions_missing,
+    throttled,
 )
 
 _AT_A_TIME = 8
@@ -41,6 +43,12 @@ _GOOD_S, _BAD_S = 300.0, 30.0
 _TEAMS_PLANS = frozenset({"TEAMS1", "TEAMS_GOV", "TEAMS_GCCHIGH", "TEAMS_AR_DOD", "TEAMS_AR_GCCHIGH"})
 """Service plans that hold Teams. Source: "Product names and service plan identifiers for licensing"."""
 _WORKS = frozenset({"Success", "PendingActivation", "PendingProvisioning", "PendingInput"})
+
+
+_REFUSALS: Mapping[GraphReason, Callable[[OrganizationConfiguration], GraphFinding]] = {
+    GraphReason.MEETING_LIMIT_REACHED: limit_reached,
+    GraphReason.THROTTLED: throttled,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +63,12 @@ class Preflight:
     def __init__(
         self,
         access: GraphAccess,
-        is_at_limit: Callable[[OrganizationConfiguration], bool],
+        refusals: GraphRefusals,
         now: Callable[[], datetime],
         monotonic: Callable[[], float],
     ) -> None:
         self._access = access
-        self._is_at_limit = is_at_limit
+        self._refusals = refusals
         self._now = now
         self._monotonic = monotonic
         self._held: dict[str, _Held] = {}
@@ -69,10 +77,11 @@ class Preflight:
     async def report(self, organization: OrganizationConfiguration) -> GraphReport:
         """Return what stands in the way; never raises for what Microsoft's services do."""
         report = await self._recent(organization)
-        if self._is_at_limit(organization):
-            # Graph tells of no limit before a meeting is refused.
-            return report.model_copy(update={"findings": [*report.findings, limit_reached(organization)]})
-        return report
+        # Graph tells of no limit before a meeting is refused.
+        refused = await self._refusals.of(organization.namespace, organization.name)
+        known = {finding.reason for finding in report.findings}
+        findings = [_REFUSALS[reason](organization) for reason in sorted(refused - known)]
+        return report.model_copy(update={"findings": [*report.findings, *findings]})
 
     async def _recent(self, organization: OrganizationConfiguration) -> GraphReport:
         asks_for_quality = is_configured(organization.reports)

@@ -117,6 +117,15 @@ def limit_reached(organization: OrganizationConfiguration) -> GraphFinding:
     )
 
 
+def throttled(_organization: OrganizationConfiguration) -> GraphFinding:
+    """Return the finding that meetings were refused because too much was asked."""
+    return _finding(
+        GraphReason.THROTTLED,
+        "Microsoft Graph asks for patience when meetings of visits are made",
+        "nothing; it is tried again by itself",
+    )
+
+
 def took_too_long() -> GraphFinding:
     """Return the finding that a meeting could not be had in the time for which somebody waits."""
     return _finding(

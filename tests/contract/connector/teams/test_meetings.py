@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
-from contract.connector.teams_running import SECOND_ORGANIZER, TeamsUnderTest, control, moved
+from contract.connector.teams_running import SECOND_ORGANIZER, TeamsUnderTest, control, moved, running_teams
 from contract.graph_stand_in.running import CLIENT, CLINICIAN, ORGANIZER, TENANT, GraphStandIn
 
 from ehr_api.control import GraphReason
 from ehr_connector.teams.meetings import organizers_of
 from ehr_connector.teams.refusals import TeamsError
+from ehr_sandbox.local_ca import LocalCA
 
 
 async def calls(graph: GraphStandIn, path: str, method: str) -> int:
@@ -165,6 +168,57 @@ async def test_an_organiser_who_reached_the_limit_is_passed_over(
     assert "meetingOrganizers" in refused.value.remedy
     report = await small_teams.teams.preflight.report(small_teams.organization)
     assert [one.reason for one in report.findings] == [GraphReason.MEETING_LIMIT_REACHED]
+
+
+@pytest.fixture
+async def other(
+    graph: GraphStandIn,
+    ca: LocalCA,
+    keys_dir: Path,
+    database_url: str,
+    teams: TeamsUnderTest,
+    resources: AsyncExitStack,
+) -> TeamsUnderTest:
+    """Another process beside `teams`, on its database."""
+    other = await resources.enter_async_context(running_teams(graph, ca, keys_dir, database_url))
+    other.organization = teams.organization
+    return other
+
+
+async def reasons_of(teams: TeamsUnderTest) -> list[GraphReason]:
+    return [one.reason for one in (await teams.teams.preflight.report(teams.organization)).findings]
+
+
+async def test_a_limit_that_one_replica_learns_all_replicas_report_until_a_meeting_is_made(
+    graph: GraphStandIn, teams: TeamsUnderTest, other: TeamsUnderTest
+) -> None:
+    await graph.settings(meetings_a_month=1)
+    await teams.ensured(await teams.visit("1"))
+    assert await reasons_of(other) == []
+
+    refused = await teams.visit("2")
+    with pytest.raises(TeamsError):
+        await teams.ensured(refused)
+
+    assert await reasons_of(teams) == await reasons_of(other) == [GraphReason.MEETING_LIMIT_REACHED]
+    await graph.settings(meetings_a_month=10)
+    await other.ensured(refused)
+    assert await reasons_of(teams) == await reasons_of(other) == []
+
+
+async def test_patience_that_graph_asks_for_while_a_meeting_is_made_reaches_the_condition(
+    graph: GraphStandIn, teams: TeamsUnderTest, other: TeamsUnderTest
+) -> None:
+    fault = {"path": "onlineMeetings", "action": "status", "status": 429, "retry_after_s": 7, "count": None}
+    await control(graph, "PUT", "faults", [fault])
+    with pytest.raises(TeamsError) as refused:
+        await teams.ensured(await teams.visit())
+    assert refused.value.reason is GraphReason.THROTTLED
+    await control(graph, "PUT", "faults", [])
+
+    assert await reasons_of(teams) == await reasons_of(other) == [GraphReason.THROTTLED]
+    await other.ensured(await teams.visit())
+    assert await reasons_of(teams) == []
 
 
 async def test_a_missing_access_policy_names_the_command_that_mends_it(
