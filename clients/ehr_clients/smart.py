@@ -42,6 +42,15 @@ class SmartConfiguration(BaseModel):
     token_endpoint: str = Field(min_length=1, max_length=2048)
     authorization_endpoint: str | None = Field(default=None, max_length=2048)
     issuer: str | None = Field(default=None, max_length=2048)
+    code_challenge_methods_supported: list[str] | None = Field(default=None, max_length=100)
+
+    @property
+    def has_pkce(self) -> bool:
+        """Whether the server checks that who redeems a code asked for it, by SHA-256.
+
+        Source: SMART App Launch 2.2, "Conformance": the list is required, and holds S256; RFC 8414: without it there is none.
+        """
+        return "S256" in (self.code_challenge_methods_supported or ())
 
 
 @dataclass(frozen=True, slots=True)

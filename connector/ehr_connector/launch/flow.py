@@ -18,7 +18,7 @@ from ehr_connector.directory import Directory, Site
 from ehr_connector.ehr.access import EhrAccess, in_time_for_a_page
 from ehr_connector.keys.files import KeysError
 from ehr_connector.keys.secret import SecretKeys
-from ehr_connector.launch.identity import CLINICIANS, PATIENTS, EhrUser, Identity, IdentityError
+from ehr_connector.launch.identity import CLINICIANS, PATIENTS, EhrUser, Identity, IdentityError, NotToldError
 from ehr_connector.launch.problems import Initiator, LaunchError, LaunchReason
 from ehr_connector.launch.sealed import ExpiredError, OtherBrowserError, Sealed, SealedError, Sealer
 from ehr_connector.store.single_use import SingleUse
@@ -103,6 +103,8 @@ class LaunchFlow:
             try:
                 async with in_time_for_a_page():
                     configuration = await self._ehr.smart_configuration(site)
+                if not configuration.has_pkce:
+                    raise LaunchError(LaunchReason.PKCE_MISSING)
                 return authorize_address(
                     configuration,
                     client_id=site.endpoint.clinician_client_id,
@@ -144,6 +146,8 @@ class LaunchFlow:
             raise LaunchError(LaunchReason.EHR_REFUSED, error=_code(exc.code or str(exc.status))) from exc
         except RemoteError as exc:
             raise LaunchError(LaunchReason.EHR_UNAVAILABLE) from exc
+        except NotToldError as exc:
+            raise LaunchError(LaunchReason.NO_FHIR_USER) from exc
         except IdentityError as exc:
             raise LaunchError(LaunchReason.INVALID_IDENTITY) from exc
         except KeysError as exc:
@@ -185,6 +189,7 @@ class LaunchFlow:
             nonce=self._nonce(begun.verifier),
             base_url=site.endpoint.base_url,
             types=CLINICIANS if begun.initiator is Initiator.PROVIDER else PATIENTS,
+            may_be_untold=begun.initiator is Initiator.PROVIDER and "fhirUser" not in grant.scope.split(),
         )
         return grant, user
 

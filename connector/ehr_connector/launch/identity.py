@@ -24,9 +24,8 @@ from ehr_clients.http import Http, ask, check, parse
 from ehr_clients.smart import SmartConfiguration
 from ehr_connector.store.organizations import canonical
 
-_NOT_TOLD = ""
-CLINICIANS = frozenset({"Practitioner", "PractitionerRole", _NOT_TOLD})
-"""Types of resource that a user who launches from the EHR may be; the EHR need not tell."""
+CLINICIANS = frozenset({"Practitioner", "PractitionerRole"})
+"""Types of resource that a user who launches from the EHR is."""
 PATIENTS = frozenset({"Patient", "RelatedPerson"})
 """Types of resource that a user who launches from a portal is: nobody else gets a patient's link so."""
 _ALGORITHMS = ["RS256", "RS384", "ES256", "ES384"]
@@ -43,6 +42,10 @@ _SUBJECT_LONGEST = 128
 
 class IdentityError(Exception):
     """The id token does not hold."""
+
+
+class NotToldError(IdentityError):
+    """It holds, and does not say which resource the user is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +82,15 @@ class Identity:
         nonce: str,
         base_url: str,
         types: frozenset[str],
+        may_be_untold: bool = False,
     ) -> EhrUser:
         """Return who the id token says that launched: a resource at `base_url`, of one of `types`.
 
+        `may_be_untold`: an EHR that did not grant the scope fhirUser names the user by the subject alone.
+
         Raises:
             IdentityError: It does not hold.
+            NotToldError: It names no resource.
             RemoteError: The issuer's keys cannot be read.
         """
         if id_token is None or len(id_token) > _LONGEST:
@@ -106,7 +113,9 @@ class Identity:
         subject = str(claims["sub"])
         reference = claims.get("fhirUser") or claims.get("profile")
         user = _relative(str(reference), base_url) if reference else None
-        if (user.partition("/")[0] if user else _NOT_TOLD) not in types:
+        if user is None and not may_be_untold:
+            raise NotToldError("the user's resource is not told")
+        if user is not None and user.partition("/")[0] not in types:
             raise IdentityError("the user is not one who may launch this")
         if not subject or len(user or subject) > _SUBJECT_LONGEST:
             raise IdentityError("the subject is no id")

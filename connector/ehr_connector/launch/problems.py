@@ -34,6 +34,8 @@ class LaunchReason(StrEnum):
     INVALID_IDENTITY = "invalid_identity"
     SCOPES_MISSING = "scopes_missing"
     NO_PATIENT = "no_patient"
+    NO_FHIR_USER = "no_fhir_user"
+    PKCE_MISSING = "pkce_missing"
     NOT_CONFIGURED = "not_configured"
     NO_VISIT = "no_visit"
 
@@ -147,6 +149,23 @@ WORDS = {
         N_("The EHR granted too little"),
         N_("These scopes are missing: %(scopes)s"),
         N_("Grant the SMART app the scopes of the integration record."),
+        _EHR_ADMIN,
+    ),
+    LaunchReason.NO_FHIR_USER: Words(
+        HTTPStatus.FORBIDDEN,
+        N_("The EHR did not say who you are"),
+        N_("It granted the scope fhirUser, but its id token names no user's resource, such as a Practitioner."),
+        N_("Connect the user's account in the EHR with its Practitioner, and open the visit again."),
+        _EHR_ADMIN,
+    ),
+    LaunchReason.PKCE_MISSING: Words(
+        HTTPStatus.BAD_GATEWAY,
+        N_("The EHR does not protect launches as it must"),
+        N_(
+            "Its SMART configuration does not list S256 under code_challenge_methods_supported (PKCE). Without it, whoever"
+            " sees the code of a launch could use it."
+        ),
+        N_("Switch PKCE with S256 on at the EHR's authorization server, and open the visit again."),
         _EHR_ADMIN,
     ),
     LaunchReason.NO_PATIENT: Words(

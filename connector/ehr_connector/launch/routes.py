@@ -177,7 +177,8 @@ class LaunchPages:
             status=words.status,
             values=error.values,
             help_phone=visits.help_phone if visits else None,
-            frame_ancestors=visits.frame_ancestors if visits else (),
+            # Whose launch it was is not known then; in no frame at all the browser would say that we refuse to connect.
+            frame_ancestors=visits.frame_ancestors if visits else self.directory.embedders(),
             # The address of the callback must not be loaded again: what stands in it counts once.
             path="/launch/provider",
         )

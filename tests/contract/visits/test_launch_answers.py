@@ -98,6 +98,12 @@ async def test_nothing_is_fetched_from_an_issuer_that_only_the_id_token_names(ho
     assert not [one for one in requests["requests"] if f"{TENANT}x" in one["path"]]
 
 
+async def test_a_user_without_a_resource_is_nobody_where_the_ehr_grants_to_name_it(hospital: Hospital) -> None:
+    claims = {"fhirUser": None, "profile": None, "sub": "aokafor"}
+    page = await hospital.world.browser().launch(await hospital.code(idToken=claims))
+    await ends(hospital.world, page, 403, "The EHR did not say who you are", EHR_ADMIN, "Practitioner")
+
+
 # -- What the EHR grants
 
 

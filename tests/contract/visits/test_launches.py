@@ -13,6 +13,10 @@ import pytest
 from contract.visits.launching import EHR_ADMIN, PLATFORM, YOU, Hospital, ends
 from contract.visits.world import OTHER_TENANT, SPREAD_S, TENANT
 
+from ehr_clients.smart import SmartConfiguration
+from ehr_connector.directory import Site
+from ehr_connector.ehr.access import EhrAccess
+
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
@@ -44,7 +48,7 @@ async def test_an_unknown_issuer_ends_the_launch(hospital: Hospital, iss: str) -
     answer = await hospital.world.browser().http.get(
         f"{hospital.world.connector}/launch/provider", params={"iss": iss, "launch": "code"}
     )
-    await ends(hospital.world, answer, 403, "This EHR is not set up here", PLATFORM, "FhirEndpoint", framed=False)
+    await ends(hospital.world, answer, 403, "This EHR is not set up here", PLATFORM, "FhirEndpoint")
     assert "Set-Cookie" not in answer.headers
 
 
@@ -73,6 +77,20 @@ async def test_nothing_is_fetched_from_an_issuer_that_is_not_configured(hospital
     assert not [one for one in requests["requests"] if strange in one["path"]]
 
 
+@pytest.mark.parametrize("methods", [None, [], ["plain"]], ids=["not told", "none", "plain"])
+async def test_an_ehr_without_pkce_ends_the_launch_on_a_page_of_its_own(
+    hospital: Hospital, monkeypatch: pytest.MonkeyPatch, methods: list[str] | None
+) -> None:
+    told = EhrAccess.smart_configuration
+
+    async def without(access: EhrAccess, site: Site) -> SmartConfiguration:
+        return (await told(access, site)).model_copy(update={"code_challenge_methods_supported": methods})
+
+    monkeypatch.setattr(EhrAccess, "smart_configuration", without)
+    page = await hospital.world.browser().launch(await hospital.code())
+    await ends(hospital.world, page, 502, "The EHR does not protect launches as it must", EHR_ADMIN, "PKCE", "S256")
+
+
 async def test_an_issuer_is_the_same_in_every_form_of_its_address(hospital: Hospital) -> None:
     world = hospital.world
     iss = world.base_url().replace("https://", "HTTPS://") + "/"
@@ -98,9 +116,7 @@ async def test_what_is_no_ehr_launch_says_so(hospital: Hospital, query: str) -> 
     world = hospital.world
     url = f"{world.connector}/launch/provider?{query.replace('{iss}', world.base_url())}"
     page = await world.browser().open(url)
-    await ends(
-        world, page, 400, "This is not a launch from the EHR", EHR_ADMIN, "iss and launch, each once", framed=False
-    )
+    await ends(world, page, 400, "This is not a launch from the EHR", EHR_ADMIN, "iss and launch, each once")
     named = await world.browser().open(f"{url}&record=lamna/lamna-test-provider")
     await ends(world, named, 400, "This is not a launch from the EHR", EHR_ADMIN)
 
@@ -255,7 +271,7 @@ async def test_a_state_that_was_changed_is_none_of_ours(hospital: Hospital, chan
     wanted = callback.replace(f"state={state}", "" if change == "missing" else f"state={changed}")
     assert wanted != callback
     page = await browser.open(wanted)
-    await ends(world, page, 400, "This launch was not begun here", YOU, framed=False)
+    await ends(world, page, 400, "This launch was not begun here", YOU)
 
 
 async def test_an_answer_without_a_code_is_refused(hospital: Hospital) -> None:

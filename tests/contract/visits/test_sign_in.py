@@ -333,9 +333,20 @@ async def test_the_sign_in_of_one_clinician_is_nobody_else_s(world: World, chart
     assert HEADING.findall(other.page.text) == ["Sign in to Microsoft once"]
 
 
-async def test_without_a_fhir_user_the_subject_is_who_signs_in(world: World) -> None:
+async def test_where_the_ehr_grants_no_fhir_user_the_subject_is_who_signs_in(world: World) -> None:
     claims = {"fhirUser": None, "profile": None, "sub": "somebody-without-a-resource"}
-    chart = await opened(world, await world.patient(), idToken=claims, practitioner=PRACTITIONER)
+    names = (
+        "Patient.read",
+        "Appointment.read",
+        "Appointment.write",
+        "Encounter.read",
+        "Location.read",
+        "Practitioner.read",
+    )
+    scope = " ".join(["launch", "openid", "online_access", *(f"user/{name}" for name in names)])
+    chart = await opened(
+        world, await world.patient(), idToken=claims, answer={"scope": scope}, practitioner=PRACTITIONER
+    )
     assert (await sign_in(world, chart.page)).status_code == 200
     assert await is_signed_in(chart)
     rows = (await tables(world))["account_link"]
