@@ -13,7 +13,7 @@ from ehr_clients.guard import Resolve, system_resolve
 from ehr_clients.http import client, tls_context
 from ehr_connector.audit import Audit
 from ehr_connector.background import Work, going_on
-from ehr_connector.composition import PAGE_PREFIXES, VisitParts
+from ehr_connector.composition import GUESSING_LIMITS, PAGE_PREFIXES, VisitParts
 from ehr_connector.control.caller import Caller
 from ehr_connector.control.messages import MessagesReports
 from ehr_connector.control.probes import Probes
@@ -38,7 +38,6 @@ from ehr_connector.store.visits import Visits
 from ehr_connector.teams.composed import Teams
 from ehr_connector.teams.subscriptions import PATH as NOTIFICATIONS_PATH
 from ehr_connector.visits.evidenced import Evidenced
-from ehr_connector.visits.links import PATH as LINK_PATH
 from ehr_connector.web.guessing import GuessingLimit
 from ehr_connector.web.middleware import RequestMiddleware
 from ehr_connector.web.pages import answer_pages, failure_answers, limit_pages
@@ -160,7 +159,8 @@ def create_app(
             app.include_router(router)
     answer_problems(app)
     answer_pages(app, parts.pages, PAGE_PREFIXES, ground.directory.embedders)
-    app.add_middleware(GuessingLimit, prefixes=(LINK_PATH,), page=limit_pages(parts.pages, PAGE_PREFIXES))
+    too_often = limit_pages(parts.pages, PAGE_PREFIXES, ground.directory.embedders)
+    app.add_middleware(GuessingLimit, limits=GUESSING_LIMITS, page=too_often)
     failed = failure_answers(parts.pages, PAGE_PREFIXES, ground.directory.embedders)
     app.add_middleware(
         RequestMiddleware, metrics=metrics, failed=failed, own_limits=(CONTROL_PREFIX, NOTIFICATIONS_PATH)

@@ -44,10 +44,12 @@ from ehr_connector.store.single_use import SingleUse
 from ehr_connector.store.token_endpoints import TokenEndpoints
 from ehr_connector.teams.composed import Teams
 from ehr_connector.visits.device_test_records import DeviceTestRecords
+from ehr_connector.visits.links import PATH as LINK_PATH
 from ehr_connector.visits.links import Links
 from ehr_connector.visits.patient_routes import PatientPages
 from ehr_connector.visits.service import VisitService
 from ehr_connector.web.assets import Assets
+from ehr_connector.web.guessing import OF_PATIENTS, OF_STAFF
 from ehr_connector.web.locales import Locales
 from ehr_connector.web.pages import Pages
 
@@ -56,6 +58,11 @@ _TELL_S = 15.0
 """How soon others know which messages wait, and that they wait no more."""
 PAGE_PREFIXES = ("/launch/", "/clinician/", "/sign-in/", "/v/", "/device-test", "/reports")
 """Paths whose refusals a browser gets as a page."""
+GUESSING_LIMITS = {
+    LINK_PATH: OF_PATIENTS,
+    **dict.fromkeys(("/launch/", "/clinician/", "/sign-in/"), OF_STAFF),
+}
+"""Below which path an address may be refused how often."""
 
 
 class VisitParts:

@@ -41,6 +41,51 @@ def test_camera_microphone_and_connection_pass_and_the_clinic_gets_the_code(page
     assert "device test passed" in site.visits.told
 
 
+_TRACKS = """
+const real = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+window.live = (kind) => (window.tracks || []).some((one) => one.kind === kind && one.readyState === 'live');
+navigator.mediaDevices.getUserMedia = async (wanted) => {
+  const stream = await real(wanted);
+  window.tracks = stream.getTracks();
+  return stream;
+};
+"""
+
+
+def test_after_the_result_nothing_listens_and_the_camera_goes_off_with_the_button_or_by_itself(
+    page: Page, site: Served
+) -> None:
+    page.clock.install()
+    page.add_init_script(_TRACKS)
+    run(page, f"{site.url}/v/t")
+    assert not page.evaluate("live('audio')")
+    assert page.evaluate("live('video')")
+
+    page.get_by_role("button", name="Stop").click()
+
+    assert not page.evaluate("live('video')")
+    expect(page.get_by_role("button", name="Stop")).to_be_hidden()
+    expect(page.get_by_role("button", name="Check again")).to_be_focused()
+    page.get_by_role("button", name="Check again").click()
+    expect(page.locator("[data-device-test]")).not_to_have_attribute("aria-busy", "true", timeout=15_000)
+    page.clock.run_for(21_000)
+    assert not page.evaluate("live('video')")
+
+
+def test_a_check_that_is_stopped_tells_nobody_a_result(context: OpenContext, site: Served) -> None:
+    page = context(locale="en-US").new_page()
+    page.add_init_script(_SILENT)
+    page.goto(f"{site.url}/v/t")
+    page.get_by_role("button", name="Start the check").click()
+    expect(page.get_by_label("Picture of your camera")).to_be_visible()
+
+    page.get_by_role("button", name="Stop").click()
+
+    expect(page.locator("[data-device-test]")).not_to_have_attribute("aria-busy", "true")
+    expect(page.get_by_label("Picture of your camera")).to_be_hidden()
+    assert [one for one in site.visits.told if one.startswith("device test")] == []
+
+
 def test_refused_devices_get_a_sentence_that_helps_and_joining_stays_possible(
     context: OpenContext, site: Served
 ) -> None:

@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from http import HTTPStatus
 
@@ -266,7 +266,7 @@ class EndpointWork:
             if not await self._look_again(visit):
                 return True
             if is_written and isinstance(actions[0], WriteLinks):
-                self._check_rooms(visit, actions[0])
+                await self._check_rooms(visit, actions[0])
         return False
 
     async def _record(self, visit: str, found: Booking) -> None:
@@ -323,11 +323,18 @@ class EndpointWork:
             self._tools.metrics.appointment_writes.labels(_what(action), outcome).inc()
         return outcome == "written"
 
-    def _check_rooms(self, visit: str, action: WriteLinks) -> None:
-        """Give up on an EHR that took the links and shows the provider's in the patient's room: to repeat it mends nothing."""
+    async def _check_rooms(self, visit: str, action: WriteLinks) -> None:
+        """Give up on an EHR that took the links and shows the provider's in the patient's room: to repeat it mends nothing.
+
+        It gets the patient's link for both rooms: the clinician has the board, and the patient must not have the other one.
+        """
         found = self._bookings[visit]
         if found.appointment.link(PATIENT_ROOM) != action.provider:
             return
+        await self._write(visit, found, replace(action, provider=action.patient))
+        if not await self._look_again(visit):
+            return
+        found = self._bookings[visit]
         self._refuse(visit, found, action)
         self._tools.metrics.appointment_writes.labels(_what(action), "exchanged").inc()
         _log.error("%s/%s shows the provider's link in the patient's room of an appointment", *_names(self.site))

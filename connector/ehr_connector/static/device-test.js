@@ -7,14 +7,18 @@
   const LISTEN_MS = 6000;
   const PICTURE_MS = 5000;
   const LOUD = 0.02;
+  const MIRROR_MS = 20000;
   const PROBES = 4;
   const SLOW_MS = 1000;
   const find = (selector) => root.querySelector(selector);
   const start = find("[data-start]");
+  const halt = find("[data-stop]");
   const level = find("[data-level]");
   const picture = find("[data-picture]");
   let stream;
   let audio;
+  let stopped = false;
+  let looking;
 
   find("[data-no-script]").hidden = true;
   find("[data-needs-script]").hidden = false;
@@ -37,6 +41,20 @@
   // Teams needs the devices next.
   addEventListener("pagehide", stop);
   document.addEventListener("submit", stop);
+
+  // After the result nothing listens any more; the picture stays for a look in the mirror, and goes by itself.
+  const finish = () => {
+    clearTimeout(looking);
+    stop();
+    halt.hidden = true;
+  };
+  const rest = () => {
+    if (stopped || picture.hidden) return finish();
+    for (const track of stream.getAudioTracks()) track.stop();
+    level.hidden = true;
+    find("[data-say]").hidden = true;
+    looking = setTimeout(finish, MIRROR_MS);
+  };
 
   // Not waited for: without a working speaker it never answers, and the microphone can be tested all the same.
   const wake = () => {
@@ -138,8 +156,10 @@
       return "refused";
     }
     stream = opened.stream;
+    if (stopped) return "stopped";
     const seen = await camera();
     verdict("camera", seen ? "good" : "bad");
+    if (stopped) return "stopped";
     const heard = await microphone();
     verdict("microphone", heard === "good" ? "good" : "bad");
     if (heard === "missing") return "no_microphone";
@@ -151,6 +171,9 @@
   start.addEventListener("click", async () => {
     if (root.hasAttribute("aria-busy")) return;
     root.setAttribute("aria-busy", "true");
+    stopped = false;
+    clearTimeout(looking);
+    halt.hidden = false;
     for (const outcome of root.querySelectorAll("[data-outcome]")) outcome.hidden = true;
     find("[data-list]").hidden = false;
     let result;
@@ -159,9 +182,16 @@
     } catch {
       result = "unsupported";
     }
+    rest();
     root.removeAttribute("aria-busy");
     start.textContent = start.dataset.again;
-    tell(result);
+    if (!stopped) return tell(result);
+    for (const device of ["camera", "microphone", "connection"]) verdict(device, "");
+  });
+  halt.addEventListener("click", () => {
+    stopped = true;
+    finish();
+    start.focus();
   });
 
   // -- Speaker: only the person can tell

@@ -45,7 +45,7 @@ _RECENT_S = 5.0
 _LISTENED_S, _LISTENED_TRIES = 3.0, 20
 """A patient waits for so long (seconds) at the most until the meeting is listened to; joining matters more."""
 _JOINS = Limit(30, timedelta(minutes=10))
-"""Joins by one link, and openings of its page: above that a program presses the button, or reloads the page."""
+"""Joins by one link, openings of its page and results of its device test: above that a program presses the button, or reloads the page."""
 _OF_USE = frozenset({Access.EARLY, Access.OPEN})
 _GUESTS = {Role.GUEST: "guest", Role.INTERPRETER: "interpreter"}
 
@@ -128,9 +128,10 @@ class VisitService:
     async def device_test(self, token: str, result: DeviceTestResult) -> None:
         """Note how the patient's device test ended."""
         look, found = await self._seen(token)
-        if found is not None and look.access in _OF_USE:
-            await self.record(found)
-            await self._note(look, Kind.DEVICE_TEST, result)
+        if found is None or look.access not in _OF_USE or await self._wait(look, "device test", token) is not None:
+            return
+        await self.record(found)
+        await self._note(look, Kind.DEVICE_TEST, result)
 
     async def join(self, token: str) -> str:
         """Return the address in Teams to which the browser goes.

@@ -7,18 +7,20 @@ the limit hides what is refused and why, and tells programs to go away, rather t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from ipaddress import IPv6Address, ip_address, ip_network
 
-from limits import parse
+from limits import RateLimitItem, parse
 from limits.aio.storage import MemoryStorage
 from limits.aio.strategies import FixedWindowRateLimiter
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-_LIMIT = parse("60/minute")
+OF_PATIENTS = parse("60/minute")
+OF_STAFF = parse("600/minute")
+"""A whole hospital stands behind one address: when its EHR is set up wrongly, each of its launches is refused, and says why."""
 _WAIT_S = 60
 _REFUSALS = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND})
 
@@ -30,20 +32,23 @@ def _no_page(_request: Request) -> Response | None:
 class GuessingLimit:
     """Wraps the app: what is refused to an address that was refused too often in this minute is answered with 429.
 
+    `limits` says below which path how many are too many. Each counts for itself: launches that fail keep no patient out.
     `page` gives the answer for a person's browser; who gets none gets a sentence.
     """
 
     def __init__(
-        self, app: ASGIApp, prefixes: Sequence[str], page: Callable[[Request], Response | None] = _no_page
+        self, app: ASGIApp, limits: Mapping[str, RateLimitItem], page: Callable[[Request], Response | None] = _no_page
     ) -> None:
         self._app = app
-        self._prefixes = tuple(prefixes)
+        self._limits = dict(limits)
         self._page = page
         self._limiter = FixedWindowRateLimiter(MemoryStorage())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
-        if scope["type"] != "http" or not scope["path"].startswith(self._prefixes):
+        http = scope["type"] == "http"
+        prefix = next((one for one in self._limits if http and scope["path"].startswith(one)), None)
+        if prefix is None:
             await self._app(scope, receive, send)
             return
         address = network_of(scope["client"][0] if scope.get("client") else "")
@@ -52,7 +57,7 @@ class GuessingLimit:
         async def counting(message: Message) -> None:
             nonlocal limited
             if message["type"] == "http.response.start" and message["status"] in _REFUSALS:
-                limited = not await self._limiter.hit(_LIMIT, address)
+                limited = not await self._limiter.hit(self._limits[prefix], prefix, address)
                 if limited:
                     await self._limited(Request(scope))(scope, receive, send)
             if not limited:

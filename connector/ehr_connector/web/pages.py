@@ -227,12 +227,15 @@ def failure_answers(
     return answer
 
 
-def limit_pages(pages: Pages, prefixes: Sequence[str]) -> Callable[[Request], Response | None]:
+def limit_pages(
+    pages: Pages, prefixes: Sequence[str], embedders: Callable[[], Sequence[str]] = tuple
+) -> Callable[[Request], Response | None]:
     """Return what gives the page for a request that came too often, where a browser asks under `prefixes`."""
 
     def page(request: Request) -> Response | None:
-        shown = _shows_pages(request, prefixes)
-        return refusal(pages, request, HTTPStatus.TOO_MANY_REQUESTS) if shown else None
+        if not _shows_pages(request, prefixes):
+            return None
+        return refusal(pages, request, HTTPStatus.TOO_MANY_REQUESTS, frame_ancestors=_framers(request, embedders))
 
     return page
 

@@ -92,7 +92,8 @@ async def test_s9_without_both_consents_no_text_goes_out(clinic: Clinic, missing
     given = {name: value for name, value in consent.items() if name != missing}
     endpoint = clinic.world.document["endpoints"][-1]
     assert (endpoint["name"], endpoint["senderNumber"]) == ("lamna-test", SENDER)
-    await configure(clinic, enabled=False, consent=given)
+    # Switched on, so that it is the consent that is missing.
+    await configure(clinic, enabled=True, consent=given)
     patient, phone = await clinic.patient()
     chart = await clinic.chart(patient)
 

@@ -199,23 +199,30 @@ async def test_the_daily_cap_counts_all_visits_of_a_phone(clinic: Clinic) -> Non
     assert len(await clinic.texts(phone)) == 1
 
 
-@pytest.mark.parametrize("missing", ["number", "switch", "consent"])
-async def test_a_button_is_not_there_while_the_set_up_allows_no_texts(clinic: Clinic, missing: str) -> None:
+@pytest.mark.parametrize(
+    ("missing", "says"),
+    [
+        ("number", "no sender is linked to this endpoint."),
+        ("switch", "your organization does not send such messages."),
+        ("consent", "your organization has not recorded its consent to text messages."),
+    ],
+)
+async def test_a_button_is_not_there_while_the_set_up_allows_no_texts(clinic: Clinic, missing: str, says: str) -> None:
     changes: dict[str, Document] = {
         "number": {"sender": None},
         "switch": {"sms": {"enabled": False}},
-        "consent": {"sms": {"enabled": False, "consent": {}}},
+        "consent": {"sms": {"enabled": True, "consent": {}}},
     }
     patient, phone = await clinic.patient()
     chart = await clinic.chart(patient)
     before = chart.page.text
     await configured(clinic, **changes[missing])
-    kind, _ = await press(chart)
+    notice = await press(chart)
 
     assert "Send link by text message" in before
     assert "Send link by text message" not in (await chart.reload()).text
     assert "Send link by e-mail" in chart.page.text
-    assert kind == "warn"
+    assert notice == ("warn", f"Not sent: {says}")
     assert await clinic.texts(phone) == []
 
 

@@ -243,6 +243,14 @@ async def test_joining_is_limited_for_a_visit_and_a_clinician(world: World, char
     assert (await chart.press(chart.visits[0], "join")).status_code == 303
 
 
+async def test_results_of_device_tests_are_limited_for_a_patients_link(world: World, chart: Chart) -> None:
+    (link,) = LINK.findall(chart.page.text)
+    phone = world.browser()
+    for result in ["no_camera"] * 30 + ["passed"]:
+        assert (await phone.http.post(f"{link}/device-test", json={"result": result})).status_code == 204
+    assert "Device test: no camera found" in (await chart.reload()).text
+
+
 async def test_joining_is_limited_for_a_patients_link(world: World, chart: Chart) -> None:
     (link,) = LINK.findall(chart.page.text)
     phone = world.browser()

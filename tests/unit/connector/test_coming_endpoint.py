@@ -165,21 +165,25 @@ async def test_what_the_ehr_will_not_have_is_left_until_the_appointment_changes(
     assert work.ehr.requests.count(("PATCH", 422)) == 2
 
 
-async def test_an_ehr_that_shows_the_links_exchanged_is_written_to_once_a_version_and_named(
+async def test_an_ehr_that_shows_the_links_exchanged_gets_the_patients_for_both_rooms_once_and_is_named(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     work = Work.begun()
     work.ehr.exchanges_rooms = True
     await work.settle()
     await work.settle()
-    assert work.ehr.requests.count(("PATCH", 200)) == 1
+    assert work.ehr.requests.count(("PATCH", 200)) == 2
+    links = work.ehr.appointment.links
+    assert (links.provider, links.patient) == (PATIENT, PATIENT)
     assert [one.levelname for one in caplog.records if "in the patient's room" in one.message] == ["ERROR"]
     exchanged = {"what": "links", "outcome": "exchanged"}
     assert work.metrics.registry.get_sample_value("ehr_connector_appointment_writes_total", exchanged) == 1
     work.ehr.exchanges_rooms = False
     work.ehr.change(requested=(START + timedelta(hours=1), START + timedelta(hours=2)))
     await work.settle()
-    assert work.ehr.requests.count(("PATCH", 200)) == 2
+    assert work.ehr.requests.count(("PATCH", 200)) == 3
+    links = work.ehr.appointment.links
+    assert (links.provider, links.patient) == (PROVIDER, PATIENT)
 
 
 async def test_refused_links_do_not_keep_a_patient_from_arriving() -> None:

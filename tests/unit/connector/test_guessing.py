@@ -10,7 +10,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from ehr_connector.web.assets import Assets
-from ehr_connector.web.guessing import GuessingLimit, network_of
+from ehr_connector.web.guessing import OF_PATIENTS, OF_STAFF, GuessingLimit, network_of
 from ehr_connector.web.locales import Locales
 from ehr_connector.web.pages import Pages, limit_pages
 
@@ -21,7 +21,8 @@ async def _answer(request: Request) -> Response:
 
 def phone(address: str = "192.0.2.7") -> httpx.AsyncClient:
     page = limit_pages(Pages(Locales(), Assets()), ["/v/"])
-    app = GuessingLimit(Starlette(routes=[Route("/{kind}/{status}", _answer)]), ["/v/"], page)
+    limits = {"/v/": OF_PATIENTS, "/launch/": OF_STAFF}
+    app = GuessingLimit(Starlette(routes=[Route("/{kind}/{status}", _answer)]), limits, page)
     return httpx.AsyncClient(transport=httpx.ASGITransport(app, client=(address, 1)), base_url="https://visits.example")
 
 
@@ -36,6 +37,14 @@ async def test_after_sixty_refusals_in_a_minute_an_address_has_to_wait() -> None
         assert refused.status_code == 429
         assert refused.headers["Retry-After"] == "60"
         assert (await http.get("/v/403")).status_code == 429
+
+
+async def test_a_hospital_whose_launches_are_refused_waits_later_and_keeps_no_patient_out() -> None:
+    async with phone() as http:
+        assert set(await statuses(http, "/launch/403", 600)) == {403}
+        assert (await http.get("/launch/403")).status_code == 429
+        assert (await http.get("/launch/303")).status_code == 303
+        assert (await http.get("/v/404")).status_code == 404
 
 
 async def test_a_person_who_has_to_wait_reads_so_in_their_language() -> None:
