@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from browser.conftest import OpenContext, Served
-from browser.pages_app import ZONE, board_view
+from browser.pages_app import START, ZONE, board_view
 from playwright.sync_api import Page, expect
 
 from ehr_connector.visits.events import Stage, Status
@@ -85,6 +85,18 @@ def test_each_button_leads_on_in_the_language_that_was_chosen(page: Page, site: 
 
     assert actions
     assert all(action.endswith("?lang=es") for action in actions)
+
+
+def test_the_minutes_of_a_waiting_patient_are_counted(page: Page, site: Served) -> None:
+    page.clock.install(time=START - timedelta(seconds=30))
+    page.goto(f"{site.url}/board")
+    waited = page.locator("#visit-one [data-waited]")
+    expect(waited).to_have_text("waiting for 3 min")
+    expect(page.locator("#visit-two [data-waited]")).to_be_hidden()
+
+    page.clock.run_for(61_000)
+
+    expect(waited).to_have_text("waiting for 4 min")
 
 
 def test_a_waiting_patient_is_announced_until_handled_and_again_when_it_lasts(page: Page, site: Served) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from ehr_connector.audit import Action, Audit
 from ehr_connector.audit import Outcome as AuditOutcome
@@ -171,6 +172,21 @@ class Boards:
         row = await self._service.record(found, VisitKind.CONSULT)
         meeting = await self._meetings.ensure(site.organization, row, [account])
         await self._note(site, session, Action.CONSULTED, visit)
+        return meeting.join_web_url
+
+    async def consult_alone(self, session: ClinicianSession) -> str:
+        """Return the address of a meeting with a colleague about a patient who has no visit: one for a clinician and a day.
+
+        Raises:
+            BoardError, TeamsError: As for `join`.
+        """
+        site = await self._charts.site(session)
+        account = await self._needed_account(site, session)
+        await self._limit(_MEETINGS, "consult", session.patient, session.user)
+        day = self._now().astimezone(ZoneInfo(site.endpoint.appointments.time_zone)).date()
+        row = await self._service.consult(site, session.patient, session.user, day.isoformat())
+        meeting = await self._meetings.ensure(site.organization, row, [account])
+        await self._note(site, session, Action.CONSULTED, row.visit)
         return meeting.join_web_url
 
     async def copied(self, session: ClinicianSession, visit: str) -> None:

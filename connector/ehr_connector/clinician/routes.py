@@ -31,6 +31,7 @@ from ehr_connector.visits.booking import Access
 from ehr_connector.visits.events import Channel
 from ehr_connector.visits.links import Role
 from ehr_connector.web import cookies
+from ehr_connector.web.browsers import Verdict, judge
 from ehr_connector.web.locales import N_, Language
 from ehr_connector.web.origin import same_origin
 from ehr_connector.web.pages import Pages
@@ -75,6 +76,7 @@ class ClinicianPages:
         router = APIRouter(prefix=PREFIX + "/{session}")
         router.add_api_route("", self.board, methods=["GET"])
         router.add_api_route("/stream", self.stream, methods=["GET"])
+        router.add_api_route("/consult", self.consult_alone, methods=["POST"])
         router.add_api_route("/visits/{visit}/join", self.join, methods=["POST"])
         router.add_api_route("/visits/{visit}/consult", self.consult, methods=["POST"])
         router.add_api_route("/visits/{visit}/send", self.send, methods=["POST"])
@@ -130,6 +132,10 @@ class ClinicianPages:
     async def consult(self, request: Request, session: str, visit: str, csrf: Annotated[str, Form()] = "") -> Response:
         """Go to a meeting with a colleague."""
         return await self._to_teams(request, session, csrf, lambda opened: self.boards.consult(opened, visit))
+
+    async def consult_alone(self, request: Request, session: str, csrf: Annotated[str, Form()] = "") -> Response:
+        """Go to a meeting with a colleague about a patient who has no visit."""
+        return await self._to_teams(request, session, csrf, self.boards.consult_alone)
 
     async def copied(self, request: Request, session: str, visit: str, csrf: Annotated[str, Form()] = "") -> Response:
         """Note that the patient's link was copied."""
@@ -225,6 +231,8 @@ class ClinicianPages:
             stream_url=self._stream_url(request, session, board),
             csrf=self._csrf(session),
             help_phone=visits.help_phone if visits else None,
+            consult_path=None if any(view.can_consult for _, view in shown) else f"{PREFIX}/{session}/consult",
+            is_supported=judge(request.headers.get("user-agent")) is Verdict.SUPPORTED,
             notice=NoticeView(language.text(words), kind) if words else None,
         )
 

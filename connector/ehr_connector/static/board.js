@@ -62,6 +62,7 @@
     time.dateTime = status.since || "";
     time.textContent = status.since_text || "";
     card.querySelector('[data-field="since"]').hidden = !status.since;
+    count();
     // One sentence for a change of stage; what is only repeated is not read out again.
     if (before !== status.stage) say(status.text);
     alarm();
@@ -71,6 +72,20 @@
     const field = card.querySelector(`[data-field="${name}"]`);
     field.textContent = text || "";
     field.hidden = !text;
+  };
+
+  // -- How long somebody waits: the time itself is the clinic's, the minutes are counted here
+
+  const inMinutes = new Intl.NumberFormat(document.documentElement.lang, { style: "unit", unit: "minute", unitDisplay: "short" });
+  const count = () => {
+    for (const card of board.querySelectorAll("[data-visit]")) {
+      const waited = card.querySelector("[data-waited]");
+      const since = Date.parse(card.querySelector("[data-since]").dateTime);
+      const minutes = Math.floor((Date.now() - since) / 60000);
+      waited.hidden = card.dataset.stage !== "in_lobby" || !(minutes >= 1);
+      const words = waited.hidden ? "" : waited.dataset.text.replace("{minutes}", inMinutes.format(minutes));
+      if (waited.textContent !== words) waited.textContent = words;
+    }
   };
 
   // -- Visits that were moved, or open now: the board is exchanged, and what the clinician had opened stays open
@@ -165,9 +180,13 @@
   const prepare = () => {
     for (const button of board.querySelectorAll("[data-copy] button")) button.hidden = false;
     alarm();
+    count();
   };
 
   prepare();
   listen();
-  setInterval(alarm, 1000);
+  setInterval(() => {
+    alarm();
+    count();
+  }, 1000);
 })();

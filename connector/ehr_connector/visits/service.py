@@ -46,6 +46,8 @@ _LISTENED_S, _LISTENED_TRIES = 3.0, 20
 """A patient waits for so long (seconds) at the most until the meeting is listened to; joining matters more."""
 _JOINS = Limit(30, timedelta(minutes=10))
 """Joins by one link, openings of its page and results of its device test: above that a program presses the button, or reloads the page."""
+_CONSULT = timedelta(hours=1)
+"""For how long a consult without a booking is planned."""
 _OF_USE = frozenset({Access.EARLY, Access.OPEN})
 _GUESTS = {Role.GUEST: "guest", Role.INTERPRETER: "interpreter"}
 
@@ -197,6 +199,26 @@ class VisitService:
             code = CANCELLED_BEFORE if standing is None else None
             await self._events.record(row.visit, [VisitEvent(key, Kind.CANCELLED, self._now(), code)])
         return written
+
+    async def consult(self, site: Site, *about: str) -> VisitRow:
+        """Write down a meeting of clinicians that belongs to no booking; whoever asks again while it lasts gets the same."""
+        name, now = self._secret.name("visit", site.base_url, VisitKind.CONSULT.value, *about), self._now()
+        standing = await self._visits.get(name)
+        if standing is not None and standing.ends_at > now:
+            return standing
+        row = VisitRow(
+            visit=name,
+            namespace=site.namespace,
+            name=site.organization_name,
+            endpoint=site.endpoint.name,
+            environment=site.endpoint.environment.value,
+            profile_digest=site.endpoint.profile_digest,
+            department=site.endpoint.departments[0].name,
+            kind=VisitKind.CONSULT.value,
+            starts_at=now,
+            ends_at=now + _CONSULT,
+        )
+        return await self._visits.put(row)
 
     def row(self, found: Booking, kind: VisitKind = VisitKind.PATIENT) -> VisitRow:
         """Return a booking as it is written down."""

@@ -9,6 +9,7 @@ Each is the whole context of its template (`pages.render(request, TEMPLATE, vars
 | `{path}/send`         | `channel`: `sms` or `email`    | send the patient's link                                     |
 | `{path}/copied`       |                                | the link was copied (script only; answered with 204)        |
 | `{path}/consult`      |                                | 303 to a meeting without a patient, in a window of its own  |
+| `consult_path`        |                                | the same for a patient without a visit                      |
 | `{path}/invitations`  | `role`: `guest`, `interpreter` | one more link                                               |
 | `{path}/revocations`  | `number`                       | that link stops working                                     |
 
@@ -51,6 +52,8 @@ _DEVICE_TESTS = {
     DeviceTestResult.NO_CONNECTION: N_("Device test: weak connection"),
     DeviceTestResult.UNSUPPORTED: N_("Device test: the browser cannot do it"),
 }
+_LASTING = frozenset({Stage.JOINING, Stage.IN_LOBBY, Stage.IN_VISIT})
+_SINCE, _AT = N_("since %(time)s"), N_("at %(time)s")
 CHANNELS = {
     Channel.SMS: N_("by text message"),
     Channel.EMAIL: N_("by e-mail"),
@@ -68,7 +71,7 @@ class StatusView:
     since: str | None
     """ISO 8601, for the script that counts the waiting time."""
     since_text: str | None
-    """The time at the clinic since when."""
+    """Since when, or for what happens in a moment at what time, on the clinic's clock."""
     sent: str | None
     """How the link went, when it did."""
     device_test: str | None
@@ -79,12 +82,13 @@ class StatusView:
     def of(cls, status: Status, language: Language, time_zone: str) -> StatusView:
         """Return the words for `status`."""
         stages = _STAGES if status.is_patient else _STAGES | _SOMEBODYS_STAGES
+        told = language.time(status.since, time_zone) if status.since else None
         sent = ", ".join(language.plain(CHANNELS[channel]) for channel in status.channels)
         return cls(
             stage=status.stage,
             text=language.plain(stages[status.stage]),
             since=status.since.isoformat() if status.since else None,
-            since_text=language.time(status.since, time_zone) if status.since else None,
+            since_text=language.plain(_SINCE if status.stage in _LASTING else _AT, time=told) if told else None,
             sent=language.plain(N_("Link sent %(how)s"), how=sent) if sent else None,
             device_test=language.plain(_DEVICE_TESTS[status.device_test]) if status.device_test else None,
             alert=status.waiting > 0 or status.stage is Stage.IN_LOBBY,
@@ -158,6 +162,10 @@ class BoardView:
     csrf: str
     help_phone: str | None
     notice: NoticeView | None = None
+    consult_path: str | None = None
+    """Where a colleague is consulted about a patient who has no visit to consult about."""
+    is_supported: bool = True
+    """Whether Teams works in this browser, as far as one can tell."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ import json
 from collections.abc import AsyncGenerator
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import pytest_asyncio
@@ -30,6 +31,8 @@ BROWSERS = {
     "Chrome on Android": "Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko)"
     " Chrome/155.0.0.0 Mobile Safari/537.36",
 }
+
+EXPLORER = "Mozilla/5.0 (Windows NT 6.1; WOW64; Trident/7.0; rv:11.0) like Gecko"
 
 
 @pytest_asyncio.fixture(loop_scope="module")
@@ -127,11 +130,26 @@ async def test_s4_a_browser_that_teams_does_not_support_is_told_which_do(
     assert "/join" not in page
 
 
-async def test_s4_the_edge_inside_powerchart_opens_the_board(world: World, visit: Document) -> None:
+@pytest.mark.parametrize(("browser", "passes"), [("Edge on Windows", True), ("Internet Explorer 11", False)])
+async def test_s4_the_edge_inside_powerchart_opens_the_board(
+    world: World, visit: Document, browser: str, passes: bool
+) -> None:
     frame = world.browser()
-    frame.http.headers["User-Agent"] = BROWSERS["Edge on Windows"]
+    frame.http.headers["User-Agent"] = {**BROWSERS, "Internet Explorer 11": EXPLORER}[browser]
     chart = await signed_in(world, visit["patient"], visit["encounter"], browser=frame)
     assert chart.offers("join") == chart.visits
+    assert ("Use Edge or Chrome on Windows" in chart.page.text) is not passes
+
+
+async def test_s1_a_consult_needs_no_visit_of_the_patient(world: World) -> None:
+    chart = await signed_in(world, await world.patient())
+    assert chart.visits == []
+    assert f'action="{urlsplit(chart.url).path}/consult"' in chart.page.text
+    pressed = [await chart.browser.submit(f"{chart.url}/consult", follow=False, csrf=chart.csrf) for _ in range(2)]
+    assert [answer.status_code for answer in pressed] == [303, 303]
+    meeting = await meeting_of(world, pressed[0].headers["Location"])
+    assert pressed[1].headers["Location"] == pressed[0].headers["Location"]
+    assert [one["role"] for one in meeting["attendees"]] == ["coorganizer"]
 
 
 async def test_s6_the_page_names_the_department_and_which_environment_it_is(world: World, chart: Chart) -> None:

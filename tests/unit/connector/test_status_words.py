@@ -37,3 +37,11 @@ def test_an_apostrophe_is_read_as_one() -> None:
     language = Language(Locale.parse("es"), {"Link sent %(how)s": "L'enlace %(how)s", "copied": "d'un clic"})
     view = StatusView.of(Status(Stage.LINK_SENT, NOON, channels=(Channel.COPY,)), language, "UTC")
     assert view.sent == "L'enlace d'un clic"
+
+
+@pytest.mark.parametrize(
+    ("stage", "text"), [(Stage.IN_LOBBY, "since 12:00"), (Stage.LEFT, "at 12:00"), (Stage.LINK_SENT, "at 12:00")]
+)
+def test_what_happened_in_a_moment_happened_at_a_time_and_not_since(stage: Stage, text: str) -> None:
+    view = StatusView.of(Status(stage, NOON), Locales().choose("en", None), "UTC")
+    assert (view.since_text or "").startswith(text)
