@@ -228,6 +228,7 @@ def test_the_time_is_shown_on_the_readers_clock_too(context: OpenContext, site: 
 
     expect(page.get_by_text("10:00", exact=False).first).to_be_visible()
     expect(page.locator("[data-local]")).to_contain_text("11:00")
+    expect(page.locator("[data-local]")).to_contain_text("Eastern Standard Time")
 
 
 def test_a_reader_in_the_clinics_zone_sees_one_time(context: OpenContext, site: Served) -> None:

@@ -25,9 +25,10 @@
     const start = new Date(local.dataset.moment);
     const form = { weekday: "long", hour: "numeric", minute: "2-digit" };
     const here = new Intl.DateTimeFormat(language, form).format(start);
+    const named = new Intl.DateTimeFormat(language, { ...form, timeZoneName: "long" }).format(start);
     const there = new Intl.DateTimeFormat(language, { ...form, timeZone: local.dataset.zone }).format(start);
     if (here === there) return;
-    local.querySelector("[data-local-time]").textContent = here;
+    local.querySelector("[data-local-time]").textContent = named;
     local.hidden = false;
   };
 

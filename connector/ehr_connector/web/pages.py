@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import urlencode
 
+import phonenumbers
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, Response
@@ -26,6 +28,7 @@ _DEVICES = "camera=(self), microphone=(self), speaker-selection=(self)"
 _NO_DEVICES = "camera=(), microphone=(), speaker-selection=()"
 _FRAMED = ("/launch/", "/clinician/")
 """Where pages stand in the EHR's frame."""
+_BARE = re.compile(r"\+\d{5,15}")
 _NEVER = "geolocation=(), payment=(), usb=(), browsing-topics=()"
 
 
@@ -81,6 +84,7 @@ class Pages:
             "_": language.text,
             "asset": self._assets.url,
             "tel": phone_url,
+            "phone": phone_text,
             "language": language,
             "languages": self._choices(request, path),
             "lang_query": f"?lang={language.tag}" if asked == language.tag else "",
@@ -161,6 +165,17 @@ class Pages:
 def phone_url(number: str) -> str:
     """Return the address that dials `number`, however it is written."""
     return "tel:" + "".join(sign for sign in number if sign.isdigit() or sign in "+*#")
+
+
+def phone_text(number: str) -> str:
+    """Return `number` as people read it; whoever wrote more than its digits has seen to that."""
+    if not _BARE.fullmatch(number):
+        return number
+    try:
+        parsed = phonenumbers.parse(number)
+    except phonenumbers.NumberParseException:
+        return number
+    return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.INTERNATIONAL)
 
 
 def content_security_policy(frame_ancestors: Sequence[str] = (), form_targets: Sequence[str] = ()) -> str:

@@ -40,7 +40,7 @@ def test_a_visit_that_is_cancelled_while_its_page_is_open_says_so_on_reload(
         return page.get_by_role("heading", level=1).inner_text() == "This visit was cancelled"
 
     until(page, cancelled)
-    expect(page.get_by_role("link", name="+18005550199")).to_be_visible()
+    expect(page.get_by_role("link", name="+1 800-555-0199")).to_be_visible()
     expect(page.get_by_role("button", name="Join the visit")).to_have_count(0)
 
 
@@ -126,7 +126,7 @@ def test_the_device_tests_address_names_the_organization_and_is_seen(hospital: H
     page.goto(address)
 
     expect(page.get_by_text(hospital.world.document["displayName"])).to_be_visible()
-    expect(page.get_by_role("link", name="+18005550199")).to_be_visible()
+    expect(page.get_by_role("link", name="+1 800-555-0199")).to_be_visible()
     assert records(hospital)["lamna-production-device-test"] >= began
 
 

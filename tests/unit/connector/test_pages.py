@@ -13,7 +13,7 @@ from ehr_connector.web.assets import Assets
 from ehr_connector.web.correlation import correlation_id
 from ehr_connector.web.locales import Locales
 from ehr_connector.web.origin import same_origin
-from ehr_connector.web.pages import Pages, answer_pages, content_security_policy
+from ehr_connector.web.pages import Pages, answer_pages, content_security_policy, phone_text
 from ehr_connector.web.problems import answer_problems
 
 
@@ -40,6 +40,20 @@ def error(pages: Pages, asked: Request, **more: Any) -> httpx.Response:
     texts = {"title": "There is no such page", "text": "The page could not be shown.", "remedy": "Try again"}
     page = pages.error(asked, **{**texts, "status": 404, **more})
     return httpx.Response(page.status_code, headers=page.raw_headers, content=bytes(page.body))
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        ("+18005550199", "+1 800-555-0199"),
+        ("+442079460018", "+44 20 7946 0018"),
+        ("+1 (800) 555-0199", "+1 (800) 555-0199"),
+        ("800 555 0199, then 2", "800 555 0199, then 2"),
+        ("+999999999999999", "+999999999999999"),
+    ],
+)
+def test_a_phone_number_is_shown_as_people_read_it(written: str, shown: str) -> None:
+    assert phone_text(written) == shown
 
 
 def test_a_page_is_framed_by_nobody_unless_named(pages: Pages) -> None:
