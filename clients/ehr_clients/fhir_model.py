@@ -229,6 +229,8 @@ class Patient(FhirModel):
 
     id: FhirId
     active: bool = True
+    birth_date: str | None = Field(default=None, max_length=10)
+    """YYYY, YYYY-MM or YYYY-MM-DD."""
     extension: Extensions = Field(default_factory=list[Extension])
     deceased_boolean: bool = False
     deceased_date_time: str | None = None

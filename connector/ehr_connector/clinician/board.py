@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from ehr_clients.fhir_model import Patient
 from ehr_connector.audit import Action, Audit
 from ehr_connector.audit import Outcome as AuditOutcome
 from ehr_connector.clinician.charts import BoardError, BoardReason, Charts
@@ -240,7 +241,7 @@ class Boards:
         """Return the address of the patient's link."""
         return self._service.link(found, Role.PATIENT)
 
-    async def patient_banner(self, site: Site, session: ClinicianSession) -> str | None:
+    async def patient_banner(self, site: Site, session: ClinicianSession) -> Patient | None:
         """Return whom the page is about, when the EHR does not show it around the page (`need_patient_banner`).
 
         Raises:
@@ -248,7 +249,7 @@ class Boards:
         """
         if not session.banner:
             return None
-        return await self._charts.patient_name(site, session)
+        return await self._charts.patient(site, session)
 
     def guest_link(self, found: Booking, link: GuestLink) -> str:
         """Return the address of a guest's link."""

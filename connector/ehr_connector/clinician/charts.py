@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from ehr_clients.errors import RemoteError
 from ehr_clients.fhir import Fhir
-from ehr_clients.fhir_model import Appointment
+from ehr_clients.fhir_model import Appointment, Patient
 from ehr_connector.directory import Directory, Site
 from ehr_connector.ehr.access import EhrAccess, in_time_for_a_page
 from ehr_connector.keys.files import KeysError
@@ -84,13 +84,13 @@ class Charts:
         shown = [one for one in ours if one.start >= today or access(one, now) is Access.OPEN]
         return sorted(shown, key=lambda one: one.start)
 
-    async def patient_name(self, site: Site, session: ClinicianSession) -> str | None:
-        """Return who the patient is, where the EHR has a name.
+    async def patient(self, site: Site, session: ClinicianSession) -> Patient:
+        """Return who the patient is.
 
         Raises:
             BoardError: The EHR gave no usable answer.
         """
-        return (await self._asked(site, lambda fhir: fhir.patient(session.patient))).display_name()
+        return await self._asked(site, lambda fhir: fhir.patient(session.patient))
 
     async def launched(self, site: Site, session: ClinicianSession) -> str | None:
         """Return the appointment of the launch's encounter; a launch names no appointment itself.

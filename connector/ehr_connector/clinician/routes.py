@@ -15,6 +15,7 @@ from fastapi import APIRouter, Form, HTTPException, Request
 from fastapi.responses import RedirectResponse, Response
 from sse_starlette import EventSourceResponse
 
+from ehr_clients.fhir_model import Patient
 from ehr_connector.clinician.board import Board, Boards, BoardVisit
 from ehr_connector.clinician.charts import BoardError, Charts
 from ehr_connector.clinician.problems import ancestors, board_page, sealed_page, teams_page
@@ -42,6 +43,7 @@ from ehr_connector.web.views import (
     NoticeView,
     StatusView,
     VisitView,
+    banner_of,
     vars_of,
 )
 
@@ -212,7 +214,7 @@ class ClinicianPages:
             return teams_page(self.pages, request, exc, await self._site(session, cookies.browser_of(request)))
         return RedirectResponse(address, HTTPStatus.SEE_OTHER)
 
-    def _view(self, request: Request, session: str, board: Board, banner: str | None, notice: str) -> BoardView:
+    def _view(self, request: Request, session: str, board: Board, banner: Patient | None, notice: str) -> BoardView:
         language = self.pages.language(request)
         zone = ZoneInfo(board.site.endpoint.appointments.time_zone)
         today = self.now().astimezone(zone).date()
@@ -225,7 +227,7 @@ class ClinicianPages:
         return BoardView(
             organization_name=board.site.organization.display_name,
             is_test=board.site.is_test,
-            patient_banner=banner,
+            patient_banner=banner_of(banner, language) if banner else None,
             today=[view for is_today, view in shown if is_today],
             upcoming=[view for is_today, view in shown if not is_today],
             stream_url=self._stream_url(request, session, board),

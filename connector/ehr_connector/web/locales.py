@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
@@ -66,6 +66,10 @@ class Language:
     def date(self, moment: datetime, zone: str) -> str:
         """Return the day of `moment` at the clinic, with its weekday."""
         return format_date(moment.astimezone(ZoneInfo(zone)), "full", self.locale)
+
+    def day(self, day: date) -> str:
+        """Return a day."""
+        return format_date(day, "long", self.locale)
 
     def time(self, moment: datetime, zone: str) -> str:
         """Return the time of `moment` on the clinic's clocks."""

@@ -21,9 +21,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import Field, dataclass, fields
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, ClassVar, Protocol
 
+from ehr_clients.fhir_model import Patient
 from ehr_connector.visits.events import Channel, DeviceTestResult, Stage, Status
 from ehr_connector.visits.links import Role
 from ehr_connector.web.locales import N_, Language
@@ -209,6 +210,17 @@ class SignedInView:
 
     organization_name: str
     is_test: bool
+
+
+def banner_of(patient: Patient, language: Language) -> str | None:
+    """Return name and birth date, as an EHR's own banner has them: two patients may have one name. It is shown and not kept."""
+    told = patient.birth_date
+    try:
+        born = language.day(date.fromisoformat(told)) if told else None
+    except ValueError:  # a year or a month alone
+        born = told
+    words = language.plain(N_("born %(date)s"), date=born) if born else None
+    return " · ".join(one for one in (patient.display_name(), words) if one) or None
 
 
 class View(Protocol):

@@ -25,8 +25,19 @@ _START = """#!/bin/sh
 here=$(dirname "$(readlink -f "$0")")
 export LD_LIBRARY_PATH="$here{libraries}"
 export FONTCONFIG_PATH="${{FONTCONFIG_PATH:-$([ -d /etc/fonts ] && echo /etc/fonts || echo "$here/etc/fonts")}}"
+export FONTCONFIG_FILE="${{FONTCONFIG_FILE:-$here/fonts.conf}}"
 exec "$here/usr/lib/chromium/chromium" "$@"
 """
+_FONTS = """<?xml version="1.0"?>
+<!DOCTYPE fontconfig SYSTEM "fonts.dtd">
+<fontconfig>
+  <include ignore_missing="yes">fonts.conf</include>
+  <dir prefix="relative">usr/share/fonts</dir>
+</fontconfig>
+"""
+"""This machine's fonts, or those of Debian's default, and those that were unpacked."""
+_CHINESE = "fonts-wqy-microhei"
+"""Few servers have a font with Chinese characters: without one the pages in 简体中文 are empty boxes. It is a small one."""
 
 Run = Callable[[Sequence[str], Path], str]
 """Runs a command in a folder and returns what it printed; raises OSError or CalledProcessError."""
@@ -79,7 +90,7 @@ def find_or_get(
 def cache(environment: Mapping[str, str]) -> Path:
     """Return the folder of the unpacked browser."""
     base = environment.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "teams-ehr-connector" / "chromium"
+    return Path(base) / "teams-ehr-connector" / "chromium-with-fonts"
 
 
 def _unpack(folder: Path, run: Run) -> Path:
@@ -88,12 +99,13 @@ def _unpack(folder: Path, run: Run) -> Path:
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix="chromium-") as partial:
         work = Path(partial)
         packages = _needed(run(["apt-get", "install", "--simulate", "--no-install-recommends", "chromium"], work))
-        run(["apt-get", "download", *packages], work)
+        run(["apt-get", "download", *packages, _CHINESE], work)
         content = work / "content"
         for package in sorted(work.glob("*.deb")):
             run(["dpkg-deb", "--extract", str(package), str(content)], work)
             package.unlink()
         libraries = sorted({f"/{path.parent.relative_to(content)}" for path in content.rglob("*.so*")})
+        (content / "fonts.conf").write_text(_FONTS)
         start = content / "start"
         start.write_text(_START.format(libraries=":$here".join(libraries)))
         start.chmod(0o755)

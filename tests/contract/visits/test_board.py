@@ -218,10 +218,10 @@ async def test_a_visit_of_this_afternoon_can_be_joined_by_the_clinician_before_i
 
 
 async def test_the_patient_s_name_is_shown_when_the_ehr_does_not_show_it(world: World) -> None:
-    patient = await world.patient(given="Rosa", family="Bannerworth")
+    patient = await world.patient(given="Rosa", family="Bannerworth", birthDate="1957-03-02")
     visit = await world.book(patient)
     chart = await board(world, patient, visit["encounter"], needPatientBanner=True)
-    assert re.search(r'<p class="banner">[^<]*Bannerworth', chart.page.text)
+    assert re.search(r'<p class="banner">[^<]*Bannerworth[^<]*born March 2, 1957', chart.page.text)
 
 
 async def test_the_patient_s_name_is_not_even_read_when_the_ehr_shows_it(world: World) -> None:

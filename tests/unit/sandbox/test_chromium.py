@@ -78,7 +78,8 @@ def test_a_missing_one_is_unpacked_once(environment: dict[str, str]) -> None:
     debian = Debian()
     told: list[str] = []
     path = find_or_get(environment, run=debian, tell=told.append)
-    assert debian.downloaded == ["libnss3=2:3.87.1-1", "chromium=156.0-1"]
+    assert debian.downloaded == ["libnss3=2:3.87.1-1", "chromium=156.0-1", "fonts-wqy-microhei"]
+    assert (path.parent / "fonts.conf").is_file()
     assert path == cache(environment) / "start"
     assert len(told) == 1
     assert find_or_get(environment, run=never) == path
