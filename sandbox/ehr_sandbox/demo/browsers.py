@@ -18,6 +18,10 @@ _FLAGS = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"
 _DESK: ViewportSize = {"width": 1280, "height": 900}
 _PHONE: ViewportSize = {"width": 412, "height": 840}
 _PHONES_BROWSER = "Mozilla/5.0 (Linux; Android 14; Pixel 7) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/{version} Mobile Safari/537.36"
+_ZONE = "America/Chicago"
+"""That of the clinic."""
+_DRAWN = "document.readyState === 'complete'"
+"""Asked at each frame that is drawn."""
 _WAIT_MS = 30_000
 
 
@@ -33,6 +37,8 @@ class Windows:
         """Save what a page shows, when pictures are wanted."""
         if self.pictures is not None:
             self.pictures.mkdir(parents=True, exist_ok=True)
+            # Of a page that is just being drawn, a phone's picture is that of another scale.
+            await page.wait_for_function(_DRAWN)
             await page.screenshot(path=self.pictures / f"{name}.png")
 
 
@@ -51,15 +57,18 @@ async def windows(pictures: Path | None) -> AsyncGenerator[Windows]:
         browser = await playwright.chromium.launch(executable_path=executable, args=_FLAGS)
         try:
             # The authority of this run is nobody's but the demo's own; the browser is told to take its certificates.
-            desk = await browser.new_context(ignore_https_errors=True, viewport=_DESK, locale="en-US")
+            desk = await browser.new_context(
+                ignore_https_errors=True, viewport=_DESK, locale="en-US", timezone_id=_ZONE
+            )
             phone = await browser.new_context(
                 ignore_https_errors=True,
                 viewport=_PHONE,
                 user_agent=_PHONES_BROWSER.format(version=browser.version),
-                device_scale_factor=2,
+                device_scale_factor=1.5,
                 is_mobile=True,
                 has_touch=True,
                 locale="en-US",
+                timezone_id=_ZONE,
             )
             expect.set_options(timeout=_WAIT_MS)
             for context in (desk, phone):
