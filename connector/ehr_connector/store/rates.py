@@ -12,6 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from ehr_connector.store.database import insert_for
 from ehr_connector.store.schema import rate
 
+_CLOCKS_DIFFER = timedelta(minutes=10)
+"""Clocks of replicas differ by less."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limit:
@@ -46,6 +49,6 @@ class Rates:
         return None if row.used <= limit.times else max(row.window_ends_at - now, timedelta(seconds=1))
 
     async def forget_expired(self) -> None:
-        """Remove counts of windows that are over."""
+        """Remove counts of windows that are over, by the clock of any replica."""
         async with self._engine.begin() as connection:
-            await connection.execute(delete(rate).where(rate.c.window_ends_at < self._now()))
+            await connection.execute(delete(rate).where(rate.c.window_ends_at < self._now() - _CLOCKS_DIFFER))

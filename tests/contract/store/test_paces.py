@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from contract.store.conftest import Clock
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from ehr_connector.keys.secret import SecretKeys
@@ -17,29 +19,73 @@ from ehr_connector.store.paces import Pace, Paces
 from ehr_connector.store.rates import Rates
 
 NUMBER, BUCKET = "+18005550100", "b" * 43
-PACE = Pace(timedelta(seconds=1), burst=3)
+PACE = Pace(timedelta(seconds=10), burst=3)
 MINUTE = timedelta(minutes=1)
 
 
+@dataclass
+class Passing:
+    """Time that passes, by whoever's clock the buckets go: a server's cannot be set, so their times come nearer instead."""
+
+    engine: AsyncEngine
+    clock: Clock
+    began: datetime
+    passed_s: float = 0.0
+
+    def __call__(self) -> datetime:
+        """Return the time."""
+        real = datetime.now(UTC) - self.began if self.engine.dialect.name == "postgresql" else timedelta()
+        return self.began + real + timedelta(seconds=self.passed_s)
+
+    async def pass_(self, seconds: float) -> None:
+        """Let time pass."""
+        self.passed_s += seconds
+        self.clock.pass_(seconds)
+        if self.engine.dialect.name == "postgresql":
+            aged = text("UPDATE rate SET window_ends_at = window_ends_at - make_interval(secs => :seconds)")
+            async with self.engine.begin() as connection:
+                await connection.execute(aged, {"seconds": seconds})
+
+
 @pytest.fixture
-def pacer_of(clock: Clock, secret: SecretKeys) -> Callable[[AsyncEngine], Pacer]:
+def passing(engine: AsyncEngine, clock: Clock) -> Passing:
+    return Passing(engine, clock, datetime.now(UTC))
+
+
+@pytest.fixture
+def pacer_of(passing: Passing, clock: Clock, secret: SecretKeys) -> Callable[[AsyncEngine], Pacer]:
     """Makes the pacer of a replica, in which time passes instead of being waited for."""
 
     async def sleep(seconds: float) -> None:
-        clock.pass_(seconds)
+        await passing.pass_(seconds)
         await asyncio.sleep(0)
 
     return lambda engine: Pacer(Paces(engine, clock), lambda number: secret.name("pace", number), sleep=sleep)
 
 
-async def test_after_a_rest_a_burst_may_come_and_then_one_an_interval(engine: AsyncEngine, clock: Clock) -> None:
+async def test_after_a_rest_a_burst_may_come_and_then_one_an_interval(
+    engine: AsyncEngine, clock: Clock, passing: Passing
+) -> None:
     paces = Paces(engine, clock)
 
-    assert [await paces.take(BUCKET, PACE) for _ in range(4)] == [None, None, None, timedelta(seconds=1)]
-    clock.pass_(1)
-    assert [await paces.take(BUCKET, PACE) for _ in range(2)] == [None, timedelta(seconds=1)]
-    clock.pass_(60)
-    assert [await paces.take(BUCKET, PACE) for _ in range(4)] == [None, None, None, timedelta(seconds=1)]
+    async def taken(times: int) -> list[bool]:
+        waits = [await paces.take(BUCKET, PACE) for _ in range(times)]
+        assert all(wait is None or timedelta() < wait <= PACE.interval for wait in waits)
+        return [wait is None for wait in waits]
+
+    assert await taken(4) == [True, True, True, False]
+    await passing.pass_(PACE.interval.total_seconds())
+    assert await taken(2) == [True, False]
+    await passing.pass_(60 * PACE.interval.total_seconds())
+    assert await taken(4) == [True, True, True, False]
+
+
+async def test_replicas_whose_clocks_differ_take_no_more_together_than_one_of_them(
+    engine: AsyncEngine, other: AsyncEngine, clock: Clock
+) -> None:
+    ahead = Clock(clock() + 2 * PACE.interval)
+    waits = [await one.take(BUCKET, PACE) for one in (Paces(engine, ahead), Paces(other, clock)) * 10]
+    assert waits.count(None) == PACE.burst
 
 
 async def test_replicas_share_one_bucket(engine: AsyncEngine, other: AsyncEngine, clock: Clock) -> None:
@@ -48,17 +94,19 @@ async def test_replicas_share_one_bucket(engine: AsyncEngine, other: AsyncEngine
     assert waits.count(None) == PACE.burst
 
 
-async def test_a_clock_that_was_ahead_holds_nothing_up_once_it_is_right(engine: AsyncEngine, clock: Clock) -> None:
+async def test_a_clock_that_was_ahead_holds_nothing_up_once_it_is_right(
+    engine: AsyncEngine, clock: Clock, passing: Passing
+) -> None:
     paces = Paces(engine, clock)
-    clock.pass_(3600)
+    await passing.pass_(3600)
     await paces.take(BUCKET, PACE)
-    clock.pass_(-3600)
+    await passing.pass_(-3600)
 
     assert await paces.take(BUCKET, PACE) is None
 
 
 async def test_removing_expired_rates_removes_no_pace(engine: AsyncEngine, clock: Clock) -> None:
-    paces, rates = Paces(engine, clock), Rates(engine, clock)
+    paces, rates = Paces(engine, clock), Rates(engine, Clock(clock() + MINUTE))
     for _ in range(3):
         await paces.take(BUCKET, PACE)
     await rates.forget_expired()
@@ -66,14 +114,14 @@ async def test_removing_expired_rates_removes_no_pace(engine: AsyncEngine, clock
 
 
 async def test_in_any_minute_two_replicas_send_no_more_than_the_provider_takes(
-    engine: AsyncEngine, other: AsyncEngine, clock: Clock, pacer_of: Callable[[AsyncEngine], Pacer]
+    engine: AsyncEngine, other: AsyncEngine, passing: Passing, pacer_of: Callable[[AsyncEngine], Pacer]
 ) -> None:
     sent = []
 
     async def send(pacer: Pacer, messages: int) -> None:
         for _ in range(messages):
             await pacer.take(NUMBER)
-            sent.append(clock())
+            sent.append(passing())
 
     await asyncio.gather(*(send(pacer_of(one), 150) for one in (engine, other)))
 

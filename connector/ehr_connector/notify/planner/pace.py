@@ -15,7 +15,7 @@ from ehr_connector.store.paces import Pace, Paces
 
 _A_MINUTE = 60.0
 _SHARE = 0.95
-"""Of the provider's rate: the rest is for the burst, and for clocks of replicas that differ by seconds."""
+"""Of the provider's rate: the rest is for the burst."""
 _TOLL_FREE, _SHORT_CODE, _ALPHANUMERIC = 200, 6_000, 600
 """Messages a minute. Source: Azure Communication Services, "Service limits", SMS; all but an alphanumeric sender's for each number."""
 _LONGEST_SHORT_CODE = 6
