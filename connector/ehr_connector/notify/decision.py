@@ -55,8 +55,8 @@ class Facts:
     now: datetime
     zone: str
     """Time zone of the clinic."""
-    closes_at: datetime
-    """When the link of the visit ends."""
+    until: datetime
+    """From when on it is of no use: the end of the visit's link; of what the planner sends, the visit's end or its start."""
     is_open: bool
     """Whether the visit can be joined now: then a link is awaited, whatever the hour."""
     active: bool
@@ -97,7 +97,7 @@ def against_set_up(facts: Facts) -> Reason | None:
         return Reason.NO_SENDER
     if not facts.has_provider:
         return Reason.NO_PROVIDER
-    if facts.now >= facts.closes_at:
+    if facts.now >= facts.until:
         return Reason.VISIT_OVER
     return None
 

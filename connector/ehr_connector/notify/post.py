@@ -124,7 +124,7 @@ class Post:
             channel=channel,
             now=now,
             zone=endpoint.appointments.time_zone,
-            closes_at=found.closes_at,
+            until=found.closes_at,
             is_open=access(found, now) is Access.OPEN,
             active=endpoint.active,
             enabled=settings is not None and settings.enabled,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from contract.notify.desk import DAY, HOUR, MINUTE, NOON, Desk, drain, phone_of, site
+from contract.notify.endings import ended
 
 
 async def test_a_message_over_the_cap_goes_out_as_soon_as_the_cap_is_raised(desk: Desk) -> None:
@@ -129,10 +130,3 @@ async def test_a_visit_that_is_held_after_all_at_another_time_is_told_though_a_m
 
     assert missed == [("booking", "not_sent", "no_sender")]
     assert await desk.by_phone() == {phone_of(visit): 1}
-
-
-async def ended(desk: Desk) -> list[tuple[str, str, str | None]]:
-    """How messages ended."""
-    query = "SELECT occasion, state, reason FROM send ORDER BY occasion"
-    async with desk.engines[0].connect() as connection:
-        return [(row.occasion, row.state, row.reason) for row in await connection.exec_driver_sql(query)]

@@ -123,6 +123,16 @@ def is_new(found: Booking, before: Reading | None, now: datetime) -> bool:
     return before is not None and now - before.read_at <= FORGIVEN and found.start < before.covered_until
 
 
+def is_told_of(found: Booking, now: datetime) -> bool:
+    """Return whether a confirmation of what the EHR says of the visit is of use."""
+    return (found.appointment.status == "booked" or found.is_cancelled) and now < _over_at(found)
+
+
+def until(found: Booking, occasion: Occasion) -> datetime:
+    """Return from when on a message is of no use: a reminder when the visit begins, any other when it is over."""
+    return found.start if occasion is Occasion.REMINDER else _over_at(found)
+
+
 def is_missed(due: Due, found: Booking, past: Past, now: datetime) -> bool:
     """Return whether a message waited until it made no sense any more, and so its patient was not told."""
     if now < found.start:

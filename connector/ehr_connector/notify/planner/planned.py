@@ -8,7 +8,7 @@ is given up, and the newer one has an id of its own.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from http import HTTPStatus
 from uuid import UUID, uuid5
@@ -88,6 +88,8 @@ class DueMessage:
     channel: Channel
     visit: str
     digest: str
+    until: datetime
+    """From when on it is of no use."""
     notice: Notice | None = None
     """What the patient knows once it is sent; a reminder says nothing new."""
 
@@ -128,7 +130,7 @@ class PlannedSender:
             self.metrics.messages.labels(due.channel.value, due.occasion.value, why.value).inc()
 
     async def _send(self, found: Booking, due: DueMessage) -> Result | Reason:
-        reason = self.held_by(found, due.channel)
+        reason = against_set_up(replace(self.post.facts(found, due.channel), until=due.until))
         if reason is not None:
             return reason
         claim = await self.sends.claim(_message(found, due))
@@ -173,14 +175,19 @@ class PlannedSender:
     ) -> tuple[Facts, Reason | None]:
         """Return the facts and what speaks against it; who cannot be texted gets an e-mail where there is any."""
         channel = Channel(claim.channel) if claim.is_addressed else due.channel
-        facts = await self.post.facts_of(found, channel, patient, claim, automatic=True)
+        facts = await self._facts(found, channel, due, claim, patient)
         if claim.is_addressed:
             facts = replace(facts, sender=claim.sender)
         reason = decide(facts)
         if claim.is_addressed or channel is not Channel.SMS or reason not in _BY_EMAIL_INSTEAD:
             return facts, reason
-        instead = await self.post.facts_of(found, Channel.EMAIL, patient, claim, automatic=True)
+        instead = await self._facts(found, Channel.EMAIL, due, claim, patient)
         return (instead, None) if decide(instead) is None else (facts, reason)
+
+    async def _facts(self, found: Booking, channel: Channel, due: DueMessage, claim: Claim, patient: Patient) -> Facts:
+        facts = await self.post.facts_of(found, channel, patient, claim, automatic=True)
+        # What was due when its turn came may have become useless while the EHR was asked.
+        return replace(facts, until=due.until, now=self.post.now())
 
     async def _decided(self, claim: Claim, due: DueMessage, reason: Reason) -> Reason:
         if reason in _FOR_NOW:

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from ehr_connector.notify.decision import Reason
 from ehr_connector.notify.planner.knowledge import Knowledge
 from ehr_connector.notify.planner.memory import VisitsInMemory
-from ehr_connector.notify.planner.plan import Due, Plan, Wishes, is_missed, plan, wishes_of
+from ehr_connector.notify.planner.plan import Due, Plan, Wishes, is_missed, is_told_of, plan, until, wishes_of
 from ehr_connector.notify.planner.planned import DueMessage, Result, is_for_now
 from ehr_connector.notify.planner.tools import NoticeTools
 from ehr_connector.notify.planner.waiting import OF_THE_DAY, Held, Waiting
@@ -135,15 +135,21 @@ class Steps:
 
     async def _send_again(self, visit: str, found: Booking, undelivered: Undelivered) -> datetime:
         """Try once more to tell what did not arrive, if it holds; what cannot go out now is looked at with the next reading."""
-        channel, about = self._channel(), undelivered.about or ""
-        if self._knowledge.is_true(visit, found, about):
+        channel = self._channel()
+        if self._still_tells(undelivered, found):
             await self._tools.take(self._sender_of(channel), self._visits.site.base_url)
-            occasion, notice = Occasion(undelivered.occasion), self._knowledge.notice(visit, found)
-            message = DueMessage(
-                occasion, channel, visit, undelivered.digest, replace(notice, number=notice.number - 1)
-            )
-            await self._tools.sender.send(found, message)
+            newest = self._visits.find(visit)
+            if newest is not None and self._still_tells(undelivered, newest):
+                occasion, notice = Occasion(undelivered.occasion), self._knowledge.notice(visit, newest)
+                told = replace(notice, number=notice.number - 1)
+                message = DueMessage(occasion, channel, visit, undelivered.digest, until(newest, occasion), told)
+                await self._tools.sender.send(newest, message)
         return self._tools.now()
+
+    def _still_tells(self, undelivered: Undelivered, found: Booking) -> bool:
+        """Return whether a confirmation says what holds, to somebody whom it may help."""
+        is_true = self._knowledge.is_true(undelivered.visit, found, undelivered.about or "")
+        return is_true and is_told_of(found, self._tools.now())
 
     async def _miss(self, visit: str, found: Booking, held: Held) -> None:
         """Write down a message that waited until it made no sense any more, and why."""
@@ -176,9 +182,10 @@ class Steps:
     def _message(self, visit: str, found: Booking, due: Due, channel: Channel) -> DueMessage:
         if due.offset is not None:
             digest = self._knowledge.reminder(visit, found, due.offset)
-            return DueMessage(due.occasion, channel, visit, digest)
+            return DueMessage(due.occasion, channel, visit, digest, until(found, due.occasion))
         notice = self._knowledge.notice(visit, found)
-        return DueMessage(due.occasion, channel, visit, self._knowledge.confirmation(notice), notice)
+        digest = self._knowledge.confirmation(notice)
+        return DueMessage(due.occasion, channel, visit, digest, until(found, due.occasion), notice)
 
     def _channel(self) -> Channel:
         return self.wishes().channel or Channel.SMS

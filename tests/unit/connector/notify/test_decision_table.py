@@ -81,7 +81,7 @@ def facts(case: Case) -> Facts:
         channel=Channel.SMS if case.text else Channel.EMAIL,
         now=now,
         zone="America/Chicago",
-        closes_at=now if case.over else now + timedelta(hours=1),
+        until=now if case.over else now + timedelta(hours=1),
         is_open=case.open,
         active=case.active,
         enabled=case.enabled,

@@ -21,7 +21,9 @@ from ehr_connector.notify.planner.plan import (
     Wishes,
     is_missed,
     is_new,
+    is_told_of,
     plan,
+    until,
     wishes_of,
 )
 from ehr_connector.notify.wording.wordings import Occasion
@@ -346,3 +348,36 @@ def _settles(patient: Patient) -> None:
             patient.now = made.next_at
     if patient.status == "booked" or (patient.status == "cancelled" and patient.believes != "nothing"):
         assert patient.believes == patient.truth
+
+
+@pytest.mark.parametrize(
+    ("occasion", "after"),
+    [
+        (Occasion.BOOKING, HOUR / 2),
+        (Occasion.CHANGE, HOUR / 2),
+        (Occasion.CANCELLATION, HOUR / 2),
+        (Occasion.REMINDER, timedelta()),
+    ],
+)
+def test_a_reminder_is_of_no_use_once_the_visit_begins_and_other_messages_once_it_is_over(
+    occasion: Occasion, after: timedelta
+) -> None:
+    assert until(visit(NOON), occasion) == NOON + after
+
+
+@pytest.mark.parametrize(
+    ("status", "useful"),
+    [
+        ("booked", True),
+        ("cancelled", True),
+        ("entered-in-error", True),
+        ("noshow", False),
+        ("fulfilled", False),
+        ("arrived", False),
+        ("proposed", False),
+    ],
+)
+def test_a_confirmation_is_repeated_of_what_is_booked_or_cancelled_and_not_over(status: str, useful: bool) -> None:
+    found = visit(NOON, status)
+    assert is_told_of(found, NOON + HOUR / 2 - MINUTE) is useful
+    assert not is_told_of(found, NOON + HOUR / 2)
