@@ -36,9 +36,8 @@ from ehr_clients.fhir_model import Appointment
 from ehr_connector.coming.reading import visits_between
 from ehr_connector.directory import Site
 from ehr_connector.metrics import Metrics
-from ehr_connector.notify.decision import Reason
 from ehr_connector.notify.planner.pace import pace_of
-from ehr_connector.notify.planner.planned import DueMessage, PlannedSender, Result
+from ehr_connector.notify.planner.planned import DueMessage, PlannedSender, Result, Tried
 from ehr_connector.notify.planner.worker import EndpointNotices
 from ehr_connector.visits.booking import Booking, booking
 from ehr_sandbox.cerner.places import FACILITY_ID
@@ -85,7 +84,7 @@ async def drained(bench: Bench, visits: int) -> Sequence[Figure]:
     began = _resident_bytes()
     found = bench.named(_made_up(bench.site, visits, first=20_000_000))
     indexed = _resident_bytes()
-    sender = _TakesAll(bench.tools.sender.post, bench.tools.sender.sends, Metrics())
+    sender = _TakesAll(bench.tools.sender.post, bench.tools.sender.sends, Metrics(), bench.tools.sender.spare)
     worker = EndpointNotices(bench.site, replace(bench.tools, sender=sender))
     worker.read(found, datetime.now(UTC) + 14 * DAY)
     await worker.settle()
@@ -94,7 +93,7 @@ async def drained(bench: Bench, visits: int) -> Sequence[Figure]:
     if sender.taken != Counter(dict.fromkeys(found, 1)):
         raise RuntimeError(f"of {visits} messages {sender.taken.total()} were sent, of {len(sender.taken)} visits")
     memory_mb, peer = (indexed - began) / 2**20, f"the {visits} coming visits themselves"
-    allowed = timedelta(seconds=1) / pace_of(SENDER).interval
+    allowed = timedelta(seconds=1) / pace_of(SENDER)[0].interval
     return [
         Figure(f"memory of {visits} due messages", (due - indexed) / 2**20, "MiB", peer, memory_mb),
         Figure("memory that sending them adds", (_resident_bytes() - due) / 2**20, "MiB", peer, memory_mb),
@@ -158,10 +157,10 @@ class _TakesAll(PlannedSender):
 
     taken: Counter[str] = field(default_factory=Counter[str])
 
-    async def send(self, found: Booking, due: DueMessage) -> Result | Reason:
+    async def send(self, found: Booking, due: DueMessage) -> Tried:
         """Count it, by its visit."""
         self.taken[due.visit] += 1
-        return Result.SENT
+        return Tried(Result.SENT)
 
 
 async def _plain_search(bench: Bench, start: datetime, end: datetime) -> None:

@@ -208,7 +208,10 @@ async def running_bench() -> AsyncGenerator[Bench]:
         async def take(_number: str, _endpoint: str) -> None:
             """No pace: it is the provider's."""
 
-        tools = NoticeTools(PlannedSender(post, sends, Metrics()), Notices(engine, _now), take, secret, _now)
+        async def spare(_sender: str) -> None:
+            """Nor here."""
+
+        tools = NoticeTools(PlannedSender(post, sends, Metrics(), spare), Notices(engine, _now), take, secret, _now)
         auth = AccessKeyAuth(example_access_key())
         plain = await stack.enter_async_context(client(tls=trusted, auth=auth))
         bench = Bench(http, cerner, acs, ehr, Sms(plain, acs), _site(cerner, acs), secret, tools)

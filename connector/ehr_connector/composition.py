@@ -115,7 +115,8 @@ class VisitParts:
             secret=secret,
             now=now,
         )
-        sender = Sender(post, self._sends, secret, metrics)
+        pacer = Pacer(Paces(engine, now), partial(secret.name, "pace"))
+        sender = Sender(post, self._sends, secret, metrics, pacer.take_soon)
         sessions = clinician_sessions(secret, now)
         flow = LaunchFlow(
             directory=directory,
@@ -127,7 +128,6 @@ class VisitParts:
             now=now,
         )
         self._notices = Notices(engine, now)
-        pacer = Pacer(Paces(engine, now), partial(secret.name, "pace"))
         self._answers = AnswerParts(
             settings,
             engine,
@@ -139,7 +139,7 @@ class VisitParts:
             now=now,
         )
         notice_tools = NoticeTools(
-            sender=PlannedSender(post, self._sends, metrics),
+            sender=PlannedSender(post, self._sends, metrics, pacer.spare),
             notices=self._notices,
             take=pacer.take,
             secret=secret,

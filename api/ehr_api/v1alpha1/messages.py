@@ -56,7 +56,7 @@ class Confirmation(ApiModel):
 
 
 class QuietHours(ApiModel):
-    """Hours in which no text is sent, in the time zone of the recipient's clinic."""
+    """Hours in which no text is sent: by the clinic's clocks, and by those of the area of the recipient's phone number."""
 
     start: str = Field(pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$", description="First quiet minute, for example 21:00.")
     end: str = Field(pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$", description="First minute to send again: 08:00.")
@@ -85,7 +85,10 @@ class SmsNotifications(ApiModel):
         description="How long before the visit reminders are sent, for example 24h and 1h.",
         json_schema_extra={"x-kubernetes-list-type": "set"},
     )
-    quiet_hours: QuietHours | None = Field(default=None, description="Hours without texts. Default: 21:00 to 08:00.")
+    quiet_hours: QuietHours | None = Field(
+        default=None,
+        description="Hours without texts, by the clinic's clocks and by those of the phone number's area. Default: 21:00 to 08:00.",
+    )
     default_locale: Locale | None = Field(
         default=None, description="Language for a patient whose own is unknown. Default: en."
     )

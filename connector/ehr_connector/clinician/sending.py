@@ -14,6 +14,9 @@ _NOT_SENT: Mapping[Outcome | Reason, str] = {
     Outcome.PROVIDER_UNAVAILABLE: N_(
         "Perhaps not sent: the message service does not answer. Try again: it is sent once."
     ),
+    Outcome.RATE_LIMITED: N_(
+        "Not sent: too many messages wait for this sender. Try again in a minute, or copy the link."
+    ),
     Outcome.PROVIDER_REFUSED: N_("Not sent: the message service refused it. Copy the link instead."),
     Reason.INACTIVE: N_("Not sent: visits are not active at this endpoint."),
     Reason.DISABLED: N_("Not sent: your organization does not send such messages."),

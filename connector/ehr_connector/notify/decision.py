@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
-from zoneinfo import ZoneInfo
 
 from ehr_api.v1alpha1.messages import PatientPreference, QuietHours, SmsCaps, SmsConsent
+from ehr_connector.notify.quiet import is_quiet_somewhere
 from ehr_connector.notify.recipient import Unreachable, Wish
 from ehr_connector.visits.events import Channel
 
-QUIET_START, QUIET_END = "21:00", "08:00"
 PER_DAY, PER_WEEK = 4, 10
 """What holds where the organisation says nothing."""
 
@@ -53,8 +53,8 @@ class Facts:
 
     channel: Channel
     now: datetime
-    zone: str
-    """Time zone of the clinic."""
+    zones: Sequence[str]
+    """Time zones whose clocks count for quiet hours: the clinic's, and those in which the recipient may be."""
     until: datetime
     """From when on it is of no use: the end of the visit's link; of what the planner sends, the visit's end or its start."""
     is_open: bool
@@ -118,7 +118,7 @@ def _of_texts(facts: Facts) -> Reason | None:
         return Reason.NO_PATIENT_CONSENT
     if policy is not PatientPreference.IGNORED and facts.automatic and facts.wish is Wish.ANOTHER:
         return Reason.PREFERS_ANOTHER_WAY
-    if not facts.is_open and is_quiet(facts.now, facts.zone, facts.quiet_hours):
+    if not facts.is_open and is_quiet_somewhere(facts.now, facts.zones, facts.quiet_hours):
         return Reason.QUIET_HOURS
     caps = facts.caps
     if facts.sent_today >= ((caps.per_day if caps else None) or PER_DAY):
@@ -135,16 +135,6 @@ def both_consents(consent: SmsConsent | None) -> bool:
         and consent.send_on_behalf_of_organization is True
         and consent.attendees_have_consented is True
     )
-
-
-def is_quiet(now: datetime, zone: str, hours: QuietHours | None) -> bool:
-    """Return whether it is in the quiet hours on the clinic's clocks; they may go over midnight."""
-    start = time.fromisoformat(hours.start if hours else QUIET_START)
-    end = time.fromisoformat(hours.end if hours else QUIET_END)
-    at = now.astimezone(ZoneInfo(zone)).time()
-    if start <= end:
-        return start <= at < end
-    return at >= start or at < end
 
 
 DAY, WEEK = timedelta(days=1), timedelta(days=7)

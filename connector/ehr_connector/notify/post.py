@@ -14,7 +14,7 @@ from ehr_connector.keys.secret import SecretKeys
 from ehr_connector.notify.allow_list import AllowLists
 from ehr_connector.notify.decision import DAY, WEEK, Facts
 from ehr_connector.notify.provider import Providers
-from ehr_connector.notify.recipient import Unreachable, email_of, is_closed, locale_of, phone_of, wish_of
+from ehr_connector.notify.recipient import Unreachable, email_of, is_closed, locale_of, phone_of, wish_of, zones_of
 from ehr_connector.notify.wording.wordings import Occasion
 from ehr_connector.notify.wording.words import Particulars, text_of
 from ehr_connector.notify.wording.words import email_of as email_text_of
@@ -107,6 +107,7 @@ class Post:
         return replace(
             facts,
             recipient=recipient,
+            zones=facts.zones if channel is Channel.EMAIL else (*facts.zones, *zones_of(recipient)),
             on_test_list=self.allow_lists.holds(site.namespace, site.organization_name, recipient),
             opted_out=await self.sends.is_opted_out(name),
             sent_today=await self.sends.sent_to(name, now - DAY, claim.digest),
@@ -123,7 +124,7 @@ class Post:
         return Facts(
             channel=channel,
             now=now,
-            zone=endpoint.appointments.time_zone,
+            zones=(endpoint.appointments.time_zone,),
             until=found.closes_at,
             is_open=access(found, now) is Access.OPEN,
             active=endpoint.active,

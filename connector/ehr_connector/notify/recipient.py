@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from enum import StrEnum
 
@@ -10,6 +10,7 @@ import babel
 import phonenumbers
 from babel.core import get_global
 from phonenumbers import PhoneNumberFormat, PhoneNumberType
+from phonenumbers.timezone import UNKNOWN_TIMEZONE, time_zones_for_number
 
 from ehr_api.v1alpha1.message_templates import Locale
 from ehr_clients.fhir_model import CodeableConcept, ContactPoint, Extension, Patient
@@ -18,6 +19,8 @@ _MOBILE = frozenset({PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBIL
 """In the United States the numbers themselves do not tell mobile phones from others."""
 _PHONES = frozenset({"phone", "sms"})
 _NOT_ANY_MORE = "old"
+_FEW_ZONES = 8
+"""A number of more zones than this tells nothing: one without an area, as toll-free ones are in North America, has 42."""
 
 
 class Wish(StrEnum):
@@ -52,6 +55,15 @@ def phone_of(patient: Patient, sender: str, now: datetime) -> str | Unreachable:
         if number is not None and phonenumbers.number_type(number) in _MOBILE:
             return phonenumbers.format_number(number, PhoneNumberFormat.E164)
     return Unreachable.NOT_MOBILE if points else Unreachable.NO_PHONE
+
+
+def zones_of(phone: str) -> Sequence[str]:
+    """Return the time zones of a phone's area, all of them where there are several; none where the number tells nothing.
+
+    Source: libphonenumber's zones by prefix. Who has moved and kept the number is elsewhere.
+    """
+    zones = time_zones_for_number(phonenumbers.parse(phone))
+    return () if len(zones) > _FEW_ZONES or UNKNOWN_TIMEZONE in zones else zones
 
 
 def email_of(patient: Patient, now: datetime) -> str | Unreachable:

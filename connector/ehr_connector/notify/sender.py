@@ -6,6 +6,7 @@ breaks after that, the next try has the same id: nothing is sent twice.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -33,6 +34,8 @@ class Outcome(StrEnum):
     PROVIDER_UNAVAILABLE = "provider_unavailable"
     """Try again: it is sent once, whether the provider has it already or not."""
     PROVIDER_REFUSED = "provider_refused"
+    RATE_LIMITED = "rate_limited"
+    """More messages wait for the sender than the provider takes now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,8 @@ class Sender:
     sends: Sends
     secret: SecretKeys
     metrics: Metrics
+    pace: Callable[[str], Awaitable[bool]]
+    """Returns whether a message may go out from a sender, soon."""
 
     def offers(self, found: Booking, channel: Channel) -> bool:
         """Return whether the set-up allows messages by this channel, whoever the patient is."""
@@ -92,6 +97,9 @@ class Sender:
     async def _hand_over(
         self, found: Booking, occasion: Occasion, claim: Claim, facts: Facts, recipient: str, patient: Patient
     ) -> Outcome:
+        if not await self.pace(facts.sender or ""):
+            await self.sends.release(claim)
+            return Outcome.RATE_LIMITED
         if not await self.sends.address(claim, self.post.recipient_name(found, recipient), facts.sender):
             return Outcome.BUSY
         try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -22,6 +22,7 @@ from unit.api.full_documents import ORGANIZATION_CONFIGURATION
 from unit.connector.visiting import appointment
 
 from ehr_api.control import OrganizationConfiguration
+from ehr_clients.acs_email import Email
 from ehr_clients.acs_sms import Sms
 from ehr_clients.errors import TemporaryError
 from ehr_clients.fhir import Fhir
@@ -32,6 +33,7 @@ from ehr_connector.ehr.access import EhrAccess
 from ehr_connector.keys.secret import SecretKeys
 from ehr_connector.metrics import Metrics
 from ehr_connector.notify.allow_list import AllowLists
+from ehr_connector.notify.planner.pace import Pacer
 from ehr_connector.notify.planner.planned import PlannedSender
 from ehr_connector.notify.planner.tools import NoticeTools
 from ehr_connector.notify.planner.worker import EndpointNotices
@@ -99,8 +101,9 @@ class _Wire(httpx.AsyncBaseTransport):
         fault = self._desk.faults.pop(0) if self._desk.faults else ""
         if fault == "cut":
             raise httpx.ConnectError("cut", request=request)
-        if fault.isdecimal():
-            return _unread(int(fault), b'{"error": {"code": "Refused", "message": "no"}}')
+        status, _, retry_after = fault.partition(" ")
+        if status.isdecimal():
+            return _unread(int(status), b'{"error": {"code": "Refused", "message": "no"}}', retry_after)
         answer = await self._inner.handle_async_request(request)
         body = await answer.aread()
         self._desk.trouble.at("after the call")
@@ -119,14 +122,17 @@ class _Ehr(EhrAccess):
             raise TemporaryError("EHR", "read Patient", "away")
         async with httpx.AsyncClient(transport=httpx.MockTransport(self._patient)) as http:
             found = await ask(Fhir(http, site.endpoint.base_url, "token"))
+        self._desk.patients_read += 1
         self._desk.trouble.at("after the patient was read")
         return found
 
-    def _patient(self, request: httpx.Request) -> httpx.Response:
+    async def _patient(self, request: httpx.Request) -> httpx.Response:
         patient = Patient(id=request.url.path.rpartition("/")[2])
+        if patient.id in self._desk.slow:
+            await self._desk.slow[patient.id].wait()
         phone = {"system": "phone", "value": phone_of(patient.id), "use": "mobile"}
-        body = {"resourceType": "Patient", "id": patient.id, "telecom": [phone]}
-        return _unread(200, json.dumps(body).encode())
+        telecom = self._desk.telecom.get(patient.id, [phone])
+        return _unread(200, json.dumps({"resourceType": "Patient", "id": patient.id, "telecom": telecom}).encode())
 
 
 class _Service(VisitService):
@@ -152,6 +158,10 @@ class _Providers(Providers):
     def sms(self, endpoint: str) -> Sms:
         """Return the client of the stand-in."""
         return Sms(self._client, endpoint)
+
+    def email(self, endpoint: str) -> Email:
+        """Return the client of the stand-in."""
+        return Email(self._client, endpoint)
 
 
 class _Sends(Sends):
@@ -195,6 +205,13 @@ class Desk:
     faults: list[str] = field(default_factory=list[str])
     """What befalls the next calls of the provider."""
     ehr_is_away: bool = False
+    patients_read: int = 0
+    slow: dict[str, asyncio.Event] = field(default_factory=dict[str, asyncio.Event])
+    """Patients for whom the EHR answers when the event comes."""
+    telecom: dict[str, list[dict[str, Any]]] = field(default_factory=dict[str, list[dict[str, Any]]])
+    """How patients are reached who have more or other than a phone of Texas."""
+    pacer: Pacer | None = None
+    """By default nothing has a pace."""
     appointments: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
 
     def book(self, start: datetime, number: int = 0) -> str:
@@ -212,8 +229,14 @@ class Desk:
         """Cancel a visit."""
         self.appointments[visit] |= {"status": "cancelled"}
 
-    def worker(self, engine: int = 0, trouble: Trouble | None = None) -> EndpointNotices:
+    def worker(
+        self, engine: int = 0, trouble: Trouble | None = None, tools: NoticeTools | None = None
+    ) -> EndpointNotices:
         """A process that works for the endpoint; it knows what is written down."""
+        return EndpointNotices(self.site, tools or self.tools(engine, trouble))
+
+    def tools(self, engine: int = 0, trouble: Trouble | None = None) -> NoticeTools:
+        """What all endpoints of a process need."""
         sends = _Sends(self.engines[engine], self.clock, trouble or self.trouble)
         post = Post(
             ehr=_Ehr(self),
@@ -225,21 +248,25 @@ class Desk:
             now=self.clock,
         )
 
-        async def take(_number: str, _endpoint: str) -> None:
-            """No pace."""
-
-        tools = NoticeTools(
-            sender=PlannedSender(post, sends, Metrics()),
+        return NoticeTools(
+            sender=PlannedSender(post, sends, Metrics(), self._spare),
             notices=Notices(self.engines[engine], self.clock),
-            take=take,
+            take=self._take,
             secret=self.secret,
             now=self.clock,
         )
-        return EndpointNotices(self.site, tools)
 
-    def read(self, worker: EndpointNotices, *, far: bool = False) -> None:
-        """Let a worker see what stands in the EHR: of the next two weeks, or of the two that follow."""
-        found = [booking(worker.site, appointment(**fields)) for fields in self.appointments.values()]
+    async def _take(self, sender: str, endpoint: str) -> None:
+        if self.pacer is not None:
+            await self.pacer.take(sender, endpoint)
+
+    async def _spare(self, sender: str) -> timedelta | None:
+        return None if self.pacer is None else await self.pacer.spare(sender)
+
+    def read(self, worker: EndpointNotices, *, far: bool = False, only: Collection[str] | None = None) -> None:
+        """Let a worker see what stands in the EHR, or only some of it: of the next two weeks, or of the two that follow."""
+        standing = [fields for patient, fields in self.appointments.items() if only is None or patient in only]
+        found = [booking(worker.site, appointment(**fields)) for fields in standing]
         ours = {self.name(one.appointment_id): one for one in found if one is not None}
         edge = self.clock() + 14 * DAY
         seen = {name: one for name, one in ours.items() if (one.start >= edge) is far}
@@ -346,5 +373,6 @@ def _who(patient: str) -> list[dict[str, Any]]:
     return [{"actor": {"reference": f"Patient/{patient}"}}, {"actor": {"reference": "Location/21304876"}}]
 
 
-def _unread(status: int, body: bytes) -> httpx.Response:
-    return httpx.Response(status, headers={"Content-Type": "application/json"}, stream=httpx.ByteStream(body))
+def _unread(status: int, body: bytes, retry_after: str = "") -> httpx.Response:
+    headers = {"Content-Type": "application/json"} | ({"Retry-After": retry_after} if retry_after else {})
+    return httpx.Response(status, headers=headers, stream=httpx.ByteStream(body))

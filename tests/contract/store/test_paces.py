@@ -167,5 +167,70 @@ async def test_who_is_cancelled_while_waiting_holds_nobody_up(
     ("sender", "a_minute"), [("+18005550100", 200), ("12345", 6000), ("LAMNA", 600), ("+447700900123", 200)]
 )
 def test_a_sender_has_the_rate_that_the_provider_names(sender: str, a_minute: int) -> None:
-    pace = pace_of(sender)
+    [pace] = pace_of(sender)
     assert MINUTE // pace.interval + pace.burst == a_minute
+
+
+@pytest.mark.parametrize(
+    ("sender", "a_minute", "an_hour"),
+    [
+        ("visits@lamna.example", 30, 100),
+        ("DoNotReply@5f3c2a10-0000-4000-8000-000000000001.azurecomm.net", 5, 10),
+    ],
+)
+async def test_emails_keep_to_the_rates_of_a_minute_and_of_an_hour(
+    engine: AsyncEngine,
+    passing: Passing,
+    pacer_of: Callable[[AsyncEngine], Pacer],
+    sender: str,
+    a_minute: int,
+    an_hour: int,
+) -> None:
+    pacer, sent = pacer_of(engine), list[datetime]()
+    for _ in range(2 * an_hour):
+        await pacer.take(sender)
+        sent.append(passing())
+
+    for window, most in ((MINUTE, a_minute), (60 * MINUTE, an_hour)):
+        assert max(sum(begins <= at < begins + window for at in sent) for begins in sent) <= most
+    assert len(sent) / ((sent[-1] - sent[0]) / (60 * MINUTE)) > 0.75 * an_hour
+
+
+async def test_who_presses_a_button_goes_before_all_that_was_planned(
+    engine: AsyncEngine, pacer_of: Callable[[AsyncEngine], Pacer]
+) -> None:
+    pacer, order = pacer_of(engine), list[str]()
+
+    async def send(endpoint: str) -> None:
+        await pacer.take(NUMBER, endpoint)
+        order.append(endpoint)
+
+    async def press() -> None:
+        assert await pacer.take_soon(NUMBER)
+        order.append("pressed")
+
+    planned = [asyncio.create_task(send(str(number % 5))) for number in range(40)]
+    await asyncio.sleep(0)
+    await asyncio.gather(press(), *planned)
+
+    assert order.index("pressed") <= 1  # one had its turn already
+    assert len(order) == 41
+
+
+async def test_who_presses_a_button_waits_no_longer_than_for_a_page(
+    engine: AsyncEngine, clock: Clock, secret: SecretKeys
+) -> None:
+    slow = Pace(timedelta(hours=1), burst=1)
+    paces = Paces(engine, clock)
+    pacer = Pacer(paces, lambda number: secret.name("pace", number), pace_of=lambda _: (slow,), page_s=0.05)
+
+    assert [await pacer.take_soon(NUMBER) for _ in range(2)] == [True, False]
+
+
+async def test_a_turn_that_is_not_there_at_once_is_not_waited_for(
+    engine: AsyncEngine, pacer_of: Callable[[AsyncEngine], Pacer]
+) -> None:
+    pacer = pacer_of(engine)
+    waits = [await pacer.spare(NUMBER) for _ in range(11)]
+    assert waits[:10] == [None] * 10
+    assert timedelta() < (waits[10] or timedelta()) < timedelta(seconds=1)

@@ -8,15 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
-from itertools import pairwise
-from zoneinfo import ZoneInfo
 
 from ehr_api.control import OrganizationConfiguration
 from ehr_api.duration import seconds
 from ehr_api.v1alpha1.messages import QuietHours
-from ehr_connector.notify.decision import QUIET_END, QUIET_START, is_quiet
+from ehr_connector.notify.quiet import allowed_from, end_of_quiet, is_quiet, start_of_quiet
 from ehr_connector.notify.wording.wordings import Occasion
 from ehr_connector.visits.booking import Booking
 from ehr_connector.visits.events import Channel
@@ -199,42 +197,26 @@ def _reminder_at(found: Booking, wishes: Wishes, offset: timedelta) -> datetime:
     if not _is_quiet(wishes, at) or at >= found.opens_at:
         return at
     hours = wishes.quiet_hours
-    after = _end_of_quiet(wishes, at)
+    after = end_of_quiet(at, wishes.zone, hours)
     if (hours is None or hours.due_messages != "SendBefore") and after < found.start:
         return after
-    return _start_of_quiet(wishes, at) - _MARGIN
+    return start_of_quiet(at, wishes.zone, hours) - _MARGIN
 
 
 def _allowed(found: Booking, wishes: Wishes, now: datetime) -> datetime:
     """Return from when on a message may go out: once the quiet hours end, or the visit can be joined, or is over."""
-    if not _is_quiet(wishes, now) or (now >= found.opens_at and not found.is_cancelled):
+    if wishes.channel is not Channel.SMS:
         return now
-    end = _end_of_quiet(wishes, now)
-    at = end if found.is_cancelled else min(end, found.opens_at)
-    return min(at, _over_at(found))
+    return allowed_from(now, [wishes.zone], wishes.quiet_hours, not_held_after(found, now, _over_at(found)))
+
+
+def not_held_after(found: Booking, now: datetime, of_use_until: datetime) -> datetime:
+    """Return until when quiet hours hold a text at the most: until the visit can be joined, or the text is of no use."""
+    return of_use_until if found.is_cancelled else max(now, min(found.opens_at, of_use_until))
 
 
 def _is_quiet(wishes: Wishes, at: datetime) -> bool:
     return wishes.channel is Channel.SMS and is_quiet(at, wishes.zone, wishes.quiet_hours)
-
-
-def _end_of_quiet(wishes: Wishes, at: datetime) -> datetime:
-    """Return the end of the quiet hours in which `at` is."""
-    clock = time.fromisoformat(wishes.quiet_hours.end if wishes.quiet_hours else QUIET_END)
-    return next(one for one in _around(at, clock, wishes.zone) if one > at)
-
-
-def _start_of_quiet(wishes: Wishes, at: datetime) -> datetime:
-    """Return the beginning of the quiet hours in which `at` is."""
-    clock = time.fromisoformat(wishes.quiet_hours.start if wishes.quiet_hours else QUIET_START)
-    return next(before for before, after in pairwise(_around(at, clock, wishes.zone)) if before <= at < after)
-
-
-def _around(at: datetime, clock: time, zone: str) -> Sequence[datetime]:
-    """Return a time of day on the days around a moment, on the clinic's clocks."""
-    here = ZoneInfo(zone)
-    day = at.astimezone(here).date()
-    return [datetime.combine(day + timedelta(days=days), clock, here).astimezone(at.tzinfo) for days in range(-2, 3)]
 
 
 def _over_at(found: Booking) -> datetime:

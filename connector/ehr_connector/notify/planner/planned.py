@@ -7,6 +7,7 @@ is given up, and the newer one has an id of its own.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -14,12 +15,14 @@ from http import HTTPStatus
 from uuid import UUID, uuid5
 
 from ehr_clients.acs_sms import REPETITION_REJECTED
-from ehr_clients.errors import RefusedError, RemoteError
+from ehr_clients.errors import RefusedError, RemoteError, TemporaryError
 from ehr_clients.fhir_model import Patient
 from ehr_connector.keys.files import KeysError
 from ehr_connector.metrics import Metrics
 from ehr_connector.notify.decision import Facts, Reason, against_set_up, decide
+from ehr_connector.notify.planner.plan import not_held_after
 from ehr_connector.notify.post import Post
+from ehr_connector.notify.quiet import allowed_from
 from ehr_connector.notify.recipient import Unreachable
 from ehr_connector.notify.wording.wordings import Occasion
 from ehr_connector.store.notices import Notice
@@ -52,6 +55,8 @@ _FOR_NOW = frozenset(
     }
 )
 """What may pass: the message waits for it as long as it makes sense."""
+_LONGEST_REST = timedelta(hours=1)
+"""A provider that asks for more rest is asked again nevertheless: its quotas are of a minute and of an hour."""
 _NO_SUCH_PATIENT = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.GONE})
 
 
@@ -67,12 +72,25 @@ class Result(StrEnum):
     """Another process is at it, or has ended it."""
     EHR_UNAVAILABLE = "ehr_unavailable"
     PROVIDER_UNAVAILABLE = "provider_unavailable"
+    RATE_LIMITED = "rate_limited"
+    """As many have gone out from the sender as the provider takes."""
     PROVIDER_REFUSES = "provider_refuses"
     """The provider refuses the sender or the credential, and so all messages."""
 
 
 ENDED = frozenset({Result.SENT, Result.GIVEN_UP, Result.REFUSED})
 """The message is not tried again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """What became of a try."""
+
+    outcome: Result | Reason
+    not_before: datetime | None = None
+    """A next try before this moment would fail for the same reason."""
+    sender: str | None = None
+    """So would that of any message from this sender."""
 
 
 def is_for_now(outcome: Result | Reason) -> bool:
@@ -101,21 +119,23 @@ class PlannedSender:
     post: Post
     sends: Sends
     metrics: Metrics
+    spare: Callable[[str], Awaitable[timedelta | None]]
+    """Takes a turn of a sender if one can be had at once, or says how long that takes."""
 
     def held_by(self, found: Booking, channel: Channel) -> Reason | None:
         """Return what in the set-up speaks against any message now, without a look at anything outside memory."""
         return against_set_up(self.post.facts(found, channel))
 
-    async def send(self, found: Booking, due: DueMessage) -> Result | Reason:
+    async def send(self, found: Booking, due: DueMessage) -> Tried:
         """Try to send, and return what became of it.
 
         Raises:
             SQLAlchemyError, OSError: The database does not answer; the next try goes on where this one ended.
         """
-        outcome = await self._send(found, due)
-        if not is_for_now(outcome):
-            self.metrics.messages.labels(due.channel.value, due.occasion.value, outcome.value).inc()
-        return outcome
+        tried = await self._send(found, due)
+        if not is_for_now(tried.outcome):
+            self.metrics.messages.labels(due.channel.value, due.occasion.value, tried.outcome.value).inc()
+        return tried
 
     async def miss(self, found: Booking, due: DueMessage, why: Reason | Result) -> None:
         """Write down that a message is not sent any more, and why it had to wait; unless another process has ended it.
@@ -129,25 +149,26 @@ class PlannedSender:
             await self.sends.end(claim, state, reason=why.value, notice=due.notice)
             self.metrics.messages.labels(due.channel.value, due.occasion.value, why.value).inc()
 
-    async def _send(self, found: Booking, due: DueMessage) -> Result | Reason:
+    async def _send(self, found: Booking, due: DueMessage) -> Tried:
         reason = against_set_up(replace(self.post.facts(found, due.channel), until=due.until))
         if reason is not None:
-            return reason
+            return Tried(reason)
         claim = await self.sends.claim(_message(found, due))
         if claim is None:
-            return Result.BUSY
+            return Tried(Result.BUSY)
         if claim.is_addressed and not await self._is_repeatable(claim, due):
-            return Result.GIVEN_UP
+            return Tried(Result.GIVEN_UP)
         try:
             patient = await self._patient(found)
         except (RemoteError, KeysError):
             await self.sends.release(claim)
-            return Result.EHR_UNAVAILABLE
+            return Tried(Result.EHR_UNAVAILABLE)
         if patient is None:
-            return await self._decided(claim, due, Reason.NO_PHONE)
+            return Tried(await self._decided(claim, due, Reason.NO_PHONE))
         facts, reason = await self._decision(found, due, claim, patient)
         if reason is not None or isinstance(facts.recipient, Unreachable):
-            return await self._decided(claim, due, reason or Reason.NO_PHONE)
+            reason = await self._decided(claim, due, reason or Reason.NO_PHONE)
+            return Tried(reason, _quiet_until(found, facts, due) if reason is Reason.QUIET_HOURS else None)
         return await self._hand_over(found, due, claim, facts, facts.recipient, patient)
 
     async def _is_repeatable(self, claim: Claim, due: DueMessage) -> bool:
@@ -199,24 +220,34 @@ class PlannedSender:
 
     async def _hand_over(
         self, found: Booking, due: DueMessage, claim: Claim, facts: Facts, recipient: str, patient: Patient
-    ) -> Result:
+    ) -> Tried:
+        # Its turn was that of a text: an e-mail in its place takes one if there is any.
+        wait = await self.spare(facts.sender or "") if facts.channel is not due.channel else None
+        if wait is not None:
+            await self.sends.release(claim)
+            return Tried(Result.RATE_LIMITED, self.post.now() + wait)
         name = self.post.recipient_name(found, recipient)
         if not await self.sends.address(claim, name, facts.sender, facts.channel.value):
-            return Result.BUSY
+            return Tried(Result.BUSY)
         message_id: str | None = None
         try:
             message_id = await self.post.call(found, due.occasion, claim, facts, recipient, patient)
         except RefusedError as exc:
             if exc.code != REPETITION_REJECTED:
-                return await self._refused(claim, due, facts, exc)
+                return Tried(await self._refused(claim, due, facts, exc))
             # The provider knows the id: it has taken the message before, perhaps in other words.
-        except RemoteError:
+        except RemoteError as exc:
             await self.sends.release(claim)
-            return Result.PROVIDER_UNAVAILABLE
+            return Tried(Result.PROVIDER_UNAVAILABLE, self._not_before(exc), facts.sender)
         await self.sends.end(claim, State.ACCEPTED, message_id=message_id, notice=due.notice)
         if due.occasion is not Occasion.CANCELLATION:
             await self.post.service.sent(found, facts.channel)
-        return Result.SENT
+        return Tried(Result.SENT)
+
+    def _not_before(self, exc: RemoteError) -> datetime | None:
+        """Return the time that the provider named."""
+        asked_s = exc.retry_after_s if isinstance(exc, TemporaryError) else None
+        return None if asked_s is None else self.post.now() + min(timedelta(seconds=asked_s), _LONGEST_REST)
 
     async def _refused(self, claim: Claim, due: DueMessage, facts: Facts, exc: RefusedError) -> Result:
         of_the_recipient = exc.status == HTTPStatus.BAD_REQUEST and (facts.channel is Channel.EMAIL or not exc.code)
@@ -226,6 +257,11 @@ class PlannedSender:
         reason = (exc.code or f"status {exc.status}")[:64]
         await self.sends.end(claim, State.NOT_SENT, reason=reason, notice=due.notice)
         return Result.REFUSED
+
+
+def _quiet_until(found: Booking, facts: Facts, due: DueMessage) -> datetime:
+    latest = not_held_after(found, facts.now, due.until)
+    return allowed_from(facts.now, facts.zones, facts.quiet_hours, latest)
 
 
 def _message(found: Booking, due: DueMessage) -> Message:

@@ -10,7 +10,7 @@ from ehr_connector.notify.decision import Reason
 from ehr_connector.notify.planner.knowledge import Knowledge
 from ehr_connector.notify.planner.memory import VisitsInMemory
 from ehr_connector.notify.planner.plan import Due, Plan, Wishes, is_missed, is_told_of, plan, until, wishes_of
-from ehr_connector.notify.planner.planned import DueMessage, Result, is_for_now
+from ehr_connector.notify.planner.planned import DueMessage, Result, Tried, is_for_now
 from ehr_connector.notify.planner.tools import NoticeTools
 from ehr_connector.notify.planner.waiting import OF_THE_DAY, Held, Waiting
 from ehr_connector.notify.wording.wordings import Occasion
@@ -36,6 +36,10 @@ class Steps:
         self._waiting = waiting
         self._undelivered: dict[str, Undelivered] = {}
         """Confirmations that did not arrive, by visit."""
+        self._not_again_before: dict[str, datetime] = {}
+        """When those may go out that cannot go out now."""
+        self._rests: dict[str, datetime] = {}
+        """Until when the provider wants nothing of a sender."""
 
     def wishes(self) -> Wishes:
         """Return what the organisation wants to be sent."""
@@ -56,15 +60,16 @@ class Steps:
         reasons = (self._tools.sender.held_by(found, channel) for found in bookings.values())
         return next((reason for reason in reasons if reason is not Reason.VISIT_OVER), None) is None
 
-    def take_up(self, undelivered: Undelivered) -> bool:
-        """Let a message be tried again that did not arrive; return whether its visit is in memory."""
+    def take_up(self, undelivered: Undelivered) -> datetime | None:
+        """Let a message be tried again that did not arrive; return when, or None when its visit is not in memory."""
         if self._visits.find(undelivered.visit) is None:
-            return False
+            return None
         if undelivered.about is None:
             self._knowledge.forget_reminder(undelivered.visit, undelivered.digest)
         else:
             self._undelivered[undelivered.visit] = undelivered
-        return True
+        now = self._tools.now()
+        return max(now, self._not_again_before.get(undelivered.visit, now))
 
     async def take(self, visit: str) -> datetime | None:
         """Do one thing for a visit, and return when to look again.
@@ -75,6 +80,8 @@ class Steps:
         found = self._visits.find(visit)
         if found is None:
             self._waiting.let_go(visit)
+            self._undelivered.pop(visit, None)
+            self._not_again_before.pop(visit, None)
             return None
         await self._knowledge.load([visit])
         perhaps = self._knowledge.perhaps(visit, found)
@@ -91,9 +98,10 @@ class Steps:
             return await self._send(visit, found, made.due)
         undelivered = self._undelivered.pop(visit, None)
         if undelivered is not None:
-            return await self._send_again(visit, found, undelivered)
+            await self._send_again(visit, found, undelivered)
+            return self._tools.now()
         if made.waits is not None:
-            self._waiting.hold(visit, made.waits, Reason.QUIET_HOURS)
+            self._waiting.hold(visit, Held(made.waits, Reason.QUIET_HOURS))
             return made.next_at
         held = self._waiting.of(visit)
         if held is not None:
@@ -113,38 +121,49 @@ class Steps:
     async def _send(self, visit: str, found: Booking, due: Due) -> datetime:
         """Try to send what is due, and return when to look again."""
         self._waiting.could_go(visit, due.since)
-        channel = self._channel()
-        sender, now = self._tools.sender, self._tools.now
-        outcome: Result | Reason | None = sender.held_by(found, channel)
-        if outcome is None:
-            await self._tools.take(self._sender_of(channel), self._visits.site.base_url)
-            newest = self._visits.find(visit)
-            standing = None if newest is None else self.plan(visit, newest, self.wishes()).due
-            if newest is None or standing is None or (standing.occasion, standing.offset) != (due.occasion, due.offset):
-                return now()  # it changed while it waited for its turn
-            message = self._message(visit, newest, due, channel)
-            async with self._tools.sending(doubtful=self.troubles > 0):
-                outcome = await sender.send(newest, message)
-            if not is_for_now(outcome) and outcome is not Result.GIVEN_UP:
+        channel, now = self._channel(), self._tools.now
+        against = self._tools.sender.held_by(found, channel)
+        rests_until = self._rests.get(self._sender_of(channel), now())
+        if against is not None:
+            tried = Tried(against)
+        elif rests_until > now():
+            tried = Tried(Result.PROVIDER_UNAVAILABLE, rests_until)
+        else:
+            async with self._tools.turn(self._sender_of(channel), found.site.base_url, doubtful=self.troubles > 0):
+                newest = self._visits.find(visit)
+                standing = None if newest is None else self.plan(visit, newest, self.wishes()).due
+                if (
+                    newest is None
+                    or standing is None
+                    or (standing.occasion, standing.offset) != (due.occasion, due.offset)
+                ):
+                    return now()  # it changed while it waited for its turn
+                message = self._message(visit, newest, due, channel)
+                tried = await self._tools.sender.send(newest, message)
+            if not is_for_now(tried.outcome) and tried.outcome is not Result.GIVEN_UP:
                 self.troubles = 0
                 self._waiting.let_go(visit)
                 self._visits.drop_far(visit)
                 self._learn(message)
                 return now()
-        return self._again(visit, due, outcome)
+        return self._again(visit, found, due, tried)
 
-    async def _send_again(self, visit: str, found: Booking, undelivered: Undelivered) -> datetime:
-        """Try once more to tell what did not arrive, if it holds; what cannot go out now is looked at with the next reading."""
+    async def _send_again(self, visit: str, found: Booking, undelivered: Undelivered) -> None:
+        """Try once more to tell what did not arrive, if it holds; what cannot go out now is taken up again later."""
+        self._not_again_before.pop(visit, None)
+        if not self._still_tells(undelivered, found):
+            return
         channel = self._channel()
-        if self._still_tells(undelivered, found):
-            await self._tools.take(self._sender_of(channel), self._visits.site.base_url)
+        async with self._tools.turn(self._sender_of(channel), found.site.base_url, doubtful=self.troubles > 0):
             newest = self._visits.find(visit)
-            if newest is not None and self._still_tells(undelivered, newest):
-                occasion, notice = Occasion(undelivered.occasion), self._knowledge.notice(visit, newest)
-                told = replace(notice, number=notice.number - 1)
-                message = DueMessage(occasion, channel, visit, undelivered.digest, until(newest, occasion), told)
-                await self._tools.sender.send(newest, message)
-        return self._tools.now()
+            if newest is None or not self._still_tells(undelivered, newest):
+                return
+            occasion, notice = Occasion(undelivered.occasion), self._knowledge.notice(visit, newest)
+            told = replace(notice, number=notice.number - 1)
+            message = DueMessage(occasion, channel, visit, undelivered.digest, until(newest, occasion), told)
+            tried = await self._tools.sender.send(newest, message)
+        if tried.not_before is not None:
+            self._not_again_before[visit] = tried.not_before
 
     def _still_tells(self, undelivered: Undelivered, found: Booking) -> bool:
         """Return whether a confirmation says what holds, to somebody whom it may help."""
@@ -159,17 +178,24 @@ class Steps:
             await self._tools.sender.miss(found, message, held.why)
             self._learn(message)
 
-    def _again(self, visit: str, due: Due, outcome: Result | Reason) -> datetime:
+    def _again(self, visit: str, found: Booking, due: Due, tried: Tried) -> datetime:
         """Return when what did not end is tried again, and note why it waits."""
-        now = self._tools.now()
+        now, outcome = self._tools.now(), tried.outcome
+        not_before = tried.not_before or now
         if isinstance(outcome, Reason):
-            self._waiting.hold(visit, due, outcome)
+            self._waiting.hold(visit, Held(due, outcome, tried.not_before, found.start))
+            if not_before > now:
+                return not_before
             return now + (_CAPPED_AGAIN if outcome in OF_THE_DAY else _SET_UP_AGAIN)
         self._knowledge.doubt(visit)  # what is written down may be another's, and a message may have gone out
         if outcome in {Result.BUSY, Result.GIVEN_UP}:
             return now if outcome is Result.GIVEN_UP else now + _BUSY_AGAIN
+        self._waiting.hold(visit, Held(due, outcome, tried.not_before, found.start))
+        if not_before > now:
+            if tried.sender is not None:
+                self._rests[tried.sender] = not_before  # no other message need ask before
+            return not_before
         self.troubles += 1
-        self._waiting.hold(visit, due, outcome)
         return now + (_SET_UP_AGAIN if outcome is Result.PROVIDER_REFUSES else FAILED_AGAIN)
 
     def _learn(self, message: DueMessage) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -12,7 +12,8 @@ from ehr_connector.keys.secret import SecretKeys
 from ehr_connector.notify.planner.planned import PlannedSender
 from ehr_connector.store.notices import Notices
 
-_SENDING, _DOUBTFUL = 32, 8
+_DOUBTFUL = 8
+"""Messages of endpoints that failed last which are under way at once, in a process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +26,15 @@ class NoticeTools:
     """Waits until a message may go out from a number, for an endpoint."""
     secret: SecretKeys
     now: Callable[[], datetime]
-    _sound: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_SENDING))
     _doubtful: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_DOUBTFUL))
 
-    def sending(self, *, doubtful: bool) -> AbstractAsyncContextManager[None]:
-        """Hold a place among those that send; endpoints that failed last wait for each other and not for the sound ones."""
-        return self._doubtful if doubtful else self._sound
+    @asynccontextmanager
+    async def turn(self, sender: str, endpoint: str, *, doubtful: bool) -> AsyncGenerator[None]:
+        """Wait until a message may go out from a sender, for an endpoint.
+
+        Endpoints that failed last wait for each other, before they wait for the sender. Sound ones wait for nobody else's
+        EHR: each has few messages under way, however slow its own is.
+        """
+        async with self._doubtful if doubtful else nullcontext():
+            await self.take(sender, endpoint)
+            yield

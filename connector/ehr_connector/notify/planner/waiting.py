@@ -21,6 +21,16 @@ class Held:
 
     due: Due
     why: Reason | Result
+    not_before: datetime | None = None
+    """Until then it is known to wait, unless the visit changes."""
+    start: datetime | None = None
+    """Of the visit."""
+
+    def still_waits(self, due: Due | None, start: datetime, now: datetime) -> bool:
+        """Return whether a message that is due is this one, and known to wait."""
+        if due is None or self.not_before is None or now >= self.not_before:
+            return False
+        return (self.due.occasion, self.due.offset, self.start) == (due.occasion, due.offset, start)
 
 
 class Waiting:
@@ -35,10 +45,10 @@ class Waiting:
         """Count a message as one that could go out."""
         self._since.setdefault(visit, since)
 
-    def hold(self, visit: str, due: Due, why: Reason | Result) -> None:
+    def hold(self, visit: str, held: Held) -> None:
         """Count a message as one that waits; what failed could go out nevertheless."""
-        self._held[visit] = Held(due, why)
-        if isinstance(why, Reason):
+        self._held[visit] = held
+        if isinstance(held.why, Reason):
             self._since.pop(visit, None)
 
     def let_go(self, visit: str) -> None:

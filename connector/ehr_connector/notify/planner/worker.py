@@ -21,7 +21,7 @@ from ehr_connector.notify.planner.memory import Read, VisitsInMemory
 from ehr_connector.notify.planner.plan import FORGIVEN, Plan, Reading, is_new
 from ehr_connector.notify.planner.step import FAILED_AGAIN, Steps
 from ehr_connector.notify.planner.tools import NoticeTools
-from ehr_connector.notify.planner.waiting import OF_THE_DAY, Waiting
+from ehr_connector.notify.planner.waiting import OF_THE_DAY, Held, Waiting
 from ehr_connector.store.notices import Notice
 from ehr_connector.visits.booking import Booking
 from ehr_connector.waking import awakened
@@ -143,8 +143,10 @@ class EndpointNotices:
             self._knowledge.doubt(visit)
             self._steps.troubles += 1
             again = self._tools.now() + FAILED_AGAIN
-        except Exception:  # noqa: BLE001 (a fault of one visit ends no other's messages)
-            _log.exception("a message of %s/%s failed", self.site.namespace, self.site.endpoint.name)
+        except Exception as exc:  # noqa: BLE001 (a fault of one visit ends no other's messages)
+            # Of an unknown error not even the message: it may hold a phone number or a text.
+            site_name = (self.site.namespace, self.site.endpoint.name)
+            _log.error("a message of %s/%s failed: %s", *site_name, type(exc).__name__)
             again = self._tools.now() + _BROKEN_AGAIN
         finally:
             self._under_way.discard(visit)
@@ -191,8 +193,10 @@ class EndpointNotices:
             self._visits.keep_far(visit, found)
         if held is not None and held.why in OF_THE_DAY and is_at_once:
             return
+        if held is not None and held.still_waits(made.due, found.start, now):
+            return
         if made.waits is not None:
-            self._waiting.hold(visit, made.waits, Reason.QUIET_HOURS)
+            self._waiting.hold(visit, Held(made.waits, Reason.QUIET_HOURS))
         elif held is not None and held.why is Reason.QUIET_HOURS:
             is_at_once = True  # it goes out, or is not to be said any more
         if is_at_once:
@@ -206,8 +210,9 @@ class EndpointNotices:
         """Let messages be tried again that did not arrive, while they say what holds."""
         names = (self.site.namespace, self.site.organization_name, self.site.endpoint.name)
         for one in await self._tools.notices.undelivered(*names):
-            if self._steps.take_up(one):
-                self._queue.put(one.visit, self._tools.now())
+            again_at = self._steps.take_up(one)
+            if again_at is not None:
+                self._queue.put(one.visit, again_at)
 
     async def _write_reading(self, name: str, before: Reading | None, done: Reading) -> None:
         """Write down that all is read; seldom, since there may be thousands of endpoints."""

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from ehr_api.v1alpha1.messages import QuietHours, SmsCaps, SmsConsent
-from ehr_connector.notify.decision import Facts, Reason, decide, is_quiet
+from ehr_connector.notify.decision import Facts, Reason, decide
+from ehr_connector.notify.quiet import is_quiet
 from ehr_connector.notify.recipient import Unreachable
 from ehr_connector.visits.events import Channel
 
@@ -21,7 +22,7 @@ CONSENT = SmsConsent(send_on_behalf_of_organization=True, attendees_have_consent
 FINE = Facts(
     channel=Channel.SMS,
     now=NOON,
-    zone="America/Chicago",
+    zones=("America/Chicago",),
     until=NOON + timedelta(days=2),
     is_open=False,
     active=True,

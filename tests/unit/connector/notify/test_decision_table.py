@@ -16,6 +16,8 @@ NOON, NIGHT = datetime(2026, 11, 23, 18, tzinfo=UTC), datetime(2026, 11, 24, 4, 
 """12:00 and 22:00 in Chicago."""
 PHONE = "+18165550101"
 YES_OR_NO = (True, False)
+DAY_ELSEWHERE, NIGHT_ELSEWHERE = ("America/New_York",), ("America/Los_Angeles", "Asia/Kolkata")
+"""At noon in Chicago: 13:00; 10:00 and 23:30."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,8 @@ class Case:
     wish: Wish = Wish.UNKNOWN
     automatic: bool = True
     night: bool = False
+    elsewhere: tuple[str, ...] = ()
+    """Zones of the phone."""
     open: bool = False
     day_full: bool = False
     week_full: bool = False
@@ -65,7 +69,7 @@ RULES: list[tuple[Callable[[Case], bool], Reason]] = [
         lambda one: one.text and one.policy in {None, "Respected"} and one.wish == "another" and one.automatic,
         Reason.PREFERS_ANOTHER_WAY,
     ),
-    (lambda one: one.text and one.night and not one.open, Reason.QUIET_HOURS),
+    (lambda one: one.text and (one.night or one.elsewhere == NIGHT_ELSEWHERE) and not one.open, Reason.QUIET_HOURS),
     (lambda one: one.text and one.day_full, Reason.OVER_DAILY_CAP),
     (lambda one: one.text and one.week_full, Reason.OVER_WEEKLY_CAP),
 ]
@@ -80,7 +84,7 @@ def facts(case: Case) -> Facts:
     return Facts(
         channel=Channel.SMS if case.text else Channel.EMAIL,
         now=now,
-        zone="America/Chicago",
+        zones=("America/Chicago", *case.elsewhere),
         until=now if case.over else now + timedelta(hours=1),
         is_open=case.open,
         active=case.active,
@@ -114,7 +118,9 @@ def of_the_patient() -> Iterator[Case]:
     for recipient, policy, wish in product((PHONE, *Unreachable), (None, *PatientPreference), Wish):
         names = ("text", "closed", "test", "listed", "opted_out", "automatic", "night", "open", "day_full", "week_full")
         for values in product(YES_OR_NO, repeat=len(names)):
-            yield Case(recipient=recipient, policy=policy, wish=wish, **dict(zip(names, values, strict=True)))
+            given = dict(zip(names, values, strict=True))
+            for elsewhere in ((), DAY_ELSEWHERE, NIGHT_ELSEWHERE) if recipient == PHONE else ((),):
+                yield Case(recipient=recipient, policy=policy, wish=wish, elsewhere=elsewhere, **given)
 
 
 def wrong(cases: Iterator[Case]) -> list[tuple[dict[str, object], Reason | None]]:

@@ -9,7 +9,16 @@ import pytest
 
 from ehr_api.v1alpha1.message_templates import Locale
 from ehr_clients.fhir_model import Patient
-from ehr_connector.notify.recipient import Unreachable, Wish, email_of, is_closed, locale_of, phone_of, wish_of
+from ehr_connector.notify.recipient import (
+    Unreachable,
+    Wish,
+    email_of,
+    is_closed,
+    locale_of,
+    phone_of,
+    wish_of,
+    zones_of,
+)
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 US, GB = "+18005550100", "+448081570123"
@@ -167,3 +176,18 @@ def test_a_patient_who_has_died_is_written_to_no_more() -> None:
     assert not is_closed(preferring(deceasedBoolean=False))
     assert is_closed(preferring(deceasedBoolean=True))
     assert is_closed(preferring(deceasedDateTime="2026"))
+
+
+@pytest.mark.parametrize(
+    ("number", "zones"),
+    [
+        ("+14155550100", {"America/Los_Angeles"}),
+        ("+12085551234", {"America/Boise", "America/Los_Angeles"}),
+        ("+18005550100", set[str]()),
+        ("+15005550123", set[str]()),
+        ("+15555550100", set[str]()),
+    ],
+    ids=["one zone", "an area of two", "toll-free", "personal", "no such area"],
+)
+def test_a_phone_is_in_the_zones_of_its_area_where_that_tells_anything(number: str, zones: set[str]) -> None:
+    assert set(zones_of(number)) == zones
