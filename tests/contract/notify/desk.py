@@ -129,6 +129,7 @@ class _Ehr(EhrAccess):
     async def _patient(self, request: httpx.Request) -> httpx.Response:
         patient = Patient(id=request.url.path.rpartition("/")[2])
         if patient.id in self._desk.slow:
+            self._desk.slow_reads.release()
             await self._desk.slow[patient.id].wait()
         phone = {"system": "phone", "value": phone_of(patient.id), "use": "mobile"}
         telecom = self._desk.telecom.get(patient.id, [phone])
@@ -136,8 +137,12 @@ class _Ehr(EhrAccess):
 
 
 class _Service(VisitService):
-    def __init__(self) -> None:
-        """Know no visits."""
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def name(self, site: Site, appointment_id: str) -> str:
+        """Return the name of a visit."""
+        return self._desk.name(appointment_id)
 
     def link(self, found: Booking, role: Role, number: int = 0) -> str:
         """Return a link."""
@@ -208,6 +213,8 @@ class Desk:
     patients_read: int = 0
     slow: dict[str, asyncio.Event] = field(default_factory=dict[str, asyncio.Event])
     """Patients for whom the EHR answers when the event comes."""
+    slow_reads: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(0))
+    """Counts them as they are asked for."""
     telecom: dict[str, list[dict[str, Any]]] = field(default_factory=dict[str, list[dict[str, Any]]])
     """How patients are reached who have more or other than a phone of Texas."""
     pacer: Pacer | None = None
@@ -240,7 +247,7 @@ class Desk:
         sends = _Sends(self.engines[engine], self.clock, trouble or self.trouble)
         post = Post(
             ehr=_Ehr(self),
-            service=_Service(),
+            service=_Service(self),
             sends=sends,
             providers=_Providers(self.provider),
             allow_lists=AllowLists(None),
@@ -293,6 +300,10 @@ class Desk:
         """Return the texts that the provider accepted."""
         return (await self.controls.get("/_sandbox/ledger")).json()["texts"]
 
+    async def emails(self) -> list[dict[str, Any]]:
+        """Return the e-mails that the provider accepted."""
+        return (await self.controls.get("/_sandbox/ledger")).json()["emails"]
+
     async def by_phone(self) -> Counter[str]:
         """Return how many texts each phone got."""
         return Counter(text["to"] for text in await self.texts())
@@ -341,12 +352,14 @@ def site(**changes: Any) -> Site:
     """The endpoint that texts, with changes of the organisation's text messages."""
     document = deepcopy(ORGANIZATION_CONFIGURATION)
     endpoint = document["endpoints"][0] | {"senderNumber": changes.pop("sender", SENDER)}
+    emails = document["emailNotifications"] | changes.pop("emails", {})
     quiet = {"start": "00:00", "end": "00:00"}
     confirmation = {"onBooking": True, "onChange": True, "onCancellation": True}
     wishes = {"quietHours": quiet, "confirmation": confirmation, "reminders": ["24h", "1h"], "templates": []}
     document |= {
         "communicationServices": {"endpoint": "https://acs"},
         "smsNotifications": document["smsNotifications"] | wishes | {"caps": {"perDay": 20, "perWeek": 100}} | changes,
+        "emailNotifications": emails,
         "endpoints": [endpoint],
     }
     organization = OrganizationConfiguration.model_validate(document)
