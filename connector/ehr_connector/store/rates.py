@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import case, delete
+from sqlalchemy import case, delete, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from ehr_connector.store.database import insert_for
@@ -47,6 +47,12 @@ class Rates:
             ).returning(rate.c.used, rate.c.window_ends_at)
             row = (await connection.execute(statement)).one()
         return None if row.used <= limit.times else max(row.window_ends_at - now, timedelta(seconds=1))
+
+    async def give_back(self, bucket: str) -> None:
+        """Count one less: what was counted did not happen."""
+        async with self._engine.begin() as connection:
+            less = update(rate).where(rate.c.bucket == bucket, rate.c.used > 0)
+            await connection.execute(less.values(used=rate.c.used - 1))
 
     async def forget_expired(self) -> None:
         """Remove counts of windows that are over, by the clock of any replica."""

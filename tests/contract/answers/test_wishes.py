@@ -93,6 +93,15 @@ async def test_an_answer_that_was_lost_is_sent_once(desk: Desk) -> None:
     assert len(await desk.texts()) == 1
 
 
+async def test_a_question_is_answered_however_often_the_provider_failed_before(desk: Desk) -> None:
+    await desk.control("PUT", "faults", [{"action": "status", "status": 503, "path": "/sms", "count": 4}])
+    desk.answers = replace(desk.answers, hidden_s=1)
+    await desk.say("HELP")
+    await desk.read(5)
+    assert desk.count("text", "later") == 4
+    assert len(await desk.texts()) == 1
+
+
 async def test_help_is_answered_some_times_an_hour_and_no_more(desk: Desk) -> None:
     await desk.say(*["HELP"] * 5)
     await desk.queue.holds(5)  # before a report of an answer can be among them

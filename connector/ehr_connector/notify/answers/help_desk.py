@@ -88,8 +88,8 @@ class HelpDesk:
             visits.help_phone if visits else None,
             sms.templates if sms else (),
         )
-        await self.pace(question.number)
         try:
+            await self.pace(question.number)
             await self.providers.sms(services.endpoint if services else "").send(
                 question.number,
                 question.phone,
@@ -101,6 +101,10 @@ class HelpDesk:
             )
         except RefusedError:
             return Answer.REFUSED
+        except Exception:
+            # It comes again, as often as it takes: only what was answered counts.
+            await self.rates.give_back(self._bucket(namespace, name, question))
+            raise
         return Answer.SENT
 
     async def _against(self, organization: OrganizationConfiguration, question: Question) -> Answer | None:
@@ -114,8 +118,11 @@ class HelpDesk:
             return Answer.NOT_ALLOWED_IN_TEST
         if await self.opt_outs.holds(recipient):
             return Answer.NOT_WANTED
-        over = await self.rates.take(self.secret.name("help", recipient), _LIMIT)
+        over = await self.rates.take(self._bucket(namespace, name, question), _LIMIT)
         return None if over is None else Answer.LIMITED
+
+    def _bucket(self, namespace: str, name: str, question: Question) -> str:
+        return self.secret.name("help", self.secret.name("recipient", namespace, name, question.phone))
 
     def _is_set_up(self, organization: OrganizationConfiguration, number: str) -> bool:
         sms, services = organization.sms_notifications, organization.communication_services
