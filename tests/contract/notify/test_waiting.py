@@ -101,6 +101,25 @@ async def test_a_message_that_waited_until_its_visit_is_over_is_written_down_wit
     assert await ended(desk) == [("booking", "accepted", None), ("reminder", "not_sent", "over_daily_cap")]
 
 
+@pytest.mark.parametrize("arrives", [False, True])
+async def test_a_booking_that_waited_for_a_day_is_written_down_as_not_sent(desk: Desk, arrives: bool) -> None:
+    desk.site = site(sender=None)
+    visit = desk.book(NOON + 9 * DAY)
+    worker = desk.worker()
+    await desk.work(worker)
+    waiting = worker.held()
+    if arrives:
+        desk.appointments[visit] |= {"status": "arrived"}
+    await desk.pass_(worker, 25 * HOUR, every=HOUR)
+    worker.reconfigured(site())
+    await desk.pass_(worker, HOUR, every=HOUR)
+
+    assert waiting == {"no_sender": 1}
+    assert worker.held() == {}
+    assert await ended(desk) == [("booking", "not_sent", "no_sender")]
+    assert await desk.texts() == []
+
+
 async def test_a_cancellation_at_night_of_a_visit_at_dawn_is_written_down_as_not_sent(desk: Desk) -> None:
     visit = desk.book(NOON + 3 * HOUR)
     worker = desk.worker()

@@ -131,6 +131,11 @@ def until(found: Booking, occasion: Occasion) -> datetime:
     return found.start if occasion is Occasion.REMINDER else _over_at(found)
 
 
+def is_stale(due: Due, found: Booking, wishes: Wishes) -> bool:
+    """Return whether a message that waited is not said because it is no news any more, rather than not wanted."""
+    return due.occasion is Occasion.BOOKING and wishes.on_booking and not is_cancelled(found)
+
+
 def is_missed(due: Due, found: Booking, past: Past, now: datetime) -> bool:
     """Return whether a message waited until it made no sense any more, and so its patient was not told."""
     if now < found.start:

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from ehr_connector.notify.decision import Reason
 from ehr_connector.notify.planner.knowledge import Knowledge
 from ehr_connector.notify.planner.memory import VisitsInMemory
-from ehr_connector.notify.planner.plan import Due, Plan, Wishes, is_missed, is_told_of, plan, until, wishes_of
+from ehr_connector.notify.planner.plan import Due, Plan, Wishes, is_missed, is_stale, is_told_of, plan, until, wishes_of
 from ehr_connector.notify.planner.planned import DueMessage, Result, Tried, is_for_now
 from ehr_connector.notify.planner.tools import NoticeTools
 from ehr_connector.notify.planner.waiting import OF_THE_DAY, Held, Waiting
@@ -89,6 +89,7 @@ class Steps:
             return self._tools.now() + _BUSY_AGAIN
         made = self.plan(visit, found, self.wishes())
         if made.note:
+            await self._give_up(visit, found)
             notice = self._knowledge.notice(visit, found)
             await self._tools.notices.note([notice])
             self._knowledge.learn(notice, self._tools.now())
@@ -169,6 +170,12 @@ class Steps:
         """Return whether a confirmation says what holds, to somebody whom it may help."""
         is_true = self._knowledge.is_true(undelivered.visit, found, undelivered.about or "")
         return is_true and is_told_of(found, self._tools.now())
+
+    async def _give_up(self, visit: str, found: Booking) -> None:
+        """Write down a booking that waited until it was no news any more, and why."""
+        held, wishes = self._waiting.of(visit), self.wishes()
+        if held is not None and is_stale(held.due, found, wishes):
+            await self._tools.sender.miss(found, self._message(visit, found, held.due, self._channel()), held.why)
 
     async def _miss(self, visit: str, found: Booking, held: Held) -> None:
         """Write down a message that waited until it made no sense any more, and why."""

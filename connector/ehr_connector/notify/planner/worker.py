@@ -109,7 +109,9 @@ class EndpointNotices:
             if begun or (nothing and is_new(found, before, now)):
                 self._visits.see_new(visit, now)
             made = self._steps.plan(visit, found, wishes)
-            if made.note and self._knowledge.perhaps(visit, found) is None:
+            # What waits is counted when it is given up.
+            is_held = self._waiting.of(visit) is not None
+            if made.note and not is_held and self._knowledge.perhaps(visit, found) is None:
                 noted.append(self._knowledge.notice(visit, found))
             elif visit not in self._under_way:
                 self._schedule(visit, found, made, is_far=read.is_far)
