@@ -179,7 +179,7 @@ class EndpointWork:
                 del known[visit]
         self._arrival_sent &= self._bookings.keys()
         self._wanted.forget(self._bookings.keys())
-        for number, (visit, one) in enumerate(self._bookings.items()):
+        for number, (visit, one) in enumerate(list(self._bookings.items())):
             if self._lacks(visit, one):
                 self._wanted.add(visit, one.start, self._tools.monotonic())
             if number % _BREATH == _BREATH - 1:

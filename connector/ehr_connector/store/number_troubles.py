@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import case, delete, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from ehr_connector.store.database import insert_for, reading
-from ehr_connector.store.schema import number_trouble
+from ehr_connector.store.schema import number_trouble, send
+from ehr_connector.store.send_state import State
+
+_REPORTED_FOR = timedelta(days=2)
+"""The provider tells what became of a text within 12 hours at the most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +48,19 @@ class NumberTroubles:
         return [NumberTrouble(row.number, row.code, row.since, row.seen_at) for row in rows]
 
     async def note(self, namespace: str, name: str, number: str, code: int, at: datetime) -> None:
-        """Write down that a text did not arrive because of its number."""
+        """Write down that a text did not arrive because of its number, unless one that arrived is known to be later."""
+        arrived = select(send.c.digest).where(
+            send.c.namespace == namespace,
+            send.c.name == name,
+            send.c.first_sent_at > at - _REPORTED_FOR,
+            send.c.sender == number,
+            send.c.state == State.DELIVERED.value,
+            send.c.reported_at >= at,
+        )
         values = {"namespace": namespace, "name": name, "number": number}
         async with self._engine.begin() as connection:
+            if (await connection.execute(arrived.limit(1))).one_or_none() is not None:
+                return
             statement = insert_for(connection)(number_trouble).values(**values, code=code, since=at, seen_at=at)
             later = number_trouble.c.seen_at < at
             statement = statement.on_conflict_do_update(

@@ -149,3 +149,22 @@ async def test_a_visit_that_is_held_after_all_at_another_time_is_told_though_a_m
 
     assert missed == [("booking", "not_sent", "no_sender")]
     assert await desk.by_phone() == {phone_of(visit): 1}
+
+
+async def test_a_fault_of_one_message_is_logged_by_its_kind_alone_and_ends_no_other(
+    desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
+    visits = [desk.book(NOON + 2 * DAY) for _ in range(2)]
+    broken = [f"cannot send to {phone_of(visits[0])}"]
+
+    def breaks(step: str) -> None:
+        if step == "before the call" and broken:
+            raise ValueError(broken.pop())
+
+    desk.trouble.at = breaks
+    worker = desk.worker()
+    await desk.work(worker)
+
+    assert (await desk.by_phone()).total() == 1
+    assert "failed: ValueError" in caplog.text
+    assert "+1214" not in caplog.text

@@ -178,3 +178,23 @@ async def test_a_numbers_trouble_lasts_until_a_later_text_arrives(engine: AsyncE
     assert noted == [NumberTrouble(SENDER, 4010, times[1], times[2])]
     assert of_others == []
     assert await troubles.of("lamna", "lamna") == []
+
+
+async def test_a_late_report_of_trouble_that_a_text_has_ended_brings_it_not_back(
+    engine: AsyncEngine, clock: Clock
+) -> None:
+    sends, deliveries, troubles = Sends(engine, clock), Deliveries(engine, clock), NumberTroubles(engine, clock)
+    failed_at = clock()
+    claim = await sends.claim(Message("d" * 43, "v" * 43, "lamna", "lamna", "test", "reminder", "sms"))
+    assert claim is not None
+    await sends.address(claim, "r" * 43, SENDER)
+    await sends.end(claim, State.ACCEPTED, message_id="Outgoing_1")
+    clock.pass_(60)
+    await deliveries.write(Report("Outgoing_1", State.DELIVERED, "2000", clock()))
+    await troubles.note("lamna", "lamna", SENDER, 4010, failed_at)
+    late = await troubles.of("lamna", "lamna")
+    clock.pass_(60)
+    await troubles.note("lamna", "lamna", SENDER, 4010, clock())
+
+    assert late == []
+    assert [one.number for one in await troubles.of("lamna", "lamna")] == [SENDER]
