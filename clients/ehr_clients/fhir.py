@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Literal, TypeVar
 
 import httpx
@@ -25,8 +25,12 @@ SYSTEM = "EHR"
 _FHIR_JSON = "application/fhir+json"
 _JSON_PATCH = "application/json-patch+json"
 _ETAG = re.compile(r'(?:W/)?"([A-Za-z0-9\-.]{1,64})"')
-_PAGES_MAX = 200
-"""Pages of one search: an end for a server whose `next` links never end."""
+_PAGE = 100
+"""Entries of a page that are asked for; a server may give fewer."""
+_PAGES_MAX, _PAGES_IN_ALL = 200, 1_000
+"""Pages of one search, after which its time is searched in halves; and of all of them: an end where `next` never ends."""
+_SHORTEST = timedelta(hours=1)
+"""No shorter time is searched by itself."""
 Actor = Literal["location", "practitioner", "patient"]
 Status = Literal["booked", "arrived", "checked-in", "fulfilled", "cancelled"]
 
@@ -80,15 +84,41 @@ class Fhir:
     async def appointments(self, actor: Actor, ids: Sequence[str], start: datetime, end: datetime) -> list[Appointment]:
         """Return the appointments of these actors that begin in [start, end), each once, pages followed.
 
-        An entry that is no readable Appointment is left out: one odd booking must not hide all others.
+        An entry that is no readable Appointment is left out: one odd booking must not hide all others. Visits in person count
+        for the pages too, so a long list is searched in shorter spans of time.
 
         Raises:
             RemoteError: As for `count_appointments`; or a page was missing, so that the list would not be whole.
         """
-        url = f"{self._base_url}/Appointment"
-        query = [(actor, ",".join(ids)), ("date", f"ge{_instant(start)}"), ("date", f"lt{_instant(end)}")]
         found: dict[str, Appointment] = {}
-        for _ in range(_PAGES_MAX):
+        spans, pages_left = [(start, end)], _PAGES_IN_ALL
+        while spans:
+            first, last = spans.pop()
+            most = min(_PAGES_MAX, pages_left)
+            pages = await self._walk(found, actor, ids, (first, last), most)
+            pages_left -= pages or most
+            if pages is None:
+                half = timedelta(seconds=(last - first) // timedelta(seconds=2))
+                if not pages_left or half < _SHORTEST:
+                    raise ContractError(SYSTEM, "search Appointment", f"more than {most} pages")
+                spans += [(first + half, last), (first, first + half)]
+        return list(found.values())
+
+    async def _walk(
+        self,
+        found: dict[str, Appointment],
+        actor: Actor,
+        ids: Sequence[str],
+        span: tuple[datetime, datetime],
+        most: int,
+    ) -> int | None:
+        """Put the appointments of a span into `found`, and return how many pages they had; None: there are more."""
+        url, bounds = (
+            f"{self._base_url}/Appointment",
+            [("date", f"ge{_instant(span[0])}"), ("date", f"lt{_instant(span[1])}")],
+        )
+        query = [(actor, ",".join(ids)), *bounds, ("_count", str(_PAGE))]
+        for number in range(1, most + 1):
             answer = await self._get(url, "search Appointment", query)
             bundle = parse(answer, AppointmentBundle)
             for entry in bundle.entry:
@@ -97,12 +127,12 @@ class Fhir:
                     found[appointment.id] = appointment  # one that stands on two pages is newer on the later one
             following = next((link.url for link in bundle.link if link.relation == "next"), None)
             if following is None:
-                return list(found.values())
+                return number
             if not following.startswith(f"{self._base_url}/"):
                 # The access token goes to the server that it is for and to no other.
                 raise ContractError(SYSTEM, "search Appointment", "the next page is on another server")
             url, query = following, []
-        raise ContractError(SYSTEM, "search Appointment", f"more than {_PAGES_MAX} pages")
+        return None
 
     async def appointment(self, appointment_id: str) -> Appointment:
         """Return one appointment as it stands now, its version among it, from the `ETag` where the body has none.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncGenerator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -15,7 +15,7 @@ from ehr_clients.fhir import Fhir
 from ehr_clients.fhir_model import Appointment
 
 BASE_URL = "https://fhir.example/r4/t"
-START = datetime(2026, 11, 23, 12, tzinfo=UTC)
+START, TEN_S = datetime(2026, 11, 23, 12, tzinfo=UTC), timedelta(seconds=10)
 SOUND: dict[str, Any] = {
     "resourceType": "Appointment",
     "id": "4823",
@@ -110,3 +110,41 @@ async def test_a_change_names_the_version_that_was_read_or_is_not_sent(
             await fhir.write_status(found, "arrived")
 
     assert sent == ([] if expected is None else [expected])
+
+
+def crowded(asked: list[httpx.URL], a_page: int, all_of_them: int, *, endless: bool = False) -> Any:
+    """Return an EHR with an appointment every ten seconds, few of them on a page; or with pages that never end."""
+
+    def ehr(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url)
+        query = request.url.params
+        low, high = (datetime.fromisoformat(date[2:]) for date in query.get_list("date"))
+        first = int(query.get("page", "0")) * a_page
+        numbers = [number for number in range(all_of_them) if low <= START + number * TEN_S < high]
+        shown = numbers[first : first + a_page]
+        found = [SOUND | {"id": str(number), "start": (START + number * TEN_S).isoformat()} for number in shown]
+        following = query.set("page", str(first // a_page + 1))
+        more = endless or first + a_page < len(numbers)
+        links = [{"relation": "next", "url": f"{BASE_URL}/Appointment?{following}"}] if more else []
+        return answer({"resourceType": "Bundle", "entry": [{"resource": one} for one in found], "link": links})
+
+    return ehr
+
+
+async def test_a_list_that_is_too_long_for_one_search_is_whole_all_the_same() -> None:
+    asked: list[httpx.URL] = []
+    async with httpx.AsyncClient(transport=httpx.MockTransport(crowded(asked, 3, 1_500))) as http:
+        found = await Fhir(http, BASE_URL, "token").appointments("location", ["1"], START, START + timedelta(hours=5))
+
+    assert sorted(int(one.id) for one in found) == list(range(1_500))
+    assert asked[0].params["_count"] == "100"
+    assert len(asked) <= 1_000
+
+
+async def test_pages_that_never_end_are_not_followed_for_ever() -> None:
+    asked: list[httpx.URL] = []
+    async with httpx.AsyncClient(transport=httpx.MockTransport(crowded(asked, 1, 1, endless=True))) as http:
+        with pytest.raises(ContractError, match="more than"):
+            await Fhir(http, BASE_URL, "token").appointments("location", ["1"], START, START + timedelta(days=14))
+
+    assert len(asked) <= 1_000
