@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from ipaddress import ip_network
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,13 +15,14 @@ from typing import Any
 
 import httpx
 from fastapi import FastAPI
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from ehr_api.control import OrganizationConfiguration
 from ehr_api.profile import system_scopes
 from ehr_api.v1alpha1.fhir_endpoint import FhirEndpointSpec
 from ehr_clients.acs_auth import AccessKeyAuth
-from ehr_clients.acs_sms import Sms
 from ehr_clients.http import client, tls_context
+from ehr_clients.smart import discover, system_token
 from ehr_connector.directory import Site
 from ehr_connector.ehr.access import EhrAccess
 from ehr_connector.keys.make import new_keys
@@ -28,18 +30,21 @@ from ehr_connector.keys.secret import SecretKeys
 from ehr_connector.keys.signing import SigningKeys
 from ehr_connector.metrics import Metrics
 from ehr_connector.notify.allow_list import AllowLists
+from ehr_connector.notify.planner.pace import Pacer
 from ehr_connector.notify.planner.planned import PlannedSender
 from ehr_connector.notify.planner.tools import NoticeTools
 from ehr_connector.notify.planner.worker import EndpointNotices
 from ehr_connector.notify.post import Post
 from ehr_connector.notify.provider import Providers
 from ehr_connector.store.database import open_database
+from ehr_connector.store.events import Events
 from ehr_connector.store.migrate import migrate
 from ehr_connector.store.notices import Notices
+from ehr_connector.store.paces import Pace, Paces
 from ehr_connector.store.sends import Sends
+from ehr_connector.store.visits import Visits
 from ehr_connector.visits.booking import Booking
-from ehr_connector.visits.events import Channel
-from ehr_connector.visits.links import Role
+from ehr_connector.visits.links import Links
 from ehr_connector.visits.service import VisitService
 from ehr_sandbox.acs.app import create_app as create_acs
 from ehr_sandbox.acs.settings import AcsSettings, Behaviour, example_access_key
@@ -56,17 +61,11 @@ DAY = timedelta(days=1)
 
 
 class _Service(VisitService):
-    """Links without a key, and no record of visits: they belong to other figures."""
+    """Links, and the record of what was sent, as the product has them; nothing else is asked of it here."""
 
-    def __init__(self) -> None:
-        """Know nothing."""
-
-    def link(self, found: Booking, role: Role, number: int = 0) -> str:
-        """Return an address as long as a link."""
-        return f"https://visits.lamna.example/v/{'x' * 50}{role}{number}{found.appointment_id}"
-
-    async def sent(self, found: Booking, channel: Channel) -> None:
-        """Write nothing down."""
+    def __init__(self, secret: SecretKeys, engine: AsyncEngine, now: Callable[[], datetime]) -> None:
+        self._secret, self._links, self._now = secret, Links(secret), now
+        self._visits, self._events = Visits(engine, now), Events(engine, now)
 
 
 @dataclass
@@ -77,7 +76,11 @@ class Bench:
     cerner: str
     acs: str
     ehr: EhrAccess
-    sms: Sms
+    engine: AsyncEngine
+    token: Callable[[], Awaitable[str]]
+    """A token of the EHR, as a bare client would use it."""
+    sign: httpx.Auth
+    """Signs calls of the provider."""
     site: Site
     secret: SecretKeys
     tools: NoticeTools
@@ -203,17 +206,22 @@ async def running_bench() -> AsyncGenerator[Bench]:
         stack.push_async_callback(engine.dispose)
         await migrate(engine)
         sends = Sends(engine, _now)
-        post = Post(ehr, _Service(), sends, providers, AllowLists(None), secret, _now)
+        post = Post(ehr, _Service(secret, engine, _now), sends, providers, AllowLists(None), secret, _now)
 
-        async def take(_number: str, _endpoint: str) -> None:
-            """No pace: it is the provider's."""
+        # As quick as can be: what a number may send is the provider's, and what it costs to ask for a turn is ours.
+        unlimited = (Pace(timedelta(microseconds=1), burst=1_000),)
+        pacer = Pacer(Paces(engine, _now), partial(secret.name, "pace"), pace_of=lambda _sender: unlimited)
+        sender = PlannedSender(post, sends, Metrics(), pacer.spare)
+        tools = NoticeTools(sender, Notices(engine, _now), pacer.take, secret, _now)
+        site = _site(cerner, acs)
 
-        async def spare(_sender: str) -> None:
-            """Nor here."""
+        async def token() -> str:
+            plain = await stack.enter_async_context(client(tls=trusted))
+            found = await discover(plain, site.base_url)
+            endpoint, scopes = found.token_endpoint, site.endpoint.system_scopes
+            return (await system_token(plain, endpoint, _SYSTEM, signing.signing_key(), scopes)).access_token
 
-        tools = NoticeTools(PlannedSender(post, sends, Metrics(), spare), Notices(engine, _now), take, secret, _now)
         auth = AccessKeyAuth(example_access_key())
-        plain = await stack.enter_async_context(client(tls=trusted, auth=auth))
-        bench = Bench(http, cerner, acs, ehr, Sms(plain, acs), _site(cerner, acs), secret, tools)
+        bench = Bench(http, cerner, acs, ehr, engine, token, auth, site, secret, tools)
         await bench.control(acs, "POST", "state", json={"own": [SENDER]})
         yield bench
