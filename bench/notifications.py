@@ -99,7 +99,7 @@ async def drained(bench: Bench, visits: int) -> AsyncGenerator[Figure]:
     began = _resident_bytes()
     found = bench.named(_made_up(bench.site, visits, first=20_000_000))
     indexed = _resident_bytes()
-    worker, sender = _counting(bench, _at_once_taken)
+    worker, sender = await _counting(bench, _at_once_taken)
     worker.read(found, datetime.now(UTC) + 14 * DAY)
     await worker.settle()
     due = _resident_bytes()
@@ -123,7 +123,7 @@ async def paced(bench: Bench, visits: int) -> AsyncGenerator[Figure]:
 
     pacer = Pacer(Paces(bench.engine, lambda: clock[0]), partial(bench.secret.name, "virtual pace"), sleep=sleep)
     found = bench.named(_made_up(bench.site, visits, first=30_000_000))
-    worker, sender = _counting(bench, pacer.take)
+    worker, sender = await _counting(bench, pacer.take)
     worker.read(found, datetime.now(UTC) + 14 * DAY)
     await worker.settle()
     due = _resident_bytes()
@@ -160,7 +160,7 @@ async def sent(bench: Bench, messages: int) -> AsyncGenerator[Figure]:
         raise RuntimeError(f"{len(found)} of {messages} visits were read")
     peer = "plain searches of the stand-in"
     yield Figure("read from the EHR", messages / read_s, "appointments/s", peer, messages / search_s)
-    worker = bench.worker()
+    worker = await _that_has_read(bench)
     worker.read(bench.named(found), until)
     await worker.settle()
     began_cpu_s = time.process_time()
@@ -193,13 +193,22 @@ class _TakesAll(PlannedSender):
         return Tried(Result.SENT)
 
 
-def _counting(bench: Bench, take: Callable[[str, str], Awaitable[None]]) -> tuple[EndpointNotices, _TakesAll]:
+async def _counting(bench: Bench, take: Callable[[str, str], Awaitable[None]]) -> tuple[EndpointNotices, _TakesAll]:
+    await _that_has_read(bench)
     sender = _TakesAll(bench.tools.sender.post, bench.tools.sender.sends, Metrics(), bench.tools.sender.spare)
     return EndpointNotices(bench.site, replace(bench.tools, sender=sender, take=take)), sender
 
 
 async def _at_once_taken(_number: str, _endpoint: str) -> None:
     """No pace."""
+
+
+async def _that_has_read(bench: Bench) -> EndpointNotices:
+    """Return a worker to which all that it reads from now on is new."""
+    worker = bench.worker()
+    worker.read({}, datetime.now(UTC) + 14 * DAY)
+    await worker.settle()
+    return worker
 
 
 def _each_once(sender: _TakesAll, found: Mapping[str, Booking]) -> None:
