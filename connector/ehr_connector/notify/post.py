@@ -104,14 +104,15 @@ class Post:
             return replace(facts, recipient=recipient)
         name = self.recipient_name(found, recipient)
         site = found.site
+        today, this_week = await self.sends.sent_to(name, now - DAY, now - WEEK, besides=claim.digest)
         return replace(
             facts,
             recipient=recipient,
             zones=facts.zones if channel is Channel.EMAIL else (*facts.zones, *zones_of(recipient)),
             on_test_list=self.allow_lists.holds(site.namespace, site.organization_name, recipient),
             opted_out=await self.sends.is_opted_out(name),
-            sent_today=await self.sends.sent_to(name, now - DAY, claim.digest),
-            sent_this_week=await self.sends.sent_to(name, now - WEEK, claim.digest),
+            sent_today=today,
+            sent_this_week=this_week,
         )
 
     def facts(self, found: Booking, channel: Channel) -> Facts:

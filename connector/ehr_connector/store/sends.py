@@ -7,7 +7,7 @@ under it, and it begins anew.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
@@ -151,19 +151,20 @@ class Sends:
             if (await connection.execute(statement)).rowcount == 1 and notice is not None:
                 await put_notice(connection, notice, self._now())
 
-    async def sent_to(self, recipient: str, since: datetime, besides: str = "") -> int:
-        """Return how many messages one recipient got since then, those that are perhaps on their way among them.
+    async def sent_to(self, recipient: str, *since: datetime, besides: str = "") -> Sequence[int]:
+        """Return how many messages one recipient got since each moment, those that are perhaps on their way among them.
 
         The message whose digest is `besides` is not counted.
         """
-        query = select(func.count()).where(
+        counts = [func.coalesce(func.sum(case((send.c.first_sent_at > one, 1), else_=0)), 0) for one in since]
+        query = select(*counts).where(
             send.c.recipient == recipient,
-            send.c.first_sent_at > since,
+            send.c.first_sent_at > min(since),
             send.c.state != State.NOT_SENT.value,
             send.c.digest != besides,
         )
         async with self._reads.connect() as connection:
-            return (await connection.execute(query)).scalar_one()
+            return [int(count) for count in (await connection.execute(query)).one()]
 
     async def forget_recipients(self) -> None:
         """Forget whom old messages went to."""

@@ -120,10 +120,10 @@ async def test_caps_count_what_was_sent_and_what_may_have_been(engine: AsyncEngi
         if state is not None:
             await sends.end(claim, state)
 
-    assert await sends.sent_to(PHONE, began - timedelta(seconds=1)) == 2
-    assert await sends.sent_to(PHONE, began - timedelta(seconds=1), besides="0" * 43) == 1
-    assert await sends.sent_to(PHONE, began + timedelta(seconds=1)) == 0
-    assert await sends.sent_to("q" * 43, began - timedelta(seconds=1)) == 0
+    assert await sends.sent_to(PHONE, began - timedelta(seconds=1)) == [2]
+    assert await sends.sent_to(PHONE, began - timedelta(seconds=1), besides="0" * 43) == [1]
+    assert await sends.sent_to(PHONE, began + timedelta(seconds=1), began - timedelta(seconds=1)) == [0, 2]
+    assert await sends.sent_to("q" * 43, began - timedelta(seconds=1)) == [0]
 
 
 async def test_whom_a_message_went_to_is_forgotten_after_the_longest_window(engine: AsyncEngine, clock: Clock) -> None:
@@ -133,7 +133,7 @@ async def test_whom_a_message_went_to_is_forgotten_after_the_longest_window(engi
     await sends.address(claim, PHONE)
     clock.pass_(8 * 86400 - 60)
     await sends.forget_recipients()
-    kept = await sends.sent_to(PHONE, clock() - timedelta(days=9))
+    [kept] = await sends.sent_to(PHONE, clock() - timedelta(days=9))
     clock.pass_(120)
     await sends.forget_recipients()
     async with engine.connect() as connection:
