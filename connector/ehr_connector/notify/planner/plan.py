@@ -133,7 +133,7 @@ def until(found: Booking, occasion: Occasion) -> datetime:
 
 def is_stale(due: Due, found: Booking, wishes: Wishes) -> bool:
     """Return whether a message that waited is not said because it is no news any more, rather than not wanted."""
-    return due.occasion is Occasion.BOOKING and wishes.on_booking and not is_cancelled(found)
+    return due.occasion is Occasion.BOOKING and wishes.on_booking and not found.is_cancelled
 
 
 def is_missed(due: Due, found: Booking, past: Past, now: datetime) -> bool:
