@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import delete, select, update
@@ -77,8 +77,7 @@ class Notices:
         """Write down what patients know without a message; a newer one that stands there stays."""
         for first in range(0, len(notices), _A_STATEMENT):
             async with self._engine.begin() as connection:
-                for one in notices[first : first + _A_STATEMENT]:
-                    await put_notice(connection, one, self._now())
+                await put_notices(connection, notices[first : first + _A_STATEMENT], self._now())
 
     async def give_up(self, digest: str, notice_of_it: Notice) -> bool:
         """End a message that may have gone out, and take it that the patient has it, unless somebody is at it."""
@@ -88,7 +87,7 @@ class Notices:
             statement = update(send).where(left).values(state=State.UNKNOWN.value, reason="overtaken")
             if (await connection.execute(statement)).rowcount != 1:
                 return False
-            await put_notice(connection, notice_of_it, now)
+            await put_notices(connection, [notice_of_it], now)
         return True
 
     async def undelivered(self, namespace: str, name: str, endpoint: str) -> Sequence[Undelivered]:
@@ -153,12 +152,13 @@ class Notices:
         return found
 
 
-async def put_notice(connection: AsyncConnection, one: Notice, now: datetime) -> None:
-    """Write down what the patient of a visit knows; a newer one that stands there stays."""
-    values = {"about": one.about, "number": one.number, "noted_at": now}
-    statement = insert_for(connection)(notice).values(
-        visit=one.visit, namespace=one.namespace, name=one.name, endpoint=one.endpoint, **values
+async def put_notices(connection: AsyncConnection, notices: Sequence[Notice], now: datetime) -> None:
+    """Write down what the patients of visits know; a newer one that stands there stays."""
+    statement = insert_for(connection)(notice)
+    newer = {name: statement.excluded[name] for name in ("about", "number", "noted_at")}
+    statement = statement.on_conflict_do_update(
+        index_elements=["visit"], set_=newer, where=notice.c.number < statement.excluded.number
     )
-    await connection.execute(
-        statement.on_conflict_do_update(index_elements=["visit"], set_=values, where=notice.c.number < one.number)
-    )
+    # In one order for all processes, so that two of them wait for each other and do not deadlock.
+    in_order = sorted(notices, key=lambda one: one.visit)
+    await connection.execute(statement, [{**asdict(one), "noted_at": now} for one in in_order])

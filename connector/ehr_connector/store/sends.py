@@ -16,7 +16,7 @@ from sqlalchemy import Row, case, func, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from ehr_connector.store.database import insert_for, reading
-from ehr_connector.store.notices import Notice, put_notice
+from ehr_connector.store.notices import Notice, put_notices
 from ehr_connector.store.opt_outs import OptOuts
 from ehr_connector.store.schema import send
 from ehr_connector.store.send_state import State
@@ -149,7 +149,7 @@ class Sends:
             held = (send.c.digest == claim.digest) & (send.c.holder == claim.holder)
             statement = update(send).where(held, send.c.state == State.CLAIMED.value).values(**ended)
             if (await connection.execute(statement)).rowcount == 1 and notice is not None:
-                await put_notice(connection, notice, self._now())
+                await put_notices(connection, [notice], self._now())
 
     async def sent_to(self, recipient: str, *since: datetime, besides: str = "") -> Sequence[int]:
         """Return how many messages one recipient got since each moment, those that are perhaps on their way among them.
