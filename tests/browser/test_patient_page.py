@@ -138,18 +138,24 @@ def test_a_moved_visit_says_so_beside_its_new_time(page: Page, site: Served) -> 
     expect(page.get_by_text("Central Standard Time")).to_be_visible()
 
 
-OPENS = datetime.now(UTC) + timedelta(hours=3)
 MINUTES = 90_000
 """Milliseconds after which an open page has looked again, however its looks are spread."""
 
 
-def test_an_open_page_learns_that_its_visit_was_moved_to_a_later_time(page: Page, site: Served) -> None:
+@pytest.fixture
+def in_three_hours() -> datetime:
+    return datetime.now(UTC) + timedelta(hours=3)
+
+
+def test_an_open_page_learns_that_its_visit_was_moved_to_a_later_time(
+    page: Page, site: Served, in_three_hours: datetime
+) -> None:
     page.clock.install()
     page.goto(f"{site.url}/v/t")
     expect(page.get_by_role("button", name="Join the visit")).to_be_visible()
 
     later = START + timedelta(days=1)
-    site.visits.shown = look(Access.EARLY, start=later, opens_at=OPENS, moved=True)
+    site.visits.shown = look(Access.EARLY, start=later, opens_at=in_three_hours, moved=True)
     page.clock.run_for(MINUTES)
 
     expect(page.get_by_text("This visit was moved.").first).to_be_visible()
@@ -159,14 +165,16 @@ def test_an_open_page_learns_that_its_visit_was_moved_to_a_later_time(page: Page
     assert site.visits.told == []
 
 
-def test_an_early_page_learns_that_its_visit_was_moved_to_an_earlier_time(page: Page, site: Served) -> None:
-    site.visits.shown = look(Access.EARLY, opens_at=OPENS)
+def test_an_early_page_learns_that_its_visit_was_moved_to_an_earlier_time(
+    page: Page, site: Served, in_three_hours: datetime
+) -> None:
+    site.visits.shown = look(Access.EARLY, opens_at=in_three_hours)
     page.clock.install()
     page.goto(f"{site.url}/v/t")
     expect(page.locator("[data-countdown]")).to_contain_text("in 3 hours")
 
     site.visits.shown = look(
-        Access.EARLY, start=START - timedelta(hours=2), opens_at=OPENS - timedelta(hours=1), moved=True
+        Access.EARLY, start=START - timedelta(hours=2), opens_at=in_three_hours - timedelta(hours=1), moved=True
     )
     page.clock.run_for(MINUTES)
 
@@ -177,8 +185,8 @@ def test_an_early_page_learns_that_its_visit_was_moved_to_an_earlier_time(page: 
     expect(page.get_by_role("button", name="Join the visit")).to_be_visible()
 
 
-def test_an_early_page_learns_that_its_visit_was_cancelled(page: Page, site: Served) -> None:
-    site.visits.shown = look(Access.EARLY, opens_at=OPENS)
+def test_an_early_page_learns_that_its_visit_was_cancelled(page: Page, site: Served, in_three_hours: datetime) -> None:
+    site.visits.shown = look(Access.EARLY, opens_at=in_three_hours)
     page.clock.install()
     page.goto(f"{site.url}/v/t")
     page.get_by_role("button", name="Start the check").click()
@@ -201,8 +209,8 @@ def test_a_page_keeps_what_it_knows_while_the_clinics_calendar_does_not_answer(p
     expect(page.get_by_role("button", name="Join the visit")).to_be_visible()
 
 
-def test_an_unchanged_page_is_left_as_it_is(page: Page, site: Served) -> None:
-    site.visits.shown = look(Access.EARLY, opens_at=OPENS)
+def test_an_unchanged_page_is_left_as_it_is(page: Page, site: Served, in_three_hours: datetime) -> None:
+    site.visits.shown = look(Access.EARLY, opens_at=in_three_hours)
     page.clock.install()
     page.goto(f"{site.url}/v/t")
     page.evaluate("document.getElementById('visit').standing = true")
