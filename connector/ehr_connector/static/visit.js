@@ -106,7 +106,11 @@
     live.textContent = opens
       ? live.dataset.openText
       : [fresh.querySelector("h1"), ...fresh.querySelectorAll("[data-told]")].map((one) => one.textContent.trim()).join(" ");
-    if (held) fresh.querySelector("h1").focus();
+    if (held) {
+      const heading = fresh.querySelector("h1");
+      heading.tabIndex = -1;
+      heading.focus();
+    }
     begin();
   };
   const refresh = async () => {
