@@ -44,7 +44,7 @@ def look(access: Access = Access.OPEN, role: Role = Role.PATIENT, **more: object
     timed = access not in {Access.GONE, Access.INACTIVE, Access.UNAVAILABLE}
     fields: dict[str, object] = {
         "organization_name": "Lamna Healthcare",
-        "department": "Cardiology" if timed else None,
+        "department": "Clinic 4" if timed else None,
         "start": START if timed else None,
         "opens_at": datetime.now(UTC) + timedelta(minutes=20) if timed else None,
         "closes_at": START + timedelta(hours=4) if timed else None,
@@ -187,7 +187,7 @@ def _visit(name: str, start: datetime, language: Language, status: Status, *, is
         end=start + timedelta(minutes=30),
         time_zone=ZONE,
         visit_type="Follow-up",
-        department="Cardiology",
+        department="Clinic 4",
         open=is_open,
         status=StatusView.of(status, language, ZONE),
         can_join=is_open,

@@ -49,10 +49,15 @@ from ehr_connector.web.problems import answer_problems
 from ehr_connector.web.views import vars_of
 
 NOW = datetime(2026, 11, 24, 16, 0, tzinfo=UTC)
-_DEPARTMENTS = ["cardiology", "oncology", "dermatology", "physiotherapy", "paediatrics"]
+_DEPARTMENTS = [f"clinic-{number}" for number in range(1, 6)]
 _ENDPOINTS = [
     endpoint
-    | {"departments": [endpoint["departments"][0] | {"name": one, "displayName": one.title()} for one in _DEPARTMENTS]}
+    | {
+        "departments": [
+            endpoint["departments"][0] | {"name": one, "displayName": one.replace("clinic-", "Clinic ")}
+            for one in _DEPARTMENTS
+        ]
+    }
     for endpoint in ORGANIZATION_CONFIGURATION["endpoints"]
 ]
 ORGANIZATION = OrganizationConfiguration.model_validate(

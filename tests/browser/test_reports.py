@@ -73,16 +73,16 @@ def test_without_a_script_filters_and_tables_work(context: OpenContext, app: Fas
     page = context(locale="en-US", java_script_enabled=False).new_page()
     page.goto(f"{address}{BELOW}/consumption")
 
-    page.locator("select[name=department]").select_option("oncology")
+    page.locator("select[name=department]").select_option("clinic-2")
     page.locator("input[name=from]").fill("2026-11-01")
     page.get_by_role("button", name="Show").click()
     page.get_by_text("Numbers as a table Visits over time").click()
 
-    assert "department=oncology" in page.url
-    assert app.state.numbers.asked[-1].departments == ("oncology",)
+    assert "department=clinic-2" in page.url
+    assert app.state.numbers.asked[-1].departments == ("clinic-2",)
     assert app.state.numbers.asked[-1].start.isoformat() == "2026-11-01T00:00:00-05:00"
     expect(page.locator("#by-day table")).to_be_visible()
-    expect(page.locator("select[name=department]")).to_have_value("oncology")
+    expect(page.locator("select[name=department]")).to_have_value("clinic-2")
 
 
 def test_production_is_shown_until_somebody_asks_for_more(page: Page, app: FastAPI, address: str) -> None:
@@ -100,12 +100,12 @@ def test_production_is_shown_until_somebody_asks_for_more(page: Page, app: FastA
 
 
 def test_what_is_chosen_goes_along_to_the_other_pages(page: Page, address: str) -> None:
-    page.goto(f"{address}{BELOW}/consumption?from=2026-11-01&to=2026-11-07&department=oncology")
+    page.goto(f"{address}{BELOW}/consumption?from=2026-11-01&to=2026-11-07&department=clinic-2")
 
     page.get_by_role("link", name="Messages").click()
 
     expect(page.get_by_role("heading", name="Messages", level=1)).to_be_visible()
-    expect(page.locator("select[name=department]")).to_have_value("oncology")
+    expect(page.locator("select[name=department]")).to_have_value("clinic-2")
     expect(page.locator("input[name=to]")).to_have_value("2026-11-07")
 
 
@@ -137,7 +137,7 @@ def test_a_picture_tells_its_numbers_to_who_points_at_it(page: Page, address: st
 
     told = page.locator("#by-department .bar title").first.text_content() or ""
 
-    assert told.startswith("Paediatrics: Completed: ")
+    assert told.startswith("Clinic 5: Completed: ")
 
 
 def test_text_at_200_percent_still_fits(context: OpenContext, address: str) -> None:
