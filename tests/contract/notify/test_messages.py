@@ -16,6 +16,7 @@ from contract.notify.texting import (
     configure,
     got,
     messages,
+    moved_on,
     read_again,
     ready,
     start_in,
@@ -53,7 +54,7 @@ async def test_a_clinic_full_of_old_bookings_texts_nobody_at_first_and_reminds_a
     await ready(clinic)
     await read_again(clinic)
     before = await messages(clinic, phone)
-    clinic.world.clock.ahead = 2 * HOUR
+    await moved_on(clinic, 2 * HOUR)
     await got(clinic, phone, REMINDED)
     assert before == []
 
@@ -91,13 +92,13 @@ async def test_reminders_come_at_their_times_and_those_that_have_passed_do_not(c
     await clinic.world.book(late, starts_in=5 * HOUR)
     await got(clinic, phone, BOOKED)
     await got(clinic, late_phone, BOOKED)
-    clinic.world.clock.ahead = timedelta(hours=2)
+    await moved_on(clinic, timedelta(hours=2))
     await got(clinic, phone, BOOKED, REMINDED)
     await read_again(clinic)
     assert len(await messages(clinic, late_phone)) == 1
-    clinic.world.clock.ahead = timedelta(hours=4, minutes=30)
+    await moved_on(clinic, timedelta(hours=4, minutes=30))
     await got(clinic, late_phone, BOOKED, REMINDED)
-    clinic.world.clock.ahead = timedelta(hours=24, minutes=30)
+    await moved_on(clinic, timedelta(hours=24, minutes=30))
     await got(clinic, phone, BOOKED, REMINDED, REMINDED)
 
 
@@ -142,7 +143,7 @@ async def test_what_is_withdrawn_stops_texts_within_one_reading_and_is_counted(c
         clinic.world.document["endpoints"][1]["active"] = False
         await configure(clinic)
         await shown(clinic, "ehr_connector_endpoints_worked_for 0.0")
-    clinic.world.clock.ahead = timedelta(hours=2)
+    await moved_on(clinic, timedelta(hours=2))
     if what != "suspended":
         reason = {"consent": "no_consent", "number": "no_sender"}[what]
         await shown(clinic, f'ehr_connector_held_messages{{reason="{reason}"}} 1.0')

@@ -52,6 +52,16 @@ async def got(clinic: Clinic, phone: str, *words: str) -> list[str]:
     return found
 
 
+async def moved_on(clinic: Clinic, ahead: timedelta) -> None:
+    """Move the clock, once the end of every message is written: by the new clock it would have been told only then."""
+
+    async def all_ended() -> bool:
+        return all(row["state"] != "claimed" for row in (await tables(clinic.world))["send"])
+
+    await until(all_ended, seconds=60)
+    clinic.world.clock.ahead = ahead
+
+
 async def read_again(clinic: Clinic, times: int = 2) -> None:
     """Wait until coming visits were read some times more, and what is due from them was looked at."""
     before = await reads(clinic)
