@@ -16,6 +16,9 @@ from ehr_connector.certificate import Certificate
 
 _GRACE_S = 20
 """Requests under way may end in this time; Kubernetes gives a pod thirty seconds."""
+_IDLE_S = 3660
+"""Whoever asks closes an idle connection first: Envoy after an hour, ingress-nginx after a minute. If we did, a request on its way
+at that moment would be lost, and the patient would see the gateway's 503."""
 _POLL_S = 0.05
 _LOOK_S = 10.0
 """A certificate that was renewed is taken within this time."""
@@ -106,6 +109,7 @@ def server(
             proxy_headers=True,
             forwarded_allow_ips=list(trusted_proxies),
             ws="none",
+            timeout_keep_alive=_IDLE_S,
             timeout_graceful_shutdown=_GRACE_S,
         ),
         look_s,

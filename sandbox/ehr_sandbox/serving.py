@@ -19,7 +19,8 @@ from ehr_sandbox.faults import TRANSPORT_EXTENSION
 _GRACE_S = 1
 """Seconds that requests in progress get when the server stops: a simulated delay must not hold the stop back."""
 
-
+_IDLE_S = 75
+"""Longer than any client here keeps an idle connection (httpx 5 seconds, aiohttp 15): none finds it closed as it asks."""
 _LOOK_S = 0.02
 """At its end the server looks this often for connections on which nothing is under way any more."""
 
@@ -56,6 +57,7 @@ async def serve(
                 log_config=None,
                 access_log=False,
                 server_header=False,
+                timeout_keep_alive=_IDLE_S,
                 timeout_graceful_shutdown=_GRACE_S,
                 ssl_certfile=ssl_certfile,
                 ssl_keyfile=None if ssl_keyfile is None else str(ssl_keyfile),
