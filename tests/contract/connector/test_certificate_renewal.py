@@ -8,8 +8,8 @@ from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import pytest
+from contract.connector.listening import LOOK_S, Serving, answered, serving_ok
 from cryptography import x509
-from tests.contract.connector.listening import LOOK_S, Serving, answered, serving_ok
 
 from ehr_sandbox.local_ca import LocalCA
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from tests.contract.connector.listening import answered, serving_ok
+from contract.connector.listening import answered, serving_ok
 
 from ehr_sandbox.local_ca import LocalCA
 
