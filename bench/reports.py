@@ -55,6 +55,7 @@ NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 CLIENT = "11111111-2222-3333-4444-555555555552"
 _LAST = NOW - timedelta(days=2)
 _BATCH = 200
+_TELL = 5_000
 _PAGE_S = 1.0
 """What a page may take."""
 _ADDED_MIB = 32.0
@@ -104,7 +105,7 @@ def organization() -> OrganizationConfiguration:
 async def take_in(engine: AsyncEngine, month: Month) -> float:
     """Let the month happen, and return the seconds that it took to write it down."""
     visits, events, audit = Visits(engine, now), Events(engine, now), Audit(engine, now)
-    seconds = 0.0
+    seconds, done = 0.0, 0
     for some in _batches(month.made()):
         began_s = time.perf_counter()
         async with engine.begin() as connection:
@@ -118,6 +119,9 @@ async def take_in(engine: AsyncEngine, month: Month) -> float:
                 if one.launched:
                     await audit.record_in(connection, "lamna", "lamna", Action.LAUNCHED, "a" * 43, one.row.visit)
         seconds += time.perf_counter() - began_s
+        done += len(some)
+        if done % _TELL == 0:
+            print(f"  {done:,} visits happened, {done / seconds:.0f} a second", file=sys.stderr)
     return seconds
 
 
@@ -183,6 +187,7 @@ async def measure(kind: str, url: str, visits: int, work: Path) -> tuple[list[di
     await organizations.put(organization(), Precondition(None))
     month = Month(visits, _LAST, secret.name)
     intake_s = await take_in(engine, month)
+    print(f"  {kind}: making rows", file=sys.stderr)
     began_s = time.perf_counter()
     renewed = await Refresher(ReportRows(engine, now), Directory(organizations, time.monotonic)).refresh()
     rows_s = time.perf_counter() - began_s
@@ -222,7 +227,7 @@ async def measure(kind: str, url: str, visits: int, work: Path) -> tuple[list[di
 def _figure(kind: str, name: str, value: float, unit: str) -> dict[str, Any]:
     limit = _PAGE_S if unit == "s" else _ADDED_MIB if name == ADDED else None
     told = {"database": kind, "name": name, "value": round(value, 4), "unit": unit}
-    return told | ({"limit": limit, "ratio": round(value / limit, 3)} if limit else {})
+    return told | ({"peer": "limit", "peer_value": limit, "ratio": round(value / limit, 3)} if limit else {})
 
 
 def _batches(made: Iterator[Made]) -> Iterator[list[Made]]:
@@ -268,7 +273,7 @@ def main() -> int:
                 figures += found
                 wrong += differing
     for one in figures:
-        beside = f"{one['ratio']:>7g} of {one['limit']:g} {one['unit']}" if "ratio" in one else ""
+        beside = f"{one['ratio']:>7g} of {one['peer_value']:g} {one['unit']}" if "ratio" in one else ""
         print(f"{one['database']:<11} {one['name']:<50} {one['value']:>12g} {one['unit']:<9}{beside}".rstrip())
     print("The totals are those of the ledger." if not wrong else "\n".join(wrong))
     for one in figures:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import time
 from collections.abc import AsyncGenerator, Generator, Iterable
 from contextlib import AsyncExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
@@ -261,13 +260,10 @@ async def test_a_server_that_stops_waits_for_no_stream(world: World, chart: Char
     async with listening(chart.browser, address) as first, listening(chart.browser, address) as second:
         await first.next()
         await second.next()
-        began_s = time.monotonic()
         stopping.should_exit = True
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(15):  # to wait for them would take twenty seconds
             await serving
-        took_s = time.monotonic() - began_s
         assert await first.next() is None
-    assert took_s < 5
 
 
 async def test_a_stream_whose_reader_is_gone_is_not_kept(chart: Chart, monkeypatch: pytest.MonkeyPatch) -> None:
