@@ -15,7 +15,7 @@ import pytest
 import pytest_asyncio
 from chaos.control_wire import ControlWire, running_control_wire
 from chaos.wire import Wire, running_wire
-from cluster.system.conftest import free_ports_in_a_row
+from free_ports import free_ports_in_a_row
 
 from ehr_sandbox.control_plane.assets import usual_finder
 from ehr_sandbox.control_plane.cluster import ControlPlane

@@ -15,6 +15,7 @@ import httpx
 import yaml
 from cluster.exactly_once.crossing import Crossing, Ledger, OneNamespace, Strike, cluster_form, provider_form
 from cluster.exactly_once.nursery import Nursery, Operator
+from free_ports import free_port
 
 from ehr_api.meta import GROUP, REQUESTED_AT, VERSION
 from ehr_sandbox.acs.app import create_app
@@ -95,7 +96,7 @@ class Stage:
             {
                 "KUBECONFIG": str(self.kubeconfig),
                 "EHR_OPERATOR_HOST": "127.0.0.1",
-                "EHR_OPERATOR_PORT": str(_free_port()),
+                "EHR_OPERATOR_PORT": str(free_port()),
                 "EHR_OPERATOR_NAMESPACE": self.namespace,
                 "EHR_OPERATOR_IDENTITY": "a-pod",
                 "EHR_OPERATOR_CA_FILE": str(self.house.ca.ca_file),
@@ -289,11 +290,3 @@ def _kubeconfig(server: str) -> str:
             "current-context": "crossing",
         }
     )
-
-
-_ports = iter(range(20000, 28000))
-
-
-def _free_port() -> int:
-    """A port for the health server, below those that the system hands out by itself."""
-    return next(_ports)

@@ -6,7 +6,6 @@ import copy
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ from cluster.control_plane.kubectl import Kubectl
 from cluster.crds.conftest import OPERATOR_ACCOUNT, OPERATOR_NAMESPACE, RECORD, REPOSITORY
 from cluster.rights.audit import Audit, Right, audited
 from cluster.waiting import eventually
+from free_ports import free_port
 
 from ehr_sandbox.control_plane.cluster import ControlPlane
 from ehr_sandbox.control_plane.credentials import write_token_kubeconfig
@@ -87,12 +87,6 @@ def operator(installed: ControlPlane, tmp_path: Path) -> Iterator[Running]:
                 process.wait(20)
             finally:
                 process.kill()
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
 
 
 def sample(name: str) -> dict[str, Any]:

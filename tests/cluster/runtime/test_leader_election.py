@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -21,6 +20,7 @@ import yaml
 from cluster.control_plane.kubectl import Kubectl
 from cluster.runtime.conftest import apply_crds, number
 from cluster.waiting import eventually
+from free_ports import free_port
 
 from ehr_operator.runtime.lease import LEASE_S, RENEW_DEADLINE_S, TAKE_OVER_S
 from ehr_sandbox.control_plane.assets import Assets
@@ -83,9 +83,7 @@ def start(plane: ControlPlane, tmp_path: Path) -> Iterator[Start]:
     started: list[subprocess.Popen[bytes]] = []
 
     def begin(identity: str) -> Operator:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        port = free_port()
         environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("EHR_")},
             "KUBECONFIG": str(plane.kubeconfig),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import urllib.error
@@ -18,6 +17,7 @@ import yaml
 from cluster.control_plane.kubectl import Kubectl
 from cluster.runtime.conftest import apply_crds, number
 from cluster.waiting import eventually
+from free_ports import free_port
 
 from ehr_sandbox.control_plane.assets import Assets
 from ehr_sandbox.control_plane.cluster import ControlPlane, running_control_plane
@@ -55,9 +55,7 @@ def bare(assets: Assets) -> Iterator[ControlPlane]:
 
 @pytest.fixture
 def operator(bare: ControlPlane, tmp_path: Path) -> Iterator[Operator]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     key = tmp_path / "key"
     key.write_text("c2VjcmV0")
     environment = {

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from cluster.system.conftest import free_ports_in_a_row
+from free_ports import free_ports_in_a_row
 
 from ehr_sandbox.control_plane.assets import Assets
 from ehr_sandbox.control_plane.cluster import ControlPlane, ControlPlaneError, running_control_plane

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import yaml
-from cluster.system.conftest import free_ports_in_a_row
+from free_ports import free_ports_in_a_row
 
 from ehr_sandbox.control_plane.assets import Assets
 from ehr_sandbox.control_plane.progress import PlainProgress

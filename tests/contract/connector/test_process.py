@@ -20,6 +20,7 @@ import httpx
 import pytest
 from contract.connector.issuer import Issuer
 from contract.connector.running import organization, path_of
+from free_ports import free_port
 
 from ehr_sandbox.local_ca import LocalCA
 
@@ -62,8 +63,7 @@ async def process(
 ) -> AsyncGenerator[Process]:
     """A connector that is ready."""
     chain, key = certificate
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
+    port = free_port()
     settings = {
         "DATABASE_URL": sqlite_url,
         "GEOGRAPHY": "Americas",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import AsyncGenerator, Generator, Iterable
 from contextlib import AsyncExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
@@ -14,6 +13,7 @@ import pytest
 import pytest_asyncio
 from contract.visits.acting import LINK, Chart, listening, signed_in, until
 from contract.visits.world import CLINICIAN, Document, World
+from free_ports import free_port
 
 from ehr_connector.app import create_app
 from ehr_connector.serving import server
@@ -245,8 +245,7 @@ async def test_a_stream_ends_with_its_session_and_has_the_page_say_so(world: Wor
 
 
 async def test_a_server_that_stops_waits_for_no_stream(world: World, chart: Chart) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     app = create_app(Settings.model_validate(world.settings), now=world.clock)
     certificate, key = (str(world.tls[name]) for name in ("ssl_certfile", "ssl_keyfile"))
     stopping = server(app, host="127.0.0.1", port=port, certificate=certificate, key=key)

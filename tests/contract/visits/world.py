@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-import socket
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from copy import deepcopy
@@ -16,6 +15,7 @@ from typing import Any
 import httpx
 from contract.connector.issuer import Issuer
 from fastapi import FastAPI
+from free_ports import free_port
 from unit.api.full_documents import ORGANIZATION_CONFIGURATION
 
 from ehr_api.profile import clinician_scopes, system_scopes
@@ -246,7 +246,7 @@ async def running_world(work: Path, ca: LocalCA, database_url: str, **settings: 
         issuer = Issuer()
         issuer.url = await stack.enter_async_context(serve(issuer.app, **tls))
         world = World(ca, work, stack, issuer, http, tls=tls)
-        port = _free_port()
+        port = free_port()
         # Two names of this machine are two sites to a browser.
         world.connector = f"https://localhost:{port}"
         jwks = f"{world.connector}/.well-known/jwks.json"
@@ -357,8 +357,3 @@ async def _tried(act: Callable[[], Awaitable[object]]) -> None:
                 await asyncio.sleep(0.2)
             else:
                 return
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return probe.getsockname()[1]
