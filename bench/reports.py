@@ -226,8 +226,15 @@ async def measure(kind: str, url: str, visits: int, work: Path) -> tuple[list[di
 
 def _figure(kind: str, name: str, value: float, unit: str) -> dict[str, Any]:
     limit = _PAGE_S if unit == "s" else _ADDED_MIB if name == ADDED else None
-    told = {"database": kind, "name": name, "value": round(value, 4), "unit": unit}
-    return told | ({"peer": "limit", "peer_value": limit, "ratio": round(value / limit, 3)} if limit else {})
+    return {
+        "database": kind,
+        "name": name,
+        "value": round(value, 4),
+        "unit": unit,
+        "peer": "limit" if limit else None,
+        "peer_value": limit,
+        "ratio": round(value / limit, 3) if limit else None,
+    }
 
 
 def _batches(made: Iterator[Made]) -> Iterator[list[Made]]:
@@ -273,7 +280,7 @@ def main() -> int:
                 figures += found
                 wrong += differing
     for one in figures:
-        beside = f"{one['ratio']:>7g} of {one['peer_value']:g} {one['unit']}" if "ratio" in one else ""
+        beside = f"{one['ratio']:>7g} of {one['peer_value']:g} {one['unit']}" if one["ratio"] is not None else ""
         print(f"{one['database']:<11} {one['name']:<50} {one['value']:>12g} {one['unit']:<9}{beside}".rstrip())
     print("The totals are those of the ledger." if not wrong else "\n".join(wrong))
     for one in figures:
