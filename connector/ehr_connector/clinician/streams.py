@@ -10,9 +10,11 @@ import json
 from collections.abc import AsyncGenerator, Callable
 from datetime import datetime
 
+from sqlalchemy.exc import SQLAlchemyError
 from sse_starlette import ServerSentEvent
 
 from ehr_connector.clinician.board import Board, Boards
+from ehr_connector.clinician.shared_reads import SharedReads
 from ehr_connector.clinician.waiting import SignIns
 from ehr_connector.directory import Site
 from ehr_connector.launch.sealed import Sealed, Sealer
@@ -22,6 +24,8 @@ from ehr_connector.web.locales import Language
 from ehr_connector.web.views import StatusView
 
 PING_S = 15
+_READS_AT_ONCE = 4
+"""Of all streams together; who clicks something finds connections left."""
 _LIFE_S = 3600
 """A browser connects again by itself; this ends streams that nobody reads any more."""
 RELOAD = ServerSentEvent("{}", event="reload")
@@ -43,7 +47,7 @@ class Streams:
     def __init__(
         self, boards: Boards, live: Live, sign_ins: SignIns, shown: Sealer[Shown], now: Callable[[], datetime]
     ) -> None:
-        self._boards = boards
+        self._reads = SharedReads(boards.seen, at_once=_READS_AT_ONCE)
         self._live = live
         self._sign_ins = sign_ins
         self._shown = shown
@@ -75,13 +79,20 @@ class Streams:
         with self._live.watch(shown.visits) as watch:
             changed, ends = set(shown.visits), min(self._ends(session), shown.until or session.ends)
             while (left := ends - self._now().timestamp()) > 0:
+                unread: set[str] = set()
                 for visit in changed:
-                    status, changes[visit] = await self._boards.seen(visit)
-                    yield _status(visit, StatusView.of(status, language, zone))
-                if sum(changes.values()) != shown.changes:
+                    try:
+                        status, changes[visit] = await self._reads.read(visit)
+                    except (SQLAlchemyError, OSError):
+                        # What is shown stays. The log's reader tells every page when it can read again; a failure that it did not
+                        # meet is looked at after a while.
+                        unread.add(visit)
+                    else:
+                        yield _status(visit, StatusView.of(status, language, zone))
+                if not unread and sum(changes.values()) != shown.changes:
                     yield RELOAD
                     return
-                changed = await watch.changed(min(PING_S, left))
+                changed = unread | await watch.changed(min(PING_S, left))
         if self._now().timestamp() >= min(session.ends, shown.until or session.ends):
             yield RELOAD
 
