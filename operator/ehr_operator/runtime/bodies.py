@@ -11,6 +11,8 @@ from ehr_operator.runtime.model import Body, Key
 
 _MOST_TEXTS = 20_000
 """Texts that are known at a time: those of one object alone, such as its addresses, are not kept for ever."""
+_MOST_PARTS = 2_000
+"""Parts of a status, conditions above all, that are known at a time: objects that share one were looked at in the same second."""
 
 
 def key_of(kind: str, body: Body) -> Key:
@@ -46,32 +48,39 @@ class Compactor:
     """Makes bodies small enough to keep thousands.
 
     The API server's record of who wrote which field is left out: half of the size, and nobody here reads it. Names of
-    fields, and what stands in many a status (types, reasons, messages, times), are kept once: a JSON parser makes them anew
-    for each document.
+    fields, and what stands in many a status (types, reasons, messages, times, whole conditions), are kept once: a JSON
+    parser makes them anew for each document. So nobody may change a body.
     """
 
     def __init__(self) -> None:
         self._texts: dict[str, str] = {}
+        self._parts: dict[Hashable, dict[str, Any]] = {}
 
     def compacted(self, body: Body) -> Body:
         """Return an equal body but for `managedFields`."""
         if len(self._texts) > _MOST_TEXTS:
             self._texts.clear()
+        if len(self._parts) > _MOST_PARTS:
+            self._parts.clear()
         metadata = {name: value for name, value in body["metadata"].items() if name != "managedFields"}
         small = {name: _with_known_names(value) for name, value in {**body, "metadata": metadata}.items()}
         if "status" in small:
-            small["status"] = self._with_known_texts(small["status"])
+            small["status"] = self._with_known_parts(small["status"])
         return small
 
-    def _with_known_texts(self, value: Any) -> Any:
+    def _with_known_parts(self, value: Any) -> Any:
         if isinstance(value, str):
             return self._texts.setdefault(value, value)
         if isinstance(value, dict):
-            fields = cast("dict[str, Any]", value)
-            return {name: self._with_known_texts(one) for name, one in fields.items()}
+            fields = {name: self._with_known_parts(one) for name, one in cast("dict[str, Any]", value).items()}
+            return fields if any(isinstance(one, dict | list) for one in fields.values()) else self._known(fields)
         if isinstance(value, list):
-            return [self._with_known_texts(one) for one in cast("list[Any]", value)]
+            return [self._with_known_parts(one) for one in cast("list[Any]", value)]
         return value
+
+    def _known(self, fields: dict[str, Any]) -> dict[str, Any]:
+        types = tuple(map(type, fields.values()))  # 1 and True are equal, and not the same
+        return self._parts.setdefault((types, *fields.items()), fields)
 
 
 def _with_known_names(value: Any) -> Any:
