@@ -63,16 +63,18 @@ class Compactor:
         if len(self._parts) > _MOST_PARTS:
             self._parts.clear()
         metadata = {name: value for name, value in body["metadata"].items() if name != "managedFields"}
-        small = {name: _with_known_names(value) for name, value in {**body, "metadata": metadata}.items()}
-        if "status" in small:
-            small["status"] = self._with_known_parts(small["status"])
-        return small
+        whole = {**body, "metadata": metadata}
+        return {
+            name: self._with_known_parts(value) if name == "status" else _with_known_names(value)
+            for name, value in whole.items()
+        }
 
     def _with_known_parts(self, value: Any) -> Any:
         if isinstance(value, str):
             return self._texts.setdefault(value, value)
         if isinstance(value, dict):
-            fields = {name: self._with_known_parts(one) for name, one in cast("dict[str, Any]", value).items()}
+            whole = cast("dict[str, Any]", value)
+            fields = {sys.intern(name): self._with_known_parts(one) for name, one in whole.items()}
             return fields if any(isinstance(one, dict | list) for one in fields.values()) else self._known(fields)
         if isinstance(value, list):
             return [self._with_known_parts(one) for one in cast("list[Any]", value)]
