@@ -20,8 +20,8 @@ _PHONE: ViewportSize = {"width": 412, "height": 840}
 _PHONES_BROWSER = "Mozilla/5.0 (Linux; Android 14; Pixel 7) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/{version} Mobile Safari/537.36"
 _ZONE = "America/Chicago"
 """That of the clinic."""
-_DRAWN = "document.readyState === 'complete'"
-"""Asked at each frame that is drawn."""
+_DRAWN = "() => new Promise(drawn => requestAnimationFrame(() => requestAnimationFrame(drawn)))"
+"""A function: text that is evaluated again later, as in `wait_for_function`, is refused by a page's Content-Security-Policy."""
 _WAIT_MS = 30_000
 
 
@@ -38,7 +38,8 @@ class Windows:
         if self.pictures is not None:
             self.pictures.mkdir(parents=True, exist_ok=True)
             # Of a page that is just being drawn, a phone's picture is that of another scale.
-            await page.wait_for_function(_DRAWN)
+            await page.wait_for_load_state()
+            await page.evaluate(_DRAWN)
             await page.screenshot(path=self.pictures / f"{name}.png")
 
 

@@ -76,8 +76,9 @@ def kubectl(plane: ControlPlane) -> Iterator[Kubectl]:
 
 
 @pytest.fixture
-def start(plane: ControlPlane, tmp_path: Path) -> Iterator[Start]:
+def start(plane: ControlPlane, kubectl: Kubectl, tmp_path: Path) -> Iterator[Start]:
     """Starts an operator under an identity, and ends it with the test."""
+    del kubectl  # it cleans up after operators that have ended: one that lives would put its finalizer back
     key = tmp_path / "key"
     key.write_text("c2VjcmV0")
     started: list[subprocess.Popen[bytes]] = []
