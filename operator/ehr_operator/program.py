@@ -16,6 +16,7 @@ from uuid import uuid4
 
 from ehr_clients.limits import SPENDING_TIMEOUT_S
 from ehr_operator.kinds import INDEXES, PLURALS, Looks, build_kinds, host_of
+from ehr_operator.runtime.bodies import key_of
 from ehr_operator.runtime.cache import Cache
 from ehr_operator.runtime.census import count_states
 from ehr_operator.runtime.controller import Controller
@@ -26,6 +27,7 @@ from ehr_operator.runtime.kube import Kube, KubeError, NotFoundError
 from ehr_operator.runtime.lease import Elector, Identity, elapsed_s
 from ehr_operator.runtime.login import own_namespace
 from ehr_operator.runtime.metrics import Metrics
+from ehr_operator.runtime.model import Body, Key
 from ehr_operator.runtime.server import serve
 from ehr_operator.runtime.watch import Watch
 from ehr_operator.settings import Settings
@@ -230,7 +232,14 @@ async def _relist(kube: Kube, intake: Intake, every_s: float) -> None:
 
 async def _list(kube: Kube, intake: Intake) -> None:
     for kind in PLURALS:
-        intake.listed(kind, *await kube.list_all(kind))
+        keys: set[Key] = set()
+
+        def take(body: Body, kind: str = kind, keys: set[Key] = keys) -> None:
+            intake.seen(kind, body)
+            keys.add(key_of(kind, body))
+
+        version = await kube.list_all(kind, take)
+        intake.listed(kind, keys, version)
 
 
 async def _raise_from(broken: asyncio.Future[None]) -> None:

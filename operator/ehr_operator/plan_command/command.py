@@ -130,11 +130,12 @@ async def _live() -> list[Body]:
     kube = Kube(PLURALS, Metrics())
     try:
         async with asyncio.timeout(_LIST_LIMIT_S):
-            return [
-                {**body, "kind": kind, "apiVersion": body.get("apiVersion", "")}
-                for kind in PLURALS
-                for body in (await kube.list_all(kind))[0]
-            ]
+            bodies: list[Body] = []
+            for kind in PLURALS:
+                found: list[Body] = []
+                await kube.list_all(kind, found.append)
+                bodies += [{**body, "kind": kind, "apiVersion": body.get("apiVersion", "")} for body in found]
+            return bodies
     except NotFoundError as exc:
         raise _ClusterError(
             f"the cluster does not know our kinds: apply the CRDs (kubectl apply -k crds), or give --no-cluster ({exc})"

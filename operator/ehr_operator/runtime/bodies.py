@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from typing import Any, cast
 
 from ehr_api.meta import GROUP
@@ -44,11 +44,16 @@ def is_fresh(body: Body) -> bool:
     return observed < 0
 
 
+def without_managers(body: Mapping[str, Any]) -> Body:
+    """Return a body without the API server's record of who wrote which field: half of the size, and nobody here reads it."""
+    metadata = {name: value for name, value in body["metadata"].items() if name != "managedFields"}
+    return {**body, "metadata": metadata}
+
+
 class Compactor:
     """Makes bodies small enough to keep thousands.
 
-    The API server's record of who wrote which field is left out: half of the size, and nobody here reads it. Names of
-    fields, and what stands in many a status (types, reasons, messages, times, whole conditions), are kept once: a JSON
+    The record of who wrote which field is left out. Names of fields, and what stands in many a status (types, reasons, messages, times, whole conditions), are kept once: a JSON
     parser makes them anew for each document. So nobody may change a body.
     """
 
@@ -62,11 +67,9 @@ class Compactor:
             self._texts.clear()
         if len(self._parts) > _MOST_PARTS:
             self._parts.clear()
-        metadata = {name: value for name, value in body["metadata"].items() if name != "managedFields"}
-        whole = {**body, "metadata": metadata}
         return {
             name: self._with_known_parts(value) if name == "status" else _with_known_names(value)
-            for name, value in whole.items()
+            for name, value in without_managers(body).items()
         }
 
     def _with_known_parts(self, value: Any) -> Any:

@@ -96,12 +96,9 @@ class Intake:
         """Take in that an object was deleted."""
         self.forget(key_of(kind, body), version=int(body["metadata"]["resourceVersion"]))
 
-    def listed(self, kind: str, bodies: Sequence[Body], version: int) -> None:
-        """Take in a complete list, and drop what it holds no more: a watch may have missed the deletion."""
-        for body in bodies:
-            self.seen(kind, body)
-        named = {key_of(kind, body) for body in bodies}
-        for key in self._cache.keys(kind) - named:
+    def listed(self, kind: str, keys: set[Key], version: int) -> None:
+        """Take in that a complete list held these objects alone, and drop the others: a watch may have missed the deletion."""
+        for key in self._cache.keys(kind) - keys:
             self.forget(key, version=version)
 
     def forget(self, key: Key, *, version: int | None = None) -> None:

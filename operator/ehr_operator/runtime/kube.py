@@ -83,22 +83,26 @@ class Kube:
 
     async def list_now(self, kind: str, namespace: str) -> list[Body]:
         """Return all objects of a kind in a namespace as the API server holds them now."""
-        bodies, _ = await self._list(f"/apis/{GROUP}/{VERSION}/namespaces/{namespace}/{self._plurals[kind]}")
+        bodies: list[Body] = []
+        await self._list(f"/apis/{GROUP}/{VERSION}/namespaces/{namespace}/{self._plurals[kind]}", bodies.append)
         return bodies
 
-    async def list_all(self, kind: str) -> tuple[list[Body], int]:
-        """Return every object of a kind, in all namespaces, and the resource version at which that was all."""
-        return await self._list(f"/apis/{GROUP}/{VERSION}/{self._plurals[kind]}")
+    async def list_all(self, kind: str, take: Callable[[Body], object]) -> int:
+        """Give every object of a kind, in all namespaces, to `take`; return the resource version at which that was all.
 
-    async def _list(self, path: str) -> tuple[list[Body], int]:
-        bodies: list[Body] = []
+        Page by page, as thousands of them take a lot of memory before they are made small.
+        """
+        return await self._list(f"/apis/{GROUP}/{VERSION}/{self._plurals[kind]}", take)
+
+    async def _list(self, path: str, take: Callable[[Body], object]) -> int:
         query = {"limit": str(_PAGE)}
         while True:
             page = await self._call("GET", path, query=query)
-            bodies += page["items"]
+            for body in page["items"]:
+                take(body)
             proceed = page["metadata"].get("continue")
             if not proceed:
-                return bodies, int(page["metadata"]["resourceVersion"])
+                return int(page["metadata"]["resourceVersion"])
             query = {"limit": str(_PAGE), "continue": proceed}
 
     async def apply(self, body: Body) -> Body:

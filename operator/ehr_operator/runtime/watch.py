@@ -16,6 +16,7 @@ from typing import Any
 import kopf
 
 from ehr_api.meta import GROUP, VERSION
+from ehr_operator.runtime.bodies import without_managers
 from ehr_operator.runtime.login import connection_info
 from ehr_operator.runtime.model import Body
 
@@ -28,6 +29,7 @@ _ERROR_PAUSES_S = (1, 1, 2, 3, *(5,) * 120)
 """Kopf bears an API server that fails for ten minutes, and is back seconds after it is; then the process is started anew."""
 _STOP_LIMIT_S = 10.0
 _CLOSING_S = 0.5
+_IDLE_S = 0.1
 
 
 class Watch:
@@ -110,7 +112,7 @@ class Watch:
         async def take_in(event: Mapping[str, Any], **_: Any) -> None:  # pyright: ignore[reportUnusedFunction]  (Kopf calls it)
             deliver = self._gone if event["type"] == "DELETED" else self._seen
             with suppress(RuntimeError):  # the loop is closed: we are ending
-                loop.call_soon_threadsafe(deliver, kind, event["object"])
+                loop.call_soon_threadsafe(deliver, kind, without_managers(event["object"]))
 
 
 def _settings() -> kopf.OperatorSettings:
@@ -123,6 +125,8 @@ def _settings() -> kopf.OperatorSettings:
     settings.watching.connect_timeout = 10
     settings.watching.inactivity_timeout = 70
     settings.watching.chunk_size = 500
+    # Each object's last event stays in memory for so long; at a start that is all of them.
+    settings.queueing.idle_timeout = _IDLE_S
     settings.networking.request_timeout = 30
     settings.networking.error_backoffs = _ERROR_PAUSES_S
     settings.process.ultimate_exiting_timeout = _STOP_LIMIT_S

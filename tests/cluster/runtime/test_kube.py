@@ -200,7 +200,8 @@ async def test_a_list_goes_on_over_all_pages(
     names = [f"n{index}" for index in range(5)]
     kubectl.ok("apply", "--filename=-", stdin=yaml.safe_dump_all(number(name, namespace) for name in names))
 
-    bodies, version = await kube.list_all(NUMBER)
+    bodies: list[Body] = []
+    version = await kube.list_all(NUMBER, bodies.append)
 
     listed = [body["metadata"] for body in bodies if body["metadata"]["namespace"] == namespace]
     assert [metadata["name"] for metadata in listed] == names

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
 from unit.operator.runtime.cluster import MemoryKube
 from unit.operator.runtime.widgets import START, WIDGET, WidgetKind
 
+from ehr_operator.runtime.bodies import key_of
 from ehr_operator.runtime.cache import Cache
 from ehr_operator.runtime.controller import Controller
 from ehr_operator.runtime.events import Recorder
@@ -70,7 +71,13 @@ class Process:
 
     def relist(self) -> None:
         """List everything, as is done at the start and from time to time."""
-        self.intake.listed(WIDGET, list(self.kube.bodies.values()), self.kube.version)
+        self.take_in(list(self.kube.bodies.values()), self.kube.version)
+
+    def take_in(self, bodies: Sequence[Body], version: int) -> None:
+        """Take in a complete list."""
+        for body in bodies:
+            self.intake.seen(WIDGET, body)
+        self.intake.listed(WIDGET, {key_of(WIDGET, body) for body in bodies}, version)
 
     async def stop(self) -> None:
         """Stop as on SIGTERM."""

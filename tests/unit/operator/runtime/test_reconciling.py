@@ -367,7 +367,7 @@ async def test_a_list_does_not_drop_what_was_created_after_it(process: Process, 
 
     kube.put(widget_body("b"))
     await settled()
-    process.intake.listed("Widget", bodies, version)
+    process.take_in(bodies, version)
     await settled()
 
     assert process.cache.keys("Widget") == {A, B}
