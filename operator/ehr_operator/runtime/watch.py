@@ -9,8 +9,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import kopf
@@ -29,7 +31,41 @@ _ERROR_PAUSES_S = (1, 1, 2, 3, *(5,) * 120)
 """Kopf bears an API server that fails for ten minutes, and is back seconds after it is; then the process is started anew."""
 _STOP_LIMIT_S = 10.0
 _CLOSING_S = 0.5
-_IDLE_S = 0.1
+_AT_ONCE = 20
+
+
+class Crossing:
+    """Hands calls over to the loop of another thread, in order and a few at a time.
+
+    At a start there are thousands: all at once they would hold the loop for seconds, in which no lease is renewed.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._waiting: deque[Callable[[], object]] = deque()
+        self._under_way = False
+
+    def put(self, call: Callable[[], object]) -> None:
+        """Have a call made, from whichever thread."""
+        self._waiting.append(call)
+        if not self._under_way:
+            self._under_way = True
+            with suppress(RuntimeError):  # the loop is closed: we are ending
+                self._loop.call_soon_threadsafe(self._make_some)
+
+    def _make_some(self) -> None:
+        self._under_way = False  # before looking: whoever puts a call from now on sees to it that it is made
+        for _ in range(_AT_ONCE):
+            if not self._waiting:
+                return
+            try:
+                self._waiting.popleft()()
+            except Exception as exc:  # noqa: BLE001 (one object must not stop the others)
+                self._loop.call_exception_handler(
+                    {"message": "what the watch brought was not taken in", "exception": exc}
+                )
+        self._under_way = True
+        self._loop.call_soon(self._make_some)
 
 
 class Watch:
@@ -99,20 +135,18 @@ class Watch:
         async def login(**_: Any) -> kopf.ConnectionInfo:  # pyright: ignore[reportUnusedFunction]  (Kopf calls it)
             return await connection_info()
 
+        crossing = Crossing(loop)
         for kind, plural in self._plurals.items():
-            self._register(registry, loop, kind, plural)
+            self._register(registry, crossing, kind, plural)
         return registry
 
-    def _register(
-        self, registry: kopf.OperatorRegistry, loop: asyncio.AbstractEventLoop, kind: str, plural: str
-    ) -> None:
+    def _register(self, registry: kopf.OperatorRegistry, crossing: Crossing, kind: str, plural: str) -> None:
         library: Any = kopf
 
         @library.on.event(GROUP, VERSION, plural, registry=registry, id=f"take in {plural}")
         async def take_in(event: Mapping[str, Any], **_: Any) -> None:  # pyright: ignore[reportUnusedFunction]  (Kopf calls it)
             deliver = self._gone if event["type"] == "DELETED" else self._seen
-            with suppress(RuntimeError):  # the loop is closed: we are ending
-                loop.call_soon_threadsafe(deliver, kind, without_managers(event["object"]))
+            crossing.put(partial(deliver, kind, without_managers(event["object"])))
 
 
 def _settings() -> kopf.OperatorSettings:
@@ -125,8 +159,6 @@ def _settings() -> kopf.OperatorSettings:
     settings.watching.connect_timeout = 10
     settings.watching.inactivity_timeout = 70
     settings.watching.chunk_size = 500
-    # Each object's last event stays in memory for so long; at a start that is all of them.
-    settings.queueing.idle_timeout = _IDLE_S
     settings.networking.request_timeout = 30
     settings.networking.error_backoffs = _ERROR_PAUSES_S
     settings.process.ultimate_exiting_timeout = _STOP_LIMIT_S
