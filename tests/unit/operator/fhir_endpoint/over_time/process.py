@@ -124,8 +124,10 @@ class Running:
         cluster.on_write = self._intake.seen
         cluster.on_change = self._watch
         for kind in (CONFIG, NUMBER, RECORD, ENDPOINT):
-            bodies = [body for key, body in cluster.bodies.items() if key.kind == kind]
-            self._intake.listed(kind, bodies, cluster.version)
+            found = {key: body for key, body in cluster.bodies.items() if key.kind == kind}
+            for body in found.values():
+                self._intake.seen(kind, body)
+            self._intake.listed(kind, set(found), cluster.version)
         self._running = asyncio.create_task(self._controller.run())
 
     def now(self) -> Any:
