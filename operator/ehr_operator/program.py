@@ -232,14 +232,18 @@ async def _relist(kube: Kube, intake: Intake, every_s: float) -> None:
 
 async def _list(kube: Kube, intake: Intake) -> None:
     for kind in PLURALS:
-        keys: set[Key] = set()
+        await _list_kind(kube, intake, kind)
 
-        def take(body: Body, kind: str = kind, keys: set[Key] = keys) -> None:
-            intake.seen(kind, body)
-            keys.add(key_of(kind, body))
 
-        version = await kube.list_all(kind, take)
-        intake.listed(kind, keys, version)
+async def _list_kind(kube: Kube, intake: Intake, kind: str) -> None:
+    keys: set[Key] = set()
+
+    def take(body: Body) -> None:
+        intake.seen(kind, body)
+        keys.add(key_of(kind, body))
+
+    version = await kube.list_all(kind, take)
+    intake.listed(kind, keys, version)
 
 
 async def _raise_from(broken: asyncio.Future[None]) -> None:

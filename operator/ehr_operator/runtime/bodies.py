@@ -53,8 +53,9 @@ def without_managers(body: Mapping[str, Any]) -> Body:
 class Compactor:
     """Makes bodies small enough to keep thousands.
 
-    The record of who wrote which field is left out. Names of fields, and what stands in many a status (types, reasons, messages, times, whole conditions), are kept once: a JSON
-    parser makes them anew for each document. So nobody may change a body.
+    The record of who wrote which field is left out. Names of fields, and what stands in many a status (types, reasons,
+    messages, times, whole conditions), are kept once: a JSON parser makes them anew for each document. So nobody may change
+    a body.
     """
 
     def __init__(self) -> None:

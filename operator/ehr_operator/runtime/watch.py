@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
@@ -19,6 +18,7 @@ import kopf
 
 from ehr_api.meta import GROUP, VERSION
 from ehr_operator.runtime.bodies import without_managers
+from ehr_operator.runtime.crossing import Crossing
 from ehr_operator.runtime.login import connection_info
 from ehr_operator.runtime.model import Body
 
@@ -31,41 +31,6 @@ _ERROR_PAUSES_S = (1, 1, 2, 3, *(5,) * 120)
 """Kopf bears an API server that fails for ten minutes, and is back seconds after it is; then the process is started anew."""
 _STOP_LIMIT_S = 10.0
 _CLOSING_S = 0.5
-_AT_ONCE = 20
-
-
-class Crossing:
-    """Hands calls over to the loop of another thread, in order and a few at a time.
-
-    At a start there are thousands: all at once they would hold the loop for seconds, in which no lease is renewed.
-    """
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
-        self._waiting: deque[Callable[[], object]] = deque()
-        self._under_way = False
-
-    def put(self, call: Callable[[], object]) -> None:
-        """Have a call made, from whichever thread."""
-        self._waiting.append(call)
-        if not self._under_way:
-            self._under_way = True
-            with suppress(RuntimeError):  # the loop is closed: we are ending
-                self._loop.call_soon_threadsafe(self._make_some)
-
-    def _make_some(self) -> None:
-        self._under_way = False  # before looking: whoever puts a call from now on sees to it that it is made
-        for _ in range(_AT_ONCE):
-            if not self._waiting:
-                return
-            try:
-                self._waiting.popleft()()
-            except Exception as exc:  # noqa: BLE001 (one object must not stop the others)
-                self._loop.call_exception_handler(
-                    {"message": "what the watch brought was not taken in", "exception": exc}
-                )
-        self._under_way = True
-        self._loop.call_soon(self._make_some)
 
 
 class Watch:

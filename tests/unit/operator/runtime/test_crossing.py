@@ -6,8 +6,8 @@ import asyncio
 import threading
 from functools import partial
 
-from ehr_operator.runtime import watch
-from ehr_operator.runtime.watch import Crossing
+from ehr_operator.runtime import crossing as crossing_module
+from ehr_operator.runtime.crossing import Crossing
 
 
 async def test_calls_of_a_thread_are_all_made_in_order() -> None:
@@ -30,11 +30,11 @@ async def test_calls_of_a_thread_are_all_made_in_order() -> None:
 async def test_between_many_calls_others_have_their_turn() -> None:
     made: list[str] = []
     crossing = Crossing(asyncio.get_running_loop())
-    for _ in range(10 * watch._AT_ONCE):
+    for _ in range(10 * crossing_module._AT_ONCE):
         crossing.put(partial(made.append, "brought"))
 
     turns = 0
-    while len(made) < 10 * watch._AT_ONCE:
+    while len(made) < 10 * crossing_module._AT_ONCE:
         await asyncio.sleep(0)
         turns += 1
 
