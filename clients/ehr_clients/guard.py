@@ -21,6 +21,7 @@ from cryptography.x509.oid import NameOID
 
 from ehr_clients import limits
 from ehr_clients.errors import RemoteError
+from ehr_clients.transport import HttpTransport
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -109,7 +110,7 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         self._max_connections = max_connections
         self._allowed = allowed
         self._resolve = resolve
-        self._pinned: dict[tuple[str, int], tuple[Address, httpx.AsyncHTTPTransport]] = {}
+        self._pinned: dict[tuple[str, int], tuple[Address, HttpTransport]] = {}
 
     async def pin(self, host: str, port: int) -> Address:
         """Resolve and check `host` now, unless that was done before; return the address that connections go to.
@@ -162,14 +163,14 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         for _, transport in self._pinned.values():
             await transport.aclose()
 
-    async def _pin(self, host: str, port: int) -> tuple[Address, httpx.AsyncHTTPTransport]:
+    async def _pin(self, host: str, port: int) -> tuple[Address, HttpTransport]:
         if (host, port) not in self._pinned:
             address = await self._checked_address(host, port)
             # A pool of its own for each host: pools are keyed by address, and a connection that was verified for one
             # name must not serve another.
             if (host, port) not in self._pinned:  # another request may have been quicker
                 pool = httpx.Limits(max_connections=self._max_connections)
-                self._pinned[host, port] = (address, httpx.AsyncHTTPTransport(verify=self._tls, limits=pool))
+                self._pinned[host, port] = (address, HttpTransport(verify=self._tls, limits=pool))
         return self._pinned[host, port]
 
     async def _checked_address(self, host: str, port: int) -> Address:

@@ -21,6 +21,7 @@ from pydantic import BaseModel, ValidationError
 
 from ehr_clients import limits
 from ehr_clients.errors import ContractError, RefusedError, RemoteError, TemporaryError
+from ehr_clients.transport import HttpTransport
 
 Body = TypeVar("Body", bound=BaseModel)
 
@@ -72,15 +73,16 @@ def client(
     auth: httpx.Auth | None = None,
 ) -> httpx.AsyncClient:
     """Return an HTTP client with the time-outs and sizes of `limits`; the caller closes it."""
+    if transport is None:
+        pool = httpx.Limits(max_connections=limits.MAX_CONNECTIONS)
+        transport = HttpTransport(verify=tls if tls is not None else True, limits=pool, trust_env=False)
     return httpx.AsyncClient(
         base_url=base_url,
         transport=transport,
-        verify=tls if tls is not None else True,
         auth=auth,
         follow_redirects=False,
         trust_env=False,
         timeout=httpx.Timeout(limits.ANSWER_TIMEOUT_S, connect=limits.CONNECT_TIMEOUT_S),
-        limits=httpx.Limits(max_connections=limits.MAX_CONNECTIONS),
         # Compressed answers are not asked for: a small one could unpack to any size.
         headers={"Accept-Encoding": "identity"},
     )

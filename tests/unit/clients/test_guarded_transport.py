@@ -20,10 +20,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 from unit.clients.conftest import Server, application
 
-from ehr_clients import limits
+from ehr_clients import guard, limits
 from ehr_clients.errors import RemoteError, TemporaryError
 from ehr_clients.guard import Address, AddressRefusedError, GuardedTransport, ResolutionError, system_resolve
 from ehr_clients.http import client, exchange, tls_context, tls_failure
+from ehr_clients.transport import HttpTransport
 from ehr_sandbox.serving import serve
 
 LOOPBACK = [ip_network("127.0.0.0/8")]
@@ -110,9 +111,9 @@ async def test_as_many_requests_run_at_once_as_the_caller_allows() -> None:
 async def test_first_requests_that_come_at_once_share_their_connections(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made: list[httpx.AsyncHTTPTransport] = []
+    made: list[HttpTransport] = []
 
-    class Counted(httpx.AsyncHTTPTransport):
+    class Counted(HttpTransport):
         def __init__(self, **settings: Any) -> None:
             super().__init__(**settings)
             made.append(self)
@@ -121,7 +122,7 @@ async def test_first_requests_that_come_at_once_share_their_connections(
         await asyncio.sleep(0)
         return [ip_address("127.0.0.1")]
 
-    monkeypatch.setattr(httpx, "AsyncHTTPTransport", Counted)
+    monkeypatch.setattr(guard, "HttpTransport", Counted)
     async with guarded(slowly) as http:
         url = f"http://hospital.example:{port_of(server)}/hello"
         assert await asyncio.gather(*(get(http, url) for _ in range(5))) == [200] * 5
