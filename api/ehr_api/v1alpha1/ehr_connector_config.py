@@ -245,6 +245,11 @@ class EHRConnectorConfigStatus(KindStatus):
     configuration_digest: str | None = Field(
         default=None, max_length=80, description="Digest of the configuration that the connector was read back to hold."
     )
+    left_out_endpoints: Annotated[list[Annotated[str, Field(max_length=253)]], Field(max_length=20)] | None = Field(
+        default=None,
+        description="FhirEndpoints that the configuration was sent without, since the connector serves another organisation at"
+        " their base URLs.",
+    )
     endpoints: int | None = Field(default=None, ge=0, description="FhirEndpoints of this organisation.")
     ready_endpoints: int | None = Field(default=None, ge=0, description="Those that are Ready.")
 

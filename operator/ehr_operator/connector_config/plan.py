@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from ehr_api.control import OrganizationConfiguration, differing_fields
@@ -47,14 +48,21 @@ def plan(
     """Return the one next step."""
     if held is not None and held.digest == desired.digest():
         return InSync()
-    fields = _drift(status, desired, held)
+    admitted = without(desired, status.left_out_endpoints or ())
+    fields = _drift(status, admitted, held)
     if spec.suspend:
         return Rest() if fields is None else Report(fields)
     # Only what stands as it was sent is left alone: what was changed in Git since then, a withdrawn consent perhaps, is sent.
-    is_sent = desired.digest() == status.sent_configuration_digest
+    is_sent = status.sent_configuration_digest in {desired.digest(), admitted.digest()}
     if fields is not None and is_sent and spec.drift_policy is DriftPolicy.REPORT:
         return Report(fields)
     return Send(fields)
+
+
+def without(desired: OrganizationConfiguration, names: Collection[str]) -> OrganizationConfiguration:
+    """Return `desired` without the endpoints of these names."""
+    kept = [endpoint for endpoint in desired.endpoints if endpoint.name not in names]
+    return desired.model_copy(update={"endpoints": kept})
 
 
 def moves(spec: EHRConnectorConfigSpec, status: EHRConnectorConfigStatus) -> bool:

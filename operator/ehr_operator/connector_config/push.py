@@ -12,7 +12,7 @@ from ehr_api.meta import GROUP
 from ehr_api.v1alpha1.ehr_connector_config import EHRConnectorConfigSpec, EHRConnectorConfigStatus
 from ehr_clients.control import Control, ControlRefusedError, HeldConfiguration
 from ehr_clients.errors import RemoteError
-from ehr_operator.connector_config.plan import InSync, Report, Rest, Send, Step, moves, plan
+from ehr_operator.connector_config.plan import InSync, Report, Rest, Send, Step, moves, plan, without
 from ehr_operator.connector_config.report import Push, drift_corrected
 from ehr_operator.remotes import Remotes, UntrustedUrlError
 from ehr_operator.runtime.model import Api, Key, Note, Object
@@ -89,7 +89,9 @@ class Pusher:
                     exc.system, exc.operation, f"{exc.detail}, at {former}, which controlURL named before and which must"
                     f" forget the organisation first; to leave it there, annotate this object with {DETACH}=true",
                 ) from exc  # fmt: skip
-        await sending.write(configuration_digest=None, sent_configuration_digest=None, control_url=None)
+        await sending.write(
+            configuration_digest=None, sent_configuration_digest=None, left_out_endpoints=None, control_url=None
+        )
 
 
 @dataclass
@@ -103,7 +105,7 @@ class _Sending:
     def status(self) -> EHRConnectorConfigStatus:
         return self.obj.status
 
-    async def write(self, **changes: str | None) -> None:
+    async def write(self, **changes: str | list[str] | None) -> None:
         self.obj = await self.api.write_intent(self.obj, self.status.model_copy(update=changes))
 
 
@@ -122,7 +124,11 @@ async def _send(
             break
         if sending.status.sent_configuration_digest != digest:
             # Written before it is sent, so that our own word is known again after whatever happens next.
-            await sending.write(sent_configuration_digest=digest, control_url=sending.obj.spec.connector.control_url)
+            await sending.write(
+                sent_configuration_digest=digest,
+                left_out_endpoints=refused or None,
+                control_url=sending.obj.spec.connector.control_url,
+            )
         try:
             stated = await control.configure(desired, replaces=held.digest if held else None)
         except ControlRefusedError as exc:
@@ -130,7 +136,7 @@ async def _send(
             if not claimed or len(refused) >= _MOST_REFUSED:
                 raise
             refused += claimed
-            desired = _without(desired, claimed)
+            desired = without(desired, claimed)
             continue
         if stated != digest:
             message = (
@@ -139,7 +145,7 @@ async def _send(
             )
             return _failed("DigestDiffers", message, sending.status)
         break
-    status = _read_back(sending.status, digest)
+    status = _read_back(sending.status, digest, refused)
     notes, push = (), _in_part(refused) if refused else _IN_SYNC
     if step.corrects is not None:
         corrected = f"changed back in the connector: {step.corrects}"
@@ -153,7 +159,7 @@ async def _send(
 def _unsent(step: Step, status: EHRConnectorConfigStatus, desired: OrganizationConfiguration) -> Pushed:
     match step:
         case InSync():
-            return Pushed(_IN_SYNC, _read_back(status, desired.digest()))
+            return Pushed(_IN_SYNC, _read_back(status, desired.digest(), []))
         case Report(fields):
             message = f"the connector's configuration was changed there: {fields}"
             remedy = (
@@ -176,8 +182,14 @@ def _unsent(step: Step, status: EHRConnectorConfigStatus, desired: OrganizationC
             return Pushed(Push(rests, _NOT_DRIFTED), status)
 
 
-def _read_back(status: EHRConnectorConfigStatus, digest: str) -> EHRConnectorConfigStatus:
-    return status.model_copy(update={"configuration_digest": digest, "sent_configuration_digest": digest})
+def _read_back(status: EHRConnectorConfigStatus, digest: str, left_out: list[str]) -> EHRConnectorConfigStatus:
+    return status.model_copy(
+        update={
+            "configuration_digest": digest,
+            "sent_configuration_digest": digest,
+            "left_out_endpoints": sorted(left_out) or None,
+        }
+    )
 
 
 _NOT_DRIFTED = false(Type.DRIFTED, "InSync", "nobody changed the connector's configuration behind the operator's back")
@@ -248,11 +260,6 @@ def _with_suspended(
     standing = _held_endpoints(held)
     parts = [standing.get(endpoint.name) if endpoint.name in suspended else endpoint for endpoint in desired.endpoints]
     return desired.model_copy(update={"endpoints": [part for part in parts if part is not None]})
-
-
-def _without(desired: OrganizationConfiguration, names: list[str]) -> OrganizationConfiguration:
-    kept = [endpoint for endpoint in desired.endpoints if endpoint.name not in names]
-    return desired.model_copy(update={"endpoints": kept})
 
 
 def _changed_endpoints(

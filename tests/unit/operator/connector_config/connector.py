@@ -29,6 +29,8 @@ class HeldByConnector:
     document: dict[str, Any] | None = None
     refuse: dict[str, tuple[int, str]] = field(default_factory=dict[str, tuple[int, str]])
     """Status and explanation by method."""
+    claimed: set[str] = field(default_factory=set[str])
+    """Base URLs at which it serves another organisation."""
     lose_answer_to: str | None = None
     """This method is carried out, and its answer lost."""
     down: bool = False
@@ -85,7 +87,12 @@ class HeldByConnector:
         expected = f'"{self.digest}"' if self.document is not None else None
         if request.headers.get("If-Match") != expected or (expected is None) != ("If-None-Match" in request.headers):
             return _answer(412, {"title": "Precondition", "status": 412, "detail": "changed meanwhile"})
-        self.document = json.loads(request.content)
+        document = json.loads(request.content)
+        for endpoint in document["endpoints"]:
+            if endpoint["baseURL"] in self.claimed:
+                problem = {"title": "Conflict", "status": 409, "detail": "taken", "baseURL": endpoint["baseURL"]}
+                return _answer(409, problem)
+        self.document = document
         return _answer(200, {}, "sha256:" + "0" * 64 if self.misread else self.digest)
 
 
