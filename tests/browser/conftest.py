@@ -41,6 +41,14 @@ class Served:
     visits: VisitDouble
     app: FastAPI = field(repr=False)
 
+    def hears(self, page: Page, *told: str) -> None:
+        """Wait until the service was told all this and nothing else: a page tells it beside what it shows."""
+        for _ in range(100):
+            if sorted(self.visits.told) == sorted(told):
+                return
+            page.wait_for_timeout(50)
+        raise AssertionError(f"told {self.visits.told}, not {told}")
+
 
 @pytest.fixture(scope="session")
 def playwright() -> Iterator[Playwright]:

@@ -38,7 +38,7 @@ def test_camera_microphone_and_connection_pass_and_the_clinic_gets_the_code(page
 
     expect(page.get_by_text("Everything works. You are ready for your visit.")).to_be_visible()
     expect(page.get_by_label("Picture of your camera")).to_be_visible()
-    assert "device test passed" in site.visits.told
+    site.hears(page, "opened", "device test passed")
 
 
 _TRACKS = """
@@ -94,7 +94,7 @@ def test_refused_devices_get_a_sentence_that_helps_and_joining_stays_possible(
     run(page, f"{site.url}/v/t")
 
     expect(page.get_by_text("Your browser was not allowed to use the camera or the microphone.")).to_be_visible()
-    assert "device test refused" in site.visits.told
+    site.hears(page, "opened", "device test refused")
     page.get_by_role("button", name="Join the visit").click()
     expect(page).to_have_title("Lobby")
 
@@ -122,7 +122,7 @@ def test_what_is_missing_is_named_and_joining_stays_possible(
 
     expect(page.get_by_text(says)).to_be_visible()
     expect(page.get_by_role("button", name="Join the visit")).to_be_enabled()
-    assert f"device test {result}" in site.visits.told
+    site.hears(page, "opened", f"device test {result}")
 
 
 def test_a_lost_connection_is_named(page: Page, site: Served) -> None:
@@ -131,7 +131,7 @@ def test_a_lost_connection_is_named(page: Page, site: Served) -> None:
     run(page, f"{site.url}/v/t")
 
     expect(page.get_by_text("Your connection is weak.")).to_be_visible()
-    assert "device test no_connection" in site.visits.told
+    site.hears(page, "opened", "device test no_connection")
 
 
 def test_the_speaker_is_judged_by_the_person(page: Page, site: Served) -> None:
@@ -165,4 +165,4 @@ def test_a_camera_that_gives_no_picture_does_not_hold_the_test_up(page: Page, si
 
     run(page, f"{site.url}/v/t")
 
-    assert "device test no_camera" in site.visits.told
+    site.hears(page, "opened", "device test no_camera")

@@ -22,7 +22,7 @@ def test_one_button_leads_into_teams(page: Page, site: Served) -> None:
     page.get_by_role("button", name="Join the visit").click()
 
     expect(page).to_have_title("Lobby")
-    assert sorted(site.visits.told) == ["join", "opened"]
+    site.hears(page, "join", "opened")
 
 
 def test_the_visit_is_joined_without_script(context: OpenContext, site: Served) -> None:
